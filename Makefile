@@ -1,0 +1,125 @@
+# stead: cluster HA for KVM. One Makefile, not recursive. `make help` lists the targets.
+#
+#   make                     programs in build/
+#   make SAN=1 …             the same with ASan and UBSan, in build-san/
+#   make CC=clang …          the same with clang, in build-clang/
+
+PREFIX     ?= /usr/local
+SYSTEMD    ?= $(PREFIX)/lib/systemd/system
+SAN        ?=
+VARIANT    := $(if $(findstring clang,$(CC)),-clang)$(if $(SAN),-san)
+B          := build$(VARIANT)
+.DEFAULT_GOAL := all
+
+ROOMS      := proto storage fencing migration agent
+SOURCES    := $(foreach room,$(ROOMS),$(wildcard $(room)/*.c $(room)/*/*.c))
+# Files that may touch the world; every other one is pure, and `make purity` proves it.
+EDGE       := $(filter-out %main.c,$(filter %_io.c,$(SOURCES)))
+PURE       := $(filter-out $(EDGE) %main.c,$(SOURCES))
+SIM        := $(filter-out %main.c,$(wildcard tests/sim/*.c))
+UNIT       := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c))
+EDGE_TESTS := $(patsubst tests/edge/%.c,$(B)/tests/%,$(wildcard tests/edge/test_*.c))
+BENCH      := $(patsubst tests/bench/%.c,$(B)/tests/bench_%,$(wildcard tests/bench/*.c))
+
+LIBS       := libcpg libquorum libvotequorum libcmap libqb libvirt libprotobuf-c libsystemd jansson smartcols libxml-2.0
+WARNINGS   := -Wall -Wextra -Wconversion -Wshadow -Wswitch-enum -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef -Werror
+CFLAGS     ?= -O2 -g
+override CFLAGS += -std=gnu17 $(WARNINGS) -fno-common -pthread -MMD -MP -I. -I$(B) -D_FORTIFY_SOURCE=2 -fstack-protector-strong
+override CFLAGS += $(filter-out -I/usr/include,$(subst -I,-isystem ,$(shell pkg-config --cflags $(LIBS) 2>/dev/null)))
+LDLIBS_EDGE = $(shell pkg-config --libs $(LIBS)) -linih -lfreeipmi -lrados -lrbd -pthread
+ifneq ($(SAN),)
+override CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+override CFLAGS := $(filter-out -D_FORTIFY_SOURCE=2,$(CFLAGS))
+override LDFLAGS += -fsanitize=address,undefined
+endif
+
+PROTO_C    := $(B)/proto/stead.pb-c.c
+LIB_PURE   := $(B)/libstead-core.a
+LIB_EDGE   := $(B)/libstead-edge.a
+PROGRAMS   := $(foreach p,agent/agent_main.c agent/cli/stead_main.c,$(if $(wildcard $(p)),$(p))) # as they come
+BIN        := $(if $(wildcard agent/agent_main.c),$(B)/stead-agent) $(if $(wildcard agent/cli/stead_main.c),$(B)/stead) \
+              $(if $(wildcard tests/sim/sim_main.c),$(B)/stead-sim)
+
+all: $(BIN)                        ## build the programs: stead-agent, stead, stead-sim
+
+$(B)/%.o: %.c
+	@mkdir -p $(@D)
+	@echo "  CC      $<"
+	@$(CC) $(CFLAGS) -c -o $@ $<
+
+$(PROTO_C): proto/stead.proto
+	@mkdir -p $(@D)
+	@echo "  PROTOC  $<"
+	@protoc-c --c_out=$(B) $<
+$(B)/proto/stead.pb-c.h: $(PROTO_C) ;
+$(PROTO_C:.c=.o): $(PROTO_C)
+	@$(CC) $(filter-out -W%,$(CFLAGS)) -c -o $@ $<
+
+$(LIB_PURE): $(PURE:%.c=$(B)/%.o)
+	@rm -f $@; $(AR) rcs $@ $^
+$(LIB_EDGE): $(EDGE:%.c=$(B)/%.o) $(if $(wildcard proto/stead.proto),$(PROTO_C:.c=.o))
+	@rm -f $@; $(AR) rcs $@ $^
+ifneq ($(wildcard proto/stead.proto),)
+$(patsubst %.c,$(B)/%.o,$(EDGE) $(wildcard agent/*main.c agent/*/*main.c tests/edge/*.c tests/bench/*.c tests/fuzz/*.c)): | $(B)/proto/stead.pb-c.h
+endif
+
+$(B)/stead-agent: $(B)/agent/agent_main.o $(LIB_EDGE) $(LIB_PURE)
+	@echo "  LD      $@"
+	@$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS_EDGE)
+$(B)/stead: $(B)/agent/cli/stead_main.o $(LIB_EDGE) $(LIB_PURE)
+	@echo "  LD      $@"
+	@$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS_EDGE)
+$(B)/stead-sim: $(B)/tests/sim/sim_main.o $(SIM:%.c=$(B)/%.o) $(LIB_PURE)
+	@echo "  LD      $@"
+	@$(CC) $(LDFLAGS) -o $@ $^ -ljansson
+$(UNIT): $(B)/tests/%: $(B)/tests/unit/%.o $(LIB_PURE)
+	@mkdir -p $(@D)
+	@$(CC) $(LDFLAGS) -o $@ $^ -lcmocka
+$(EDGE_TESTS): $(B)/tests/%: $(B)/tests/edge/%.o $(LIB_EDGE) $(LIB_PURE)
+	@mkdir -p $(@D)
+	@$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS_EDGE)
+$(BENCH): $(B)/tests/bench_%: $(B)/tests/bench/%.o $(LIB_EDGE) $(LIB_PURE)
+	@mkdir -p $(@D)
+	@$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS_EDGE)
+
+unit-tests: $(UNIT)                ## build the unit tests
+edge-tests: $(EDGE_TESTS)          ## build the edge tests
+bench: $(BENCH)                    ## build the benchmarks
+
+deps:                              ## install the Debian packages that build, tests and lab need
+	@tests/deps.sh
+check:                             ## all tests; ends with "N passed, N failed"
+	@tests/check.sh
+check-unit check-sim check-edge check-lab: ## one kind of test
+	@tests/check.sh $(@:check-%=%)
+check-long:                        ## the long runs (large swarm, failover benchmark)
+	@tests/check.sh long
+demo:                              ## a failover on a real cluster on this machine (KEEP=1 leaves it up)
+	@tests/lab/demo
+lab: all                           ## a real three-node cluster to play with; see tests/lab/README.md
+	@tests/lab/lab up
+
+format:                            ## clang-format over the tree
+	@git ls-files '*.c' '*.h' | xargs -r clang-format -i
+tidy:                              ## format, include arrows, lengths, shell
+	@tests/tidy.sh
+purity: $(LIB_PURE)                ## prove that the core touches nothing
+	@tests/purity.sh $(LIB_PURE)
+
+install: all                       ## to DESTDIR and PREFIX
+	install -Dm755 $(B)/stead-agent $(DESTDIR)$(PREFIX)/sbin/stead-agent
+	install -Dm755 $(B)/stead $(DESTDIR)$(PREFIX)/bin/stead
+	install -Dm755 $(B)/stead-sim $(DESTDIR)$(PREFIX)/bin/stead-sim
+	install -d $(DESTDIR)$(SYSTEMD)
+	sed 's,@sbindir@,$(PREFIX)/sbin,' deploy/systemd/stead-agent.service.in > $(DESTDIR)$(SYSTEMD)/stead-agent.service
+uninstall:                         ## take away what install put there
+	rm -f $(DESTDIR)$(PREFIX)/sbin/stead-agent $(DESTDIR)$(PREFIX)/bin/stead $(DESTDIR)$(PREFIX)/bin/stead-sim \
+	    $(DESTDIR)$(SYSTEMD)/stead-agent.service
+clean:                             ## remove what was built
+	rm -rf build build-san build-clang build-clang-san
+help:                              ## this list
+	@sed -n 's/^\([a-z -]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 34
+
+.PHONY: all unit-tests edge-tests bench deps check check-unit check-sim check-edge check-lab check-long demo lab format tidy purity \
+    install uninstall clean help
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

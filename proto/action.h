@@ -1,0 +1,103 @@
+/*
+ * What the core asks of the edges: one step returns a list, to be carried out in order.
+ *
+ * Each action with an `id` ends in exactly one event with that id, at the latest at `deadline_ms`
+ * (CLOCK_BOOTTIME). `valid_until_ms`, where not 0, is how long the right behind the action is
+ * known to hold: the edge compares it with the clock right before the call goes out and answers
+ * OUTCOME_STALE, without calling, once it has passed (a host that froze in between must not act on
+ * what it knew before). Nothing here blocks the caller.
+ */
+#ifndef STEAD_PROTO_ACTION_H
+#define STEAD_PROTO_ACTION_H
+
+#include "proto/message.h"
+
+enum action_kind {
+    ACTION_TRACE,         /* one line for journal or trace: `trace` */
+    ACTION_SEND_BEAT,     /* multicast actions.beat through CPG */
+    ACTION_SEND_DELTA,    /* multicast actions.delta (a committed one) */
+    ACTION_SEND_REQUEST,  /* multicast `request` */
+    ACTION_SEND_REPLY,    /* multicast `reply` */
+    ACTION_ANSWER,        /* tell the operator whose command (reply.id) was given on this node */
+    ACTION_HANDLE_OPEN,   /* drop the RADOS handle if there is one and open a new one */
+    ACTION_POLL,          /* read the header; with poll.write, first set our beat key there */
+    ACTION_STATE_READ,    /* read the whole state object, in pages */
+    ACTION_COMMIT,        /* compare-and-set actions.delta; with commit.create make the object */
+    ACTION_LEASE_READ,    /* read `lease.vm` */
+    ACTION_LEASE_CHANGE,  /* compare-and-set: lease.generation - 1 -> `lease` whole */
+    ACTION_LEASE_REMOVE,  /* remove lease and definition of lease.vm if free at lease.generation;
+                             no answer: what is left behind is reported at the next add */
+    ACTION_BLOCK_ADD,     /* blocklist block.entries for years, read back, wait for the map */
+    ACTION_BLOCK_REMOVE,  /* take block.entries off, read back */
+    ACTION_BLOCK_CHECK,   /* are block.entries on the list? */
+    ACTION_LOCKS_BREAK,   /* break the image locks of vm.uuid held by blocklisted clients */
+    ACTION_WATCHERS_READ, /* who has the images of vm.uuid open */
+    ACTION_POWER_OFF,     /* power off the node of `power` through its BMC and read it back */
+    ACTION_DOMAIN_CREATE, /* create `vm` paused, marked with vm.action */
+    ACTION_DOMAIN_RESUME, /* drop the mark and let it run */
+    ACTION_DOMAIN_SHUTDOWN, /* ask the guest to shut down; DONE means asked */
+    ACTION_DOMAIN_DESTROY,  /* through libvirt; DONE means it is gone */
+    ACTION_KILL,          /* SIGKILL guests of ours by pidfd, no libvirt in the path: the one of
+                             vm.uuid, or all when that is zero; then look in /proc */
+    ACTION_SAVE_INCARNATION, /* keep `incarnation` with the boot id in /run/stead */
+    ACTION_KIND_COUNT
+};
+
+struct action_vm {
+    char name[NAME_BYTES];
+    struct uuid uuid;
+    struct action_id action;
+    uint32_t definition_version;
+    uint64_t definition_digest;
+};
+
+struct action_block {
+    uint32_t count;
+    struct client entries[BLOCK_ENTRIES_MAX];
+};
+
+struct action_power {
+    char node[NAME_BYTES];
+    struct incarnation incarnation;
+    struct bmc_address bmc;
+    struct uuid machine; /* the GUID it must show before it is touched */
+};
+
+struct action {
+    enum action_kind kind;
+    uint64_t id;
+    uint64_t deadline_ms;
+    uint64_t valid_until_ms;
+    union {
+        char trace[TEXT_BYTES];
+        struct request request;
+        struct reply reply;
+        struct {
+            bool write;
+        } poll;
+        struct {
+            bool create;
+        } commit;
+        struct {
+            struct lease lease;
+            bool wait_map; /* LEASE_CHANGE: first wait for the latest osdmap on this handle */
+        } lease;
+        struct action_block block;
+        struct action_vm vm;
+        struct action_power power;
+        struct incarnation incarnation;
+    };
+};
+
+/* `beat` and `delta` point into the core and stay valid until its next step. */
+struct actions {
+    const struct beat *beat;
+    const struct delta *delta;
+    uint32_t count;
+    struct action list[ACTIONS_MAX];
+};
+
+/* Appends a zeroed action of `kind` and returns it to be filled. Asserts that there is room. */
+struct action *actions_add(struct actions *out, enum action_kind kind);
+
+#endif

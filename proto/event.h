@@ -1,0 +1,148 @@
+/*
+ * What the edges tell the core. An event is a value; the few large payloads are borrowed pointers,
+ * valid only during the step. `now_ms` is CLOCK_BOOTTIME (a clock that counts suspend), `wall_ms` is
+ * CLOCK_REALTIME and only ever shown to people.
+ *
+ * Results carry the `id` of the action they answer. Every action with an id ends in exactly one
+ * event, at the latest at its deadline (then with OUTCOME_UNKNOWN); the core ignores an id it no
+ * longer waits for.
+ */
+#ifndef STEAD_PROTO_EVENT_H
+#define STEAD_PROTO_EVENT_H
+
+#include "proto/message.h"
+
+enum event_kind {
+    EVENT_TICK,         /* core_next_ms() has come; send it late rather than never */
+    EVENT_RING,         /* Corosync shows this view (once at start, then at each change) */
+    EVENT_PEER_LEFT,    /* a peer's agent process left the CPG group (its node may be well) */
+    EVENT_BEAT,         /* delivered by CPG, our own included */
+    EVENT_DELTA,        /* delivered by CPG, our own included (ours is ignored) */
+    EVENT_REQUEST,      /* an operator's command: from the control socket or delivered by CPG */
+    EVENT_REPLY,        /* delivered by CPG */
+    EVENT_HANDLE,       /* answers ACTION_HANDLE_OPEN: a RADOS handle is there, or is not */
+    EVENT_POLL,         /* answers ACTION_POLL */
+    EVENT_STATE,        /* answers ACTION_STATE_READ */
+    EVENT_COMMIT,       /* answers ACTION_COMMIT */
+    EVENT_LEASE,        /* answers ACTION_LEASE_READ and ACTION_LEASE_CHANGE */
+    EVENT_BLOCK,        /* answers ACTION_BLOCK_ADD, ACTION_BLOCK_REMOVE, ACTION_BLOCK_CHECK */
+    EVENT_LOCKS,        /* answers ACTION_LOCKS_BREAK */
+    EVENT_WATCHERS,     /* answers ACTION_WATCHERS_READ */
+    EVENT_POWER,        /* answers ACTION_POWER_OFF */
+    EVENT_BMC_IDENTITY, /* our own BMC was asked for its GUID: does it match this machine? */
+    EVENT_DOMAIN_DONE,  /* answers ACTION_DOMAIN_CREATE, _RESUME, _SHUTDOWN, _DESTROY */
+    EVENT_DOMAIN,       /* a domain of ours is in this state (at any change, and when listed) */
+    EVENT_DOMAINS,      /* libvirt connection: lost, or listed completely */
+    EVENT_KILLED,       /* answers ACTION_KILL */
+    EVENT_SAVED,        /* answers ACTION_SAVE_INCARNATION */
+    EVENT_KIND_COUNT
+};
+
+enum domain_state {
+    DOMAIN_GONE,     /* no process of it on this host */
+    DOMAIN_STARTING, /* paused, still carrying the start mark: never resumed */
+    DOMAIN_RUNNING,
+    DOMAIN_PAUSED,   /* paused after it once ran, by somebody */
+    DOMAIN_IO_ERROR, /* paused by QEMU: its disk refused I/O (as after a blocklisting) */
+};
+
+enum domain_end {
+    END_UNKNOWN,  /* found gone after a reconnect */
+    END_SHUTDOWN, /* the guest shut down by itself: its disks were flushed and closed */
+    END_DESTROYED,
+    END_CRASHED,
+};
+
+struct event_ring {
+    bool quorate;
+    uint32_t quorum; /* votes needed, a qdevice not counted */
+    uint32_t count;
+    uint32_t nodeids[NODES_MAX]; /* ring members, ourselves included */
+};
+
+struct event_state {
+    enum outcome outcome; /* MISSING: no cluster was ever made in this pool */
+    /* On DONE: the records as read in pages; `first` and `last` are the header at the first and at
+     * the last page. They differ when commits got in between. image->header equals `first`. */
+    const struct cluster *image;
+    struct header first;
+    struct header last;
+};
+
+struct event_lease {
+    enum outcome outcome;
+    bool has_lease;     /* `lease` is what the object holds now (after DONE, or read on REFUSED) */
+    struct lease lease;
+};
+
+struct event_block {
+    enum outcome outcome;
+    uint64_t osd_epoch;     /* map epoch that holds the entries */
+    uint32_t blocked_count; /* BLOCK_CHECK: how many of the asked entries are on the list */
+};
+
+struct event_domain {
+    struct uuid vm;
+    enum domain_state state;
+    enum domain_end end;     /* with DOMAIN_GONE */
+    struct action_id action; /* from the domain's mark: the start that made it */
+};
+
+struct event {
+    enum event_kind kind;
+    uint64_t now_ms;
+    uint64_t wall_ms;
+    uint64_t id; /* of the answered action; 0 for the unasked */
+    union {
+        struct event_ring ring;
+        uint32_t nodeid;           /* PEER_LEFT */
+        const struct beat *beat;
+        const struct delta *delta;
+        const struct request *request;
+        struct reply reply;
+        struct {
+            enum outcome outcome;
+            struct client client;
+        } handle;
+        struct {
+            enum outcome outcome;
+            struct header header; /* on DONE */
+        } poll;
+        struct event_state state;
+        struct {
+            enum outcome outcome;
+            struct header header; /* on REFUSED: as read right after */
+        } commit;
+        struct event_lease lease;
+        struct event_block block;
+        struct {
+            enum outcome outcome;
+        } done; /* LOCKS, SAVED */
+        struct {
+            enum outcome outcome;
+            struct clients clients;
+            uint32_t image_count; /* images of the definition; each has at least one watcher */
+        } watchers;
+        struct {
+            enum outcome outcome; /* DONE: read back off after our off (or already off) */
+            char text[TEXT_BYTES];
+        } power;
+        struct {
+            bool verified;
+        } bmc_identity;
+        struct {
+            enum outcome outcome;
+            char text[TEXT_BYTES]; /* libvirt's own words on FAILED */
+        } domain_done;
+        struct event_domain domain;
+        struct {
+            bool connected; /* true: every domain of ours has just been told by EVENT_DOMAIN */
+        } domains;
+        struct {
+            enum outcome outcome;
+            uint32_t alive_count; /* guests of ours still in /proc (0: hands empty) */
+        } killed;
+    };
+};
+
+#endif

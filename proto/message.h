@@ -1,0 +1,115 @@
+/*
+ * What agents say to each other through CPG, as plain values. Four messages: a heartbeat, a
+ * committed delta, an operator command on its way to the actor, and the actor's refusal of one.
+ */
+#ifndef STEAD_PROTO_MESSAGE_H
+#define STEAD_PROTO_MESSAGE_H
+
+#include "proto/types.h"
+
+enum outcome {
+    OUTCOME_DONE,        /* it took effect */
+    OUTCOME_REFUSED,     /* compared and found otherwise; nothing changed */
+    OUTCOME_FAILED,      /* certainly did not happen */
+    OUTCOME_UNKNOWN,     /* no answer in time: it may have happened, or may happen yet */
+    OUTCOME_MISSING,     /* the object, domain or image does not exist */
+    OUTCOME_BLOCKLISTED, /* our own RADOS handle is blocklisted */
+    OUTCOME_STALE,       /* valid_until_ms had passed before it was tried; nothing was sent */
+    OUTCOME_COUNT
+};
+
+/* "I had your heartbeat that you sent then": what freshness is made of. */
+struct beat_answer {
+    uint32_t nodeid;
+    uint64_t agent_start;
+    uint64_t sent_ms; /* the peer's own CLOCK_BOOTTIME, copied from its heartbeat */
+};
+
+enum observation_kind {
+    OBSERVED_NONE,
+    OBSERVED_RUNNING,      /* it runs here, lease at `generation` */
+    OBSERVED_START_FAILED, /* nothing of it is left here; lease as told */
+    OBSERVED_STOPPED,      /* it ended here and its lease is free at `generation` */
+};
+
+/* A fact about one VM, said with each heartbeat until the cluster state reflects it. */
+struct observation {
+    uint32_t slot;
+    struct uuid vm;
+    enum observation_kind kind;
+    struct action_id action; /* of the record it answers */
+    uint64_t generation;
+    enum lease_state lease;  /* with OBSERVED_START_FAILED: what the lease said */
+    uint32_t lease_holder;   /* nodeid */
+    struct incarnation lease_incarnation;
+    char reason[TEXT_BYTES];
+};
+
+struct beat {
+    uint32_t nodeid;
+    uint64_t agent_start; /* random, one per agent process */
+    uint64_t sent_ms;     /* CLOCK_BOOTTIME of the sender */
+    uint64_t version;     /* of its copy */
+    uint64_t digest;      /* of its copy at that version */
+    struct uuid machine;
+    struct uuid boot;
+    struct incarnation incarnation; /* as kept in /run/stead; 0/0: unknown */
+    struct client client;           /* its present RADOS handle; empty: none yet */
+    struct bmc_address bmc;
+    char name[NAME_BYTES];
+    uint32_t memory_mib;
+    uint32_t feature_level;
+    bool able;          /* a good RADOS answer within able_ms, and admitted */
+    bool storage;       /* its present handle works (it reads the state) */
+    bool empty;         /* no guest of ours is alive on this host, seen in /proc */
+    bool wants_answer;  /* not fresh: please answer at once */
+    uint32_t answer_count;
+    struct beat_answer answers[NODES_MAX];
+    uint32_t observation_count;
+    struct observation observations[OBSERVATIONS_MAX];
+};
+
+enum request_kind {
+    REQUEST_NONE,
+    REQUEST_CLUSTER_INIT, /* handled where it is given */
+    REQUEST_NODE_JOIN,
+    REQUEST_NODE_FENCE,
+    REQUEST_NODE_UNFENCE,
+    REQUEST_VM_ADD,
+    REQUEST_VM_REMOVE,
+    REQUEST_VM_START,
+    REQUEST_VM_STOP,
+    REQUEST_KIND_COUNT
+};
+
+/* An operator's command. `name` is the VM or node meant. */
+struct request {
+    struct origin id;
+    enum request_kind kind;
+    char name[NAME_BYTES];
+    char by[NAME_BYTES]; /* the operator's user name */
+    bool vouched;        /* node fence --i-vouch */
+    /* REQUEST_VM_ADD: definition and lease object are already in RADOS. */
+    struct uuid uuid;
+    uint32_t memory_mib;
+    int32_t priority;
+    enum vm_want want;
+    char on[NAME_BYTES]; /* preferred first place; empty: any */
+    uint32_t definition_version;
+    uint64_t definition_digest;
+    uint64_t generation; /* of the lease object as it was made or found free */
+    uint32_t stop_timeout_ms;
+    /* REQUEST_NODE_JOIN */
+    uint32_t nodeid;
+};
+
+enum message_kind { MESSAGE_NONE, MESSAGE_BEAT, MESSAGE_DELTA, MESSAGE_REQUEST, MESSAGE_REPLY };
+
+/* The actor's refusal of a command (acceptance is seen in the committed history). */
+struct reply {
+    struct origin id;
+    bool accepted;
+    char text[TEXT_BYTES]; /* the reason, with the remedy */
+};
+
+#endif

@@ -1,0 +1,238 @@
+/*
+ * The plain types every room speaks: identities, the committed records, the run lease.
+ *
+ * All are values: no pointers, fixed size, zero is "none". Strings are NUL-terminated and padded
+ * with zeros, so that two equal values are equal bytes field by field.
+ */
+#ifndef STEAD_PROTO_TYPES_H
+#define STEAD_PROTO_TYPES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proto/limits.h"
+
+struct uuid {
+    uint8_t bytes[16];
+};
+
+/* One life of a node in the cluster: issued by a committed admit, never used twice. 0/0 is none. */
+struct incarnation {
+    uint32_t epoch;
+    uint32_t number;
+};
+
+/* A RADOS client instance as Ceph spells it, "IP:0/NONCE"; an address entry is "IP:0/0". */
+struct client {
+    char address[CLIENT_BYTES];
+};
+
+struct clients {
+    uint32_t count;
+    struct client list[CLIENTS_PER_VM_MAX];
+};
+
+/* Names one decided outside action: the term it was decided in and a counter within it. */
+struct action_id {
+    uint64_t term;
+    uint64_t counter;
+};
+
+/* Names one operator command or one commit: the agent process that made it and its counter. */
+struct origin {
+    uint32_t nodeid;
+    uint64_t agent_start;
+    uint64_t counter;
+};
+
+#define NODE_NONE 0xff /* "no node" where a node's slot is meant */
+
+enum node_state {
+    NODE_FREE,     /* slot not in use */
+    NODE_OUT,      /* known; holds no incarnation; may be admitted once its hands are empty */
+    NODE_ADMITTED, /* takes part under its incarnation */
+    NODE_LOST,     /* a term named this incarnation lost; being fenced */
+    NODE_FENCED,   /* proven harmless; its entries stand until it is admitted anew */
+    NODE_STATE_COUNT
+};
+
+enum proof { /* bits of a mask: what makes a dead node harmless */
+    PROOF_STORAGE = 1,  /* the barrier stands */
+    PROOF_POWER = 2,    /* its BMC reads back off after our off */
+    PROOF_REBORN = 4,   /* the same machine is back under another boot id, hands empty */
+    PROOF_CLEAN = 8,    /* it said goodbye, holding nothing */
+    PROOF_OPERATOR = 16 /* a person vouched, by name */
+};
+
+struct bmc_address {
+    char address[ADDRESS_BYTES]; /* empty: this node has no BMC */
+    uint32_t cipher_suite;
+    bool verified; /* its GUID was the host's machine UUID while the host was healthy */
+};
+
+struct node_record {
+    char name[NAME_BYTES];
+    uint32_t nodeid; /* Corosync's */
+    enum node_state state;
+    struct uuid machine; /* DMI UUID, as at the last admit */
+    struct uuid boot;    /* kernel boot id, as at the last admit */
+    struct incarnation incarnation;
+    struct client client;       /* the agent's RADOS handle */
+    struct client client_prior; /* its predecessor, until that is blocklisted */
+    struct bmc_address bmc;
+    uint32_t memory_mib; /* for guests */
+    uint32_t feature_level;
+    uint32_t proofs;        /* mask of enum proof, of the present or last fence */
+    uint64_t fence_term;    /* the term that named it lost */
+    bool client_only;       /* fence without an address entry: the machine is already back */
+    bool address_blocked;   /* an address entry against it stands */
+    bool fence_wanted;      /* an operator asked for its fence */
+    bool unfence_wanted;    /* an operator asked for its return */
+};
+
+enum vm_want { WANT_STOPPED, WANT_RUNNING };
+
+enum vm_state {
+    VM_FREE,       /* slot not in use */
+    VM_STOPPED,    /* lease free at `generation`; nobody runs it */
+    VM_STARTING,   /* `node` may take the lease from `generation`, and start it */
+    VM_RUNNING,    /* runs on `node`, lease at `generation` */
+    VM_STOPPING,   /* `node` is to end it and free the lease */
+    VM_RECOVERING, /* the holder (node, incarnation) is gone; waits for barrier, proof or place */
+    VM_STATE_COUNT
+};
+
+struct vm_record {
+    char name[NAME_BYTES];
+    struct uuid uuid;
+    enum vm_want want;
+    enum vm_state state;
+    uint32_t memory_mib;
+    int32_t priority;       /* higher starts first */
+    uint8_t node;           /* slot of the holder or assignee, NODE_NONE */
+    struct incarnation incarnation; /* of that node */
+    struct action_id action;        /* of the present start or stop */
+    uint64_t generation;    /* of the lease, as last known */
+    uint32_t definition_version;
+    uint64_t definition_digest;
+    uint32_t attempts;      /* failed starts since it last ran */
+    uint64_t avoid;         /* mask of node slots where it failed since it last ran */
+    uint32_t stop_timeout_ms; /* how long a shutdown may take before the plug is pulled */
+    bool removing;          /* to be forgotten once stopped */
+    char reason[TEXT_BYTES]; /* why it is not where it is wanted; empty when it is */
+};
+
+/* Cluster settings; units in the names. Defaults: settings_default() in "fencing/timing.h". */
+struct settings {
+    uint32_t beat_ms;      /* between two heartbeats of an agent */
+    uint32_t fresh_ms;     /* how old the sending of an answered heartbeat may be */
+    uint32_t able_ms;      /* how old a good RADOS answer of an able node may be */
+    uint32_t actor_ms;     /* how long work may wait without a commit before the next one acts */
+    uint32_t poll_ms;      /* between two polls of the state's header */
+    uint32_t call_ms;      /* deadline of a RADOS call */
+    uint32_t start_ms;     /* deadline of creating a domain */
+    uint32_t bmc_ms;       /* deadline of one BMC request, read-back included */
+    uint32_t retry_ms;     /* between two tries of the same failing thing */
+    uint32_t proof;        /* mask of enum proof that releases VMs, over the barrier */
+};
+
+enum history_kind {
+    HISTORY_NONE,
+    HISTORY_TERM,         /* node = new actor */
+    HISTORY_NODE_JOINED,
+    HISTORY_NODE_ADMITTED,
+    HISTORY_NODE_LOST,
+    HISTORY_NODE_FENCED,  /* number = proofs mask */
+    HISTORY_NODE_UNFENCED,
+    HISTORY_BMC,          /* number = enum outcome of the power-off */
+    HISTORY_VM_ADDED,
+    HISTORY_VM_REMOVED,
+    HISTORY_VM_WANT,      /* number = enum vm_want */
+    HISTORY_VM_STARTING,  /* node = chosen place */
+    HISTORY_VM_RUNNING,
+    HISTORY_VM_STOPPING,
+    HISTORY_VM_STOPPED,
+    HISTORY_VM_RECOVERING,
+    HISTORY_VM_FAILED,    /* a start failed on node */
+    HISTORY_REQUEST,      /* an operator command that changed nothing else */
+    HISTORY_KIND_COUNT
+};
+
+/* One decision: what, about whom, on whose word, and why. */
+struct history_entry {
+    uint64_t sequence;  /* from 1; its slot in the ring is sequence % HISTORY_MAX */
+    uint64_t wall_ms;   /* the deciding node's wall clock */
+    uint64_t boot_ms;   /* its CLOCK_BOOTTIME: for stopwatches, comparable on one node only */
+    uint64_t term;
+    enum history_kind kind;
+    uint32_t nodeid;    /* 0: none */
+    char vm[NAME_BYTES];
+    struct action_id action;
+    struct origin request; /* the operator command behind it; counter 0: none */
+    uint64_t number;
+    char cause[TEXT_BYTES];
+};
+
+struct header {
+    struct uuid cluster_id;
+    uint32_t epoch;
+    uint64_t term;
+    uint32_t actor;        /* nodeid */
+    uint64_t actor_start;  /* the acting agent process */
+    uint64_t members;      /* mask of node slots the actor's Corosync showed it */
+    uint64_t version;
+    uint64_t digest;       /* over all records: sum of digest_record() */
+    struct origin commit;  /* who wrote this version */
+    uint32_t feature_level;
+    uint32_t next_incarnation;
+    uint64_t next_history;
+};
+
+enum record_kind { RECORD_NODE, RECORD_VM, RECORD_SETTINGS, RECORD_HISTORY, RECORD_KIND_COUNT };
+
+/* One key of the state object with its value. `slot` is the index in its array (0 for settings). */
+struct record {
+    enum record_kind kind;
+    uint32_t slot;
+    bool removed; /* the key is taken away; the value is ignored */
+    union {
+        struct node_record node;
+        struct vm_record vm;
+        struct settings settings;
+        struct history_entry history;
+    };
+};
+
+/* One commit: replaces (epoch, term, version) = (header.epoch, base_term, header.version - 1). */
+struct delta {
+    struct header header; /* as it is afterwards */
+    uint64_t base_term;
+    uint32_t count;
+    struct record records[DELTA_RECORDS_MAX];
+};
+
+/* The committed cluster state, or a node's copy of it. Written only by state_apply()/state_load. */
+struct cluster {
+    struct header header; /* version 0: nothing loaded */
+    struct settings settings;
+    struct node_record nodes[NODES_MAX];
+    uint32_t vm_end; /* one past the highest VM slot in use */
+    struct vm_record vms[VMS_MAX];
+    struct history_entry history[HISTORY_MAX];
+};
+
+enum lease_state { LEASE_FREE, LEASE_HELD, LEASE_MOVING, LEASE_STATE_COUNT };
+
+/* The run lease of one VM: who may run it. Changed only by compare-and-set on `generation`. */
+struct lease {
+    struct uuid cluster_id;
+    struct uuid vm;
+    enum lease_state state;
+    uint32_t holder; /* nodeid; 0 when free */
+    struct incarnation incarnation;
+    struct action_id action; /* that took it */
+    struct clients clients;  /* the RADOS clients that may write its disks */
+    uint64_t generation;
+};
+
+#endif
