@@ -1,0 +1,82 @@
+# shellcheck shell=bash
+# Three networks, each a bridge in the fabric's namespace; nothing in the machine's own.
+#   clu 10.88.1.K  Corosync       node clu0, port cK
+#   sto 10.88.2.K  Ceph           node sto0, port sK; mon and osd at .254
+#   mgt 10.88.3.K  to the BMCs    node mgt0, port mK; the BMC of node K at .(100+K)
+
+readonly NETS=(clu sto mgt)
+
+netns_of() { printf 'sl-n%s' "$1"; }
+fabric() { nsenter --net="/run/netns/$FABRIC" -- "$@"; }
+
+fabric_up() {
+    ip netns add "$FABRIC"
+    fabric sysctl -qw net.ipv6.conf.all.disable_ipv6=1 2>/dev/null || true
+    {
+        echo "link set lo up"
+        local net
+        for net in "${NETS[@]}"; do
+            echo "link add $net type bridge forward_delay 0 stp_state 0 mcast_snooping 0"
+            echo "link set $net up"
+        done
+        echo "address add 10.88.2.254/24 dev sto"
+    } | ip -n "$FABRIC" -batch -
+    # A dead BMC is one that hears nothing: it keeps its address, drops every packet,
+    # and has no queue of old orders to obey when it comes back.
+    fabric nft -f - <<'TXT'
+table inet stead_lab {
+    set bmc_dead { type ipv4_addr; }
+    chain input { type filter hook input priority 0; ip daddr @bmc_dead drop; }
+}
+TXT
+}
+
+node_net_up() { # K: a namespace, made anew for each boot: no socket of the last life may speak from it
+    local k=$1 ns net i=0
+    ns=$(netns_of "$k")
+    node_net_down "$k"
+    ip netns add "$ns"
+    nsenter --net="/run/netns/$ns" sysctl -qw net.ipv6.conf.all.disable_ipv6=1 2>/dev/null || true
+    for net in "${NETS[@]}"; do
+        i=$((i + 1))
+        # A fixed hardware address per node and network, or the peers' ARP tables would name the last life's.
+        echo "link add ${net:0:1}$k type veth peer name ${net}0 address 02:5e:ad:00:0$i:0$k netns $ns"
+        echo "link set ${net:0:1}$k master $net up"
+    done | ip -n "$FABRIC" -batch -
+    i=0
+    {
+        echo "link set lo up"
+        for net in "${NETS[@]}"; do
+            i=$((i + 1))
+            echo "address add 10.88.$i.$k/24 dev ${net}0"
+            echo "link set ${net}0 up"
+        done
+    } | ip -n "$ns" -batch -
+}
+
+node_net_down() { # K: the cables and the namespace
+    local k=$1 net ns
+    ns=$(netns_of "$k")
+    for net in "${NETS[@]}"; do
+        ip -n "$FABRIC" link del "${net:0:1}$k" 2>/dev/null || true
+    done
+    [[ ! -e /run/netns/$ns ]] || ip netns del "$ns"
+}
+
+node_net_cut() { # K: all cables at once
+    printf 'link set %s down\n' "c$1" "s$1" "m$1" | ip -n "$FABRIC" -force -batch - 2>/dev/null || true
+}
+
+link_set() { # K NET up|down
+    local port="${2:0:1}$1"
+    case $3 in
+        up | down) ip -n "$FABRIC" link set "$port" "$3" ;;
+        *) die "'$3' is neither up nor down" ;;
+    esac
+}
+
+link_state() { # K NET: up or down
+    local flags
+    flags=$(ip -n "$FABRIC" -o link show "${2:0:1}$1" 2>/dev/null) || { echo none; return 0; }
+    [[ $flags =~ [\<,]UP[,\>] ]] && echo up || echo down
+}
