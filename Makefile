@@ -33,7 +33,7 @@ override CFLAGS := $(filter-out -D_FORTIFY_SOURCE=2,$(CFLAGS))
 override LDFLAGS += -fsanitize=address,undefined
 endif
 
-PROTO_C    := $(B)/proto/stead.pb-c.c
+PROTO_C    := $(patsubst %.proto,$(B)/%.pb-c.c,$(wildcard proto/*.proto))
 LIB_PURE   := $(B)/libstead-core.a
 LIB_EDGE   := $(B)/libstead-edge.a
 PROGRAMS   := $(foreach p,agent/agent_main.c agent/cli/stead_main.c,$(if $(wildcard $(p)),$(p))) # as they come
@@ -47,21 +47,19 @@ $(B)/%.o: %.c
 	@echo "  CC      $<"
 	@$(CC) $(CFLAGS) -c -o $@ $<
 
-$(PROTO_C): proto/stead.proto
+$(PROTO_C): $(B)/%.pb-c.c: %.proto
 	@mkdir -p $(@D)
 	@echo "  PROTOC  $<"
 	@protoc-c --c_out=$(B) $<
-$(B)/proto/stead.pb-c.h: $(PROTO_C) ;
-$(PROTO_C:.c=.o): $(PROTO_C)
+$(PROTO_C:.c=.h): %.h: %.c ;
+$(PROTO_C:.c=.o): %.o: %.c
 	@$(CC) $(filter-out -W%,$(CFLAGS)) -c -o $@ $<
 
 $(LIB_PURE): $(PURE:%.c=$(B)/%.o)
 	@rm -f $@; $(AR) rcs $@ $^
-$(LIB_EDGE): $(EDGE:%.c=$(B)/%.o) $(if $(wildcard proto/stead.proto),$(PROTO_C:.c=.o))
+$(LIB_EDGE): $(EDGE:%.c=$(B)/%.o) $(PROTO_C:.c=.o)
 	@rm -f $@; $(AR) rcs $@ $^
-ifneq ($(wildcard proto/stead.proto),)
-$(patsubst %.c,$(B)/%.o,$(EDGE) $(wildcard agent/*main.c agent/*/*main.c tests/edge/*.c tests/bench/*.c tests/fuzz/*.c)): | $(B)/proto/stead.pb-c.h
-endif
+$(patsubst %.c,$(B)/%.o,$(EDGE) $(wildcard agent/*main.c agent/*/*main.c tests/edge/*.c tests/bench/*.c tests/fuzz/*.c)): | $(PROTO_C:.c=.h)
 
 $(B)/stead-agent: $(B)/agent/agent_main.o $(LIB_EDGE) $(LIB_PURE)
 	@echo "  LD      $@"
