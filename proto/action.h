@@ -15,7 +15,7 @@
 enum action_kind {
     ACTION_TRACE,         /* one line for journal or trace: `trace` */
     ACTION_SEND_BEAT,     /* multicast actions.beat through CPG */
-    ACTION_SEND_DELTA,    /* multicast actions.delta (a committed one) */
+    ACTION_SEND_DELTA,    /* multicast actions.committed */
     ACTION_SEND_REQUEST,  /* multicast `request` */
     ACTION_SEND_REPLY,    /* multicast `reply` */
     ACTION_ANSWER,        /* tell the operator whose command (reply.id) was given on this node */
@@ -89,10 +89,11 @@ struct action {
     };
 };
 
-/* `beat` and `delta` point into the core and stay valid until its next step. */
+/* The pointers lead into the core and stay valid until its next step. */
 struct actions {
-    const struct beat *beat;
-    const struct delta *delta;
+    const struct beat *beat;       /* of ACTION_SEND_BEAT */
+    const struct delta *delta;     /* of ACTION_COMMIT: to be written */
+    const struct delta *committed; /* of ACTION_SEND_DELTA: is written, to be told */
     uint32_t count;
     struct action list[ACTIONS_MAX];
 };

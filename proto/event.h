@@ -63,8 +63,9 @@ struct event_ring {
 struct event_state {
     enum outcome outcome; /* MISSING: no cluster was ever made in this pool */
     /* On DONE: the records as read in pages; `first` and `last` are the header at the first and at
-     * the last page. They differ when commits got in between. image->header equals `first`. */
-    const struct cluster *image;
+     * the last page. They differ when commits got in between. image->header equals `first`. Lent for
+     * the step, which may change it. */
+    struct cluster *image;
     struct header first;
     struct header last;
 };

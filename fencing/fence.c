@@ -1,0 +1,142 @@
+/*
+ * One node's fence.
+ *
+ * Decides: which blocklist entries end a lost node's agent and, unless the machine is already back,
+ * every client at its address; when its BMC is told; when to try again. Both methods start at once;
+ * the barrier never waits for a BMC.
+ * Assumes: the node's record is NODE_LOST by a commit of a term we hold (the right to fence), and the
+ * caller's freshness. Entries are read back by the edge before it says DONE.
+ * Never: adds an address entry against a machine that is back (it would hit its new agent), and never
+ * takes anything but a read-back "off" for power.
+ */
+#include "fencing/fence.h"
+
+#include <string.h>
+
+#include "fencing/timing.h"
+#include "proto/assert.h"
+#include "proto/values.h"
+
+#define POWER_TRIES_MAX 3 /* a clean-up: after three the ledger says failed, a person may go on */
+
+static void add_entry(struct action_block *block, struct client entry)
+{
+    ASSERT(block->count < BLOCK_ENTRIES_MAX);
+    block->entries[block->count++] = entry;
+}
+
+static void raise_barrier(struct fence *fence, const struct node_record *node,
+                          const struct settings *settings, struct caller *caller)
+{
+    ASSERT(node->state == NODE_LOST);
+    if (client_is_none(&node->client)) { /* it never had a handle: nothing of it can write */
+        fence->state = FENCE_STANDS;
+        fence->proofs |= PROOF_STORAGE;
+        fence->stands_ms = caller->now_ms;
+        return;
+    }
+    struct action *action =
+        call_begin(caller, &fence->barrier_call, ACTION_BLOCK_ADD, settings->call_ms, true);
+    if (!node->client_only) {
+        add_entry(&action->block, client_address_entry(&node->client));
+    }
+    add_entry(&action->block, node->client);
+    if (!client_is_none(&node->client_prior)) {
+        add_entry(&action->block, node->client_prior);
+    }
+    fence->state = FENCE_RAISING;
+}
+
+static void ask_power(struct fence *fence, const struct node_record *node,
+                      const struct settings *settings, struct caller *caller)
+{
+    struct action *action =
+        call_begin(caller, &fence->power_call, ACTION_POWER_OFF, settings->bmc_ms, true);
+    memcpy(action->power.node, node->name, NAME_BYTES);
+    action->power.incarnation = node->incarnation;
+    action->power.bmc = node->bmc;
+    action->power.machine = node->machine;
+    fence->power = POWER_ASKED;
+    fence->power_tries++;
+    fence->power_told = false;
+}
+
+static bool power_due(const struct fence *fence, const struct node_record *node, uint64_t now_ms)
+{
+    if (node->client_only || node->bmc.address[0] == '\0' || !node->bmc.verified) {
+        return false;
+    }
+    if (fence->power == POWER_UNTRIED) {
+        return true;
+    }
+    return fence->power == POWER_FAILED && fence->power_tries < POWER_TRIES_MAX &&
+           now_ms >= fence->power_retry_ms;
+}
+
+void fence_carry_on(struct fence *fence, const struct node_record *node,
+                    const struct settings *settings, struct caller *caller)
+{
+    ASSERT(node->state == NODE_LOST);
+    if (!incarnation_equal(fence->incarnation, node->incarnation)) {
+        *fence = (struct fence){.incarnation = node->incarnation, .begun_ms = caller->now_ms};
+    }
+    if (!caller_fresh(caller)) {
+        return;
+    }
+    bool due = fence->state == FENCE_IDLE ||
+               (fence->state == FENCE_WAITING && caller->now_ms >= fence->barrier_retry_ms);
+    if (due) {
+        raise_barrier(fence, node, settings, caller);
+    }
+    if (power_due(fence, node, caller->now_ms)) {
+        ask_power(fence, node, settings, caller);
+    }
+}
+
+bool fence_on_block(struct fence *fence, const struct event *event, const struct settings *settings)
+{
+    if (!call_ends(&fence->barrier_call, event)) {
+        return false;
+    }
+    ASSERT(fence->state == FENCE_RAISING);
+    if (event->block.outcome == OUTCOME_DONE) {
+        fence->state = FENCE_STANDS;
+        fence->proofs |= PROOF_STORAGE;
+        fence->stands_ms = event->now_ms;
+        return true;
+    }
+    fence->state = FENCE_WAITING;
+    fence->barrier_retry_ms = event->now_ms + timing_retry_ms(settings, fence->barrier_tries++) / 4;
+    return true;
+}
+
+bool fence_on_power(struct fence *fence, const struct event *event, const struct settings *settings)
+{
+    if (!call_ends(&fence->power_call, event)) {
+        return false;
+    }
+    ASSERT(fence->power == POWER_ASKED);
+    memcpy(fence->power_text, event->power.text, TEXT_BYTES);
+    if (event->power.outcome == OUTCOME_DONE) {
+        fence->power = POWER_OFF;
+        fence->proofs |= PROOF_POWER;
+        return true;
+    }
+    fence->power = POWER_FAILED;
+    fence->power_retry_ms = event->now_ms + timing_retry_ms(settings, fence->power_tries);
+    return true;
+}
+
+void fence_on_tick(struct fence *fence, uint64_t now_ms)
+{
+    if (call_overdue(&fence->barrier_call, now_ms)) {
+        ASSERT(fence->state == FENCE_RAISING);
+        fence->state = FENCE_WAITING;
+        fence->barrier_retry_ms = now_ms;
+    }
+    if (call_overdue(&fence->power_call, now_ms)) {
+        ASSERT(fence->power == POWER_ASKED);
+        fence->power = POWER_FAILED;
+        fence->power_retry_ms = now_ms;
+    }
+}

@@ -1,0 +1,58 @@
+/*
+ * The per-target fence, as the acting node carries it out: the node's part of the barrier and its
+ * BMC, both at once. Kept only by the actor; a new actor begins anew, which does no harm. Pure.
+ */
+#ifndef STEAD_FENCING_FENCE_H
+#define STEAD_FENCING_FENCE_H
+
+#include "proto/call.h"
+
+enum fence_state {
+    FENCE_IDLE,
+    FENCE_RAISING, /* the barrier's entries are being added and read back */
+    FENCE_WAITING, /* that failed; to be tried again */
+    FENCE_STANDS,  /* the node's entries stand */
+    FENCE_STATE_COUNT
+};
+
+enum power_state {
+    POWER_UNTRIED,
+    POWER_ASKED,
+    POWER_OFF,    /* read back off */
+    POWER_FAILED, /* this try did not prove it off; `power_text` says why */
+    POWER_STATE_COUNT
+};
+
+struct fence {
+    enum fence_state state;
+    enum power_state power;
+    struct incarnation incarnation; /* the life being ended */
+    uint32_t proofs;                /* gained so far */
+    struct call barrier_call;
+    struct call power_call;
+    uint32_t barrier_tries;
+    uint32_t power_tries;
+    uint64_t barrier_retry_ms;
+    uint64_t power_retry_ms;
+    uint64_t begun_ms;
+    uint64_t stands_ms;        /* when the barrier stood */
+    bool power_told;           /* the outcome is in the history */
+    char power_text[TEXT_BYTES];
+};
+
+/* Carries the fence of `node` (state NODE_LOST) on: begins what is due and may be begun. Call at each
+ * step while the node is lost. Without a BMC, or with node->client_only (the machine is already back),
+ * no power is touched. */
+void fence_carry_on(struct fence *fence, const struct node_record *node,
+                    const struct settings *settings, struct caller *caller);
+
+/* The answer to one of its calls; false: it was none of ours. */
+bool fence_on_block(struct fence *fence, const struct event *event,
+                    const struct settings *settings);
+bool fence_on_power(struct fence *fence, const struct event *event,
+                    const struct settings *settings);
+
+/* Calls that were never answered count as unknown. */
+void fence_on_tick(struct fence *fence, uint64_t now_ms);
+
+#endif

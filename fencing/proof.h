@@ -1,0 +1,14 @@
+/* Which proofs release a dead node's VMs. Pure. */
+#ifndef STEAD_FENCING_PROOF_H
+#define STEAD_FENCING_PROOF_H
+
+#include "proto/types.h"
+
+/* Do these proofs suffice under this policy (masks of enum proof)? The barrier, PROOF_STORAGE, is
+ * always needed; over it the policy's proofs, or one of those that always count. */
+bool proof_suffices(uint32_t proofs, uint32_t policy);
+
+/* A proof mask in words, "storage+power". `ret_text` holds TEXT_BYTES. */
+void proof_text(uint32_t proofs, char *ret_text);
+
+#endif

@@ -1,0 +1,59 @@
+/*
+ * The timing argument.
+ *
+ * No safety rests on time here: a VM is taken over only behind the barrier (storage/barrier.h), and
+ * leases decide who may run. Time decides how soon things are noticed and how often they are tried.
+ *
+ *   beat_ms 200     each agent's heartbeat; an answer rides in the peer's next one, or comes at once
+ *                   when asked for (a view change does), so freshness returns within a CPG round trip.
+ *   fresh_ms 1000   a heartbeat *sent* this long ago and answered by a quorum still proves that
+ *                   Corosync's view is real. A thawed host believes its old view for about 1 s
+ *                   (measured); its last answered heartbeat is older than its freeze.
+ *   able_ms 1500    a RADOS answer younger than this: several polls, so one slow one does not count.
+ *   actor_ms 3000   longer than a commit behind a slow placement group, far shorter than a person.
+ *   call_ms 5000    librados gives up waiting; the call's fate is then unknown, not failed.
+ *   start_ms 30000  QEMU opens its images within this or is destroyed.
+ *   bmc_ms 15000    some BMCs take 10 s; the barrier does not wait for them.
+ */
+#include "fencing/timing.h"
+
+#include "proto/assert.h"
+
+#define RETRY_DOUBLINGS_MAX 5
+
+struct settings settings_default(void)
+{
+    struct settings settings = {
+        .beat_ms = 200,
+        .fresh_ms = 1000,
+        .able_ms = 1500,
+        .actor_ms = 3000,
+        .poll_ms = 500,
+        .call_ms = 5000,
+        .start_ms = 30000,
+        .bmc_ms = 15000,
+        .retry_ms = 1000,
+        .proof = PROOF_STORAGE,
+    };
+    ASSERT(settings.fresh_ms >= 2 * settings.beat_ms); /* else a single late beat ends freshness */
+    ASSERT(settings.able_ms >= 2 * settings.poll_ms);
+    return settings;
+}
+
+uint32_t timing_retry_ms(const struct settings *settings, uint32_t tries)
+{
+    ASSERT(settings->retry_ms > 0);
+    uint32_t doublings = tries < RETRY_DOUBLINGS_MAX ? tries : RETRY_DOUBLINGS_MAX;
+    return settings->retry_ms << doublings;
+}
+
+uint32_t timing_silent_ms(const struct settings *settings)
+{
+    ASSERT(settings->beat_ms > 0);
+    return settings->able_ms;
+}
+
+uint32_t timing_lease_check_ms(const struct settings *settings)
+{
+    return 4 * settings->poll_ms;
+}

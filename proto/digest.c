@@ -1,0 +1,140 @@
+/*
+ * Digests of the committed records. Assumes zero-padded strings. A new field of a record must be
+ * added here too: a copy that differs only there would pass for equal.
+ */
+#include "proto/digest.h"
+
+#include <string.h>
+
+#include "proto/assert.h"
+
+uint64_t digest_bytes(uint64_t seed, const void *data, size_t size)
+{
+    const uint8_t *bytes = data;
+    for (size_t i = 0; i < size; i++) {
+        seed = (seed ^ bytes[i]) * 0x100000001b3u;
+    }
+    return seed;
+}
+
+uint64_t digest_u64(uint64_t seed, uint64_t value)
+{
+    uint8_t bytes[8];
+    for (unsigned i = 0; i < 8; i++) {
+        bytes[i] = (uint8_t)(value >> (8 * i));
+    }
+    return digest_bytes(seed, bytes, sizeof(bytes));
+}
+
+uint64_t digest_text(uint64_t seed, const char *text, size_t size_max)
+{
+    ASSERT(size_max > 0);
+    size_t length = strnlen(text, size_max);
+    return digest_u64(digest_bytes(seed, text, length), length);
+}
+
+static uint64_t digest_key(enum record_kind kind, uint32_t slot)
+{
+    ASSERT(kind < RECORD_KIND_COUNT);
+    return digest_u64(digest_u64(DIGEST_SEED, (uint64_t)kind + 1), slot);
+}
+
+static uint64_t digest_incarnation(uint64_t seed, struct incarnation incarnation)
+{
+    return digest_u64(digest_u64(seed, incarnation.epoch), incarnation.number);
+}
+
+static uint64_t digest_action_id(uint64_t seed, struct action_id id)
+{
+    return digest_u64(digest_u64(seed, id.term), id.counter);
+}
+
+uint64_t digest_node(uint32_t slot, const struct node_record *node)
+{
+    ASSERT(slot < NODES_MAX);
+    if (node->state == NODE_FREE) {
+        return 0;
+    }
+    uint64_t d = digest_key(RECORD_NODE, slot);
+    d = digest_text(d, node->name, sizeof(node->name));
+    d = digest_u64(d, node->nodeid);
+    d = digest_u64(d, node->state);
+    d = digest_bytes(d, node->machine.bytes, sizeof(node->machine.bytes));
+    d = digest_bytes(d, node->boot.bytes, sizeof(node->boot.bytes));
+    d = digest_incarnation(d, node->incarnation);
+    d = digest_text(d, node->client.address, CLIENT_BYTES);
+    d = digest_text(d, node->client_prior.address, CLIENT_BYTES);
+    d = digest_text(d, node->bmc.address, ADDRESS_BYTES);
+    d = digest_u64(d, node->bmc.cipher_suite);
+    d = digest_u64(d, node->bmc.verified);
+    d = digest_u64(d, node->memory_mib);
+    d = digest_u64(d, node->feature_level);
+    d = digest_u64(d, node->proofs);
+    d = digest_u64(d, node->fence_term);
+    d = digest_u64(d, node->client_only);
+    d = digest_u64(d, node->address_blocked);
+    d = digest_u64(d, node->fence_wanted);
+    return digest_u64(d, node->unfence_wanted);
+}
+
+uint64_t digest_vm(uint32_t slot, const struct vm_record *vm)
+{
+    ASSERT(slot < VMS_MAX);
+    if (vm->state == VM_FREE) {
+        return 0;
+    }
+    uint64_t d = digest_key(RECORD_VM, slot);
+    d = digest_text(d, vm->name, sizeof(vm->name));
+    d = digest_bytes(d, vm->uuid.bytes, sizeof(vm->uuid.bytes));
+    d = digest_u64(d, vm->want);
+    d = digest_u64(d, vm->state);
+    d = digest_u64(d, vm->memory_mib);
+    d = digest_u64(d, (uint64_t)(int64_t)vm->priority);
+    d = digest_u64(d, vm->node);
+    d = digest_incarnation(d, vm->incarnation);
+    d = digest_action_id(d, vm->action);
+    d = digest_u64(d, vm->generation);
+    d = digest_u64(d, vm->definition_version);
+    d = digest_u64(d, vm->definition_digest);
+    d = digest_u64(d, vm->attempts);
+    d = digest_u64(d, vm->avoid);
+    d = digest_u64(d, vm->stop_timeout_ms);
+    d = digest_u64(d, vm->removing);
+    return digest_text(d, vm->reason, sizeof(vm->reason));
+}
+
+uint64_t digest_settings(const struct settings *s)
+{
+    if (s->beat_ms == 0) { /* no settings record */
+        return 0;
+    }
+    const uint32_t fields[] = {s->beat_ms, s->fresh_ms, s->able_ms, s->actor_ms, s->poll_ms,
+                               s->call_ms, s->start_ms, s->bmc_ms,  s->retry_ms, s->proof};
+    uint64_t d = digest_key(RECORD_SETTINGS, 0);
+    for (unsigned i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+        d = digest_u64(d, fields[i]);
+    }
+    return d;
+}
+
+uint64_t digest_history(uint32_t slot, const struct history_entry *entry)
+{
+    ASSERT(slot < HISTORY_MAX);
+    if (entry->sequence == 0) {
+        return 0;
+    }
+    uint64_t d = digest_key(RECORD_HISTORY, slot);
+    d = digest_u64(d, entry->sequence);
+    d = digest_u64(d, entry->wall_ms);
+    d = digest_u64(d, entry->boot_ms);
+    d = digest_u64(d, entry->term);
+    d = digest_u64(d, entry->kind);
+    d = digest_u64(d, entry->nodeid);
+    d = digest_text(d, entry->vm, sizeof(entry->vm));
+    d = digest_action_id(d, entry->action);
+    d = digest_u64(d, entry->request.nodeid);
+    d = digest_u64(d, entry->request.agent_start);
+    d = digest_u64(d, entry->request.counter);
+    d = digest_u64(d, entry->number);
+    return digest_text(d, entry->cause, sizeof(entry->cause));
+}

@@ -1,0 +1,84 @@
+/* Equality and small list work over the plain types. Decides nothing; assumes zero-padded strings. */
+#include "proto/values.h"
+
+#include "proto/assert.h"
+
+bool uuid_is_zero(const struct uuid *uuid)
+{
+    static const struct uuid zero;
+    return uuid_equal(uuid, &zero);
+}
+
+void name_set(char *field, size_t size, const char *text)
+{
+    ASSERT(size > 0);
+    size_t length = strnlen(text, size - 1);
+    memset(field, 0, size);
+    memcpy(field, text, length);
+    ASSERT(field[size - 1] == '\0');
+}
+
+bool name_equal(const char *a, const char *b)
+{
+    return strncmp(a, b, NAME_BYTES) == 0;
+}
+
+bool client_equal(const struct client *a, const struct client *b)
+{
+    return strncmp(a->address, b->address, CLIENT_BYTES) == 0;
+}
+
+struct client client_address_entry(const struct client *client)
+{
+    ASSERT(!client_is_none(client));
+    struct client entry = {{0}};
+    size_t length = strnlen(client->address, CLIENT_BYTES - 1);
+    size_t slash = length;
+    while (slash > 0 && client->address[slash - 1] != '/') {
+        slash--;
+    }
+    if (slash == 0) { /* no nonce: it is an address already */
+        return *client;
+    }
+    memcpy(entry.address, client->address, slash);
+    ASSERT(slash + 1 < CLIENT_BYTES);
+    entry.address[slash] = '0';
+    return entry;
+}
+
+bool clients_hold(const struct clients *clients, const struct client *client)
+{
+    ASSERT(clients->count <= CLIENTS_PER_VM_MAX);
+    for (uint32_t i = 0; i < clients->count; i++) {
+        if (client_equal(&clients->list[i], client)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool clients_add(struct clients *clients, const struct client *client)
+{
+    ASSERT(clients->count <= CLIENTS_PER_VM_MAX);
+    if (client_is_none(client) || clients_hold(clients, client)) {
+        return true;
+    }
+    if (clients->count == CLIENTS_PER_VM_MAX) {
+        return false;
+    }
+    clients->list[clients->count++] = *client;
+    return true;
+}
+
+bool clients_equal(const struct clients *a, const struct clients *b)
+{
+    if (a->count != b->count) {
+        return false;
+    }
+    for (uint32_t i = 0; i < a->count; i++) {
+        if (!clients_hold(b, &a->list[i])) {
+            return false;
+        }
+    }
+    return true;
+}

@@ -1,0 +1,56 @@
+/* Small pure helpers over the plain types: equality, names, client lists. */
+#ifndef STEAD_PROTO_VALUES_H
+#define STEAD_PROTO_VALUES_H
+
+#include <string.h>
+
+#include "proto/types.h"
+
+static inline bool uuid_equal(const struct uuid *a, const struct uuid *b)
+{
+    return memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
+}
+
+bool uuid_is_zero(const struct uuid *uuid);
+
+static inline bool incarnation_equal(struct incarnation a, struct incarnation b)
+{
+    return a.epoch == b.epoch && a.number == b.number;
+}
+
+static inline bool incarnation_is_none(struct incarnation a)
+{
+    return a.epoch == 0 && a.number == 0;
+}
+
+static inline bool action_id_equal(struct action_id a, struct action_id b)
+{
+    return a.term == b.term && a.counter == b.counter;
+}
+
+static inline bool origin_equal(const struct origin *a, const struct origin *b)
+{
+    return a->nodeid == b->nodeid && a->agent_start == b->agent_start && a->counter == b->counter;
+}
+
+/* Copies a NUL-terminated string into a field of `size` bytes, cut if need be, padded with zeros. */
+void name_set(char *field, size_t size, const char *text);
+bool name_equal(const char *a, const char *b);
+
+static inline bool client_is_none(const struct client *client)
+{
+    return client->address[0] == '\0';
+}
+
+bool client_equal(const struct client *a, const struct client *b);
+
+/* The address entry of a client: "IP:0/NONCE" -> "IP:0/0", which blocklists every client there. */
+struct client client_address_entry(const struct client *client);
+
+bool clients_hold(const struct clients *clients, const struct client *client);
+/* Adds `client` unless it is there already or is none; false when the list is full. */
+bool clients_add(struct clients *clients, const struct client *client);
+/* Both name the same clients, in any order. */
+bool clients_equal(const struct clients *a, const struct clients *b);
+
+#endif

@@ -1,0 +1,67 @@
+/*
+ * The run lease: the right to run one VM, kept in the same system as its disks.
+ *
+ * Decides: what follows a lease. Every change raises the generation by one, so that a change which
+ * lands late fails its comparison; a generation is never used for two different contents by one
+ * holder (each content names its action and its clients).
+ * Assumes: the edge writes lease_X(...) only by comparing `generation - 1`.
+ * Never: frees or takes without a step of the generation.
+ */
+#include "storage/lease.h"
+
+#include "proto/assert.h"
+#include "proto/values.h"
+
+bool lease_held_by(const struct lease *lease, uint32_t nodeid, struct incarnation incarnation)
+{
+    return lease->state == LEASE_HELD && lease->holder == nodeid &&
+           incarnation_equal(lease->incarnation, incarnation);
+}
+
+struct lease lease_take(const struct uuid *cluster_id, const struct uuid *vm, uint64_t from,
+                        uint32_t nodeid, struct incarnation incarnation, struct action_id action)
+{
+    ASSERT(nodeid != 0);
+    ASSERT(!incarnation_is_none(incarnation));
+    return (struct lease){
+        .cluster_id = *cluster_id,
+        .vm = *vm,
+        .state = LEASE_HELD,
+        .holder = nodeid,
+        .incarnation = incarnation,
+        .action = action,
+        .generation = from + 1,
+    };
+}
+
+struct lease lease_name(const struct lease *lease, const struct clients *clients)
+{
+    ASSERT(lease->state == LEASE_HELD);
+    ASSERT(clients->count > 0);
+    struct lease next = *lease;
+    next.clients = *clients;
+    next.generation++;
+    return next;
+}
+
+struct lease lease_free(const struct lease *lease)
+{
+    ASSERT(lease->state == LEASE_HELD);
+    ASSERT(lease->generation > 0);
+    return (struct lease){
+        .cluster_id = lease->cluster_id,
+        .vm = lease->vm,
+        .state = LEASE_FREE,
+        .action = lease->action,
+        .generation = lease->generation + 1,
+    };
+}
+
+bool lease_is(const struct lease *wanted, const struct lease *seen)
+{
+    return seen->generation == wanted->generation && seen->state == wanted->state &&
+           seen->holder == wanted->holder &&
+           incarnation_equal(seen->incarnation, wanted->incarnation) &&
+           action_id_equal(seen->action, wanted->action) &&
+           clients_equal(&seen->clients, &wanted->clients);
+}
