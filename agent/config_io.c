@@ -1,0 +1,258 @@
+/* stead.conf, by libinih: every key in one table, every error with its line. */
+#include "agent/config_io.h"
+
+#include <errno.h>
+#include <ini.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/host_io.h"
+#include "agent/nearest.h"
+#include "proto/assert.h"
+#include "proto/control_io.h"
+#include "proto/values.h"
+
+enum value_kind { VALUE_NAME, VALUE_TEXT, VALUE_PATH, VALUE_UUID, VALUE_MIB, VALUE_CIPHER };
+
+struct key {
+    const char *section;
+    const char *name;
+    enum value_kind kind;
+    size_t offset;
+    size_t size;
+};
+
+#define KEY(section, name, kind, field)                                                            \
+    {                                                                                              \
+        section, name, kind, offsetof(struct config, field), sizeof(((struct config *)0)->field)   \
+    }
+
+static const struct key keys[] = {
+    KEY("node", "name", VALUE_NAME, name),
+    KEY("node", "uuid", VALUE_UUID, machine),
+    KEY("node", "memory", VALUE_MIB, memory_mib),
+    KEY("libvirt", "uri", VALUE_TEXT, libvirt_uri),
+    KEY("ceph", "conf", VALUE_PATH, ceph_conf),
+    KEY("ceph", "user", VALUE_NAME, ceph_user),
+    KEY("ceph", "pool", VALUE_NAME, ceph_pool),
+    KEY("ceph", "guest_user", VALUE_NAME, ceph_guest_user),
+    KEY("bmc", "address", VALUE_TEXT, bmc.address),
+    KEY("bmc", "credentials", VALUE_PATH, bmc_credentials),
+    KEY("bmc", "cipher_suite", VALUE_CIPHER, bmc.cipher_suite),
+};
+#define KEYS (sizeof(keys) / sizeof(keys[0]))
+
+static const char *const sections[] = {"node", "libvirt", "ceph", "bmc"};
+#define SECTIONS (sizeof(sections) / sizeof(sections[0]))
+
+struct reader {
+    FILE *file;
+    const char *path;
+    int line;
+    int error_line; /* of the first error; 0: none */
+    char *error;
+    int seen[KEYS]; /* the line where it was given */
+    struct config config;
+};
+
+__attribute__((format(printf, 2, 3))) static void complain(struct reader *reader,
+                                                           const char *format, ...)
+{
+    if (reader->error_line != 0) {
+        return;
+    }
+    va_list arguments;
+    reader->error_line = reader->line;
+    int used = snprintf(reader->error, CONFIG_TEXT_BYTES, "%s:%d: ", reader->path, reader->line);
+    if (used > 0 && used < CONFIG_TEXT_BYTES) {
+        va_start(arguments, format);
+        vsnprintf(reader->error + used, CONFIG_TEXT_BYTES - (size_t)used, format, arguments);
+        va_end(arguments);
+    }
+}
+
+/* libinih says nothing about a section without keys, so unknown ones are found here. */
+static void check_section(struct reader *reader, const char *line)
+{
+    char name[64] = "";
+    (void)sscanf(line, "[%63[^]]", name);
+    for (size_t i = 0; i < SECTIONS; i++) {
+        if (strcmp(name, sections[i]) == 0) {
+            return;
+        }
+    }
+    const char *near = nearest_word(name, sections, SECTIONS);
+    if (near != NULL) {
+        complain(reader, "unknown section [%s]; did you mean [%s]?", name, near);
+    } else {
+        complain(reader, "unknown section [%s]; there are [node], [libvirt], [ceph] and [bmc]",
+                 name);
+    }
+}
+
+/* One line for libinih, counted, and without its indent (which libinih takes for a continuation).
+ */
+static char *next_line(char *line, int size, void *context)
+{
+    struct reader *reader = context;
+    if (fgets(line, size, reader->file) == NULL) {
+        return NULL;
+    }
+    reader->line++;
+    if (strchr(line, '\n') == NULL && !feof(reader->file)) {
+        complain(reader, "the line is longer than %d characters", size - 2);
+        return NULL;
+    }
+    size_t indent = strspn(line, " \t");
+    memmove(line, line + indent, strlen(line + indent) + 1);
+    if (line[0] == '[') {
+        check_section(reader, line);
+    }
+    return line;
+}
+
+static bool parse_number(const char *text, uint32_t least, uint32_t most, uint32_t *ret_number)
+{
+    char *end = NULL;
+    errno = 0;
+    unsigned long number = strtoul(text, &end, 10);
+    if (errno != 0 || end == text || *end != '\0' || text[0] == '-' || text[0] == '+') {
+        return false;
+    }
+    if (number < least || number > most) {
+        return false;
+    }
+    *ret_number = (uint32_t)number;
+    return true;
+}
+
+/* NULL when `value` was taken, else what would have been right. */
+static const char *set_value(const struct key *key, void *field, const char *value)
+{
+    switch (key->kind) {
+    case VALUE_NAME:
+        if (!control_is_name(value)) {
+            return "a name of up to 63 letters, digits and ._-+:@";
+        }
+        name_set(field, key->size, value);
+        return NULL;
+    case VALUE_PATH:
+        if (value[0] != '/' || strlen(value) >= key->size) {
+            return "an absolute path";
+        }
+        name_set(field, key->size, value);
+        return NULL;
+    case VALUE_TEXT:
+        if (value[0] == '\0' || strlen(value) >= key->size || strpbrk(value, " \t") != NULL) {
+            return "one word";
+        }
+        name_set(field, key->size, value);
+        return NULL;
+    case VALUE_UUID:
+        return host_io_parse_uuid(value, field) == 0 ? NULL : "a UUID";
+    case VALUE_MIB:
+        return parse_number(value, 64, 1u << 30, field) ? NULL : "a number of MiB, 64 or more";
+    case VALUE_CIPHER:
+        return parse_number(value, 0, 17, field) ? NULL : "a number from 0 to 17";
+    }
+    return "something else";
+}
+
+static void complain_of_key(struct reader *reader, const char *section, const char *name)
+{
+    const char *names[KEYS];
+    size_t count = 0;
+    for (size_t i = 0; i < KEYS; i++) {
+        if (strcmp(keys[i].section, section) == 0) {
+            names[count++] = keys[i].name;
+        } else if (strcmp(keys[i].name, name) == 0) {
+            complain(reader, "'%s' does not belong to [%s] but to [%s]", name, section,
+                     keys[i].section);
+            return;
+        }
+    }
+    const char *near = nearest_word(name, names, count);
+    if (section[0] == '\0') {
+        complain(reader, "'%s' stands before any section", name);
+    } else if (near != NULL) {
+        complain(reader, "unknown key '%s' in [%s]; did you mean '%s'?", name, section, near);
+    } else {
+        complain(reader, "unknown key '%s' in [%s]", name, section);
+    }
+}
+
+static int take_value(void *context, const char *section, const char *name, const char *value)
+{
+    struct reader *reader = context;
+    for (size_t i = 0; i < KEYS; i++) {
+        if (strcmp(keys[i].section, section) != 0 || strcmp(keys[i].name, name) != 0) {
+            continue;
+        }
+        if (reader->seen[i] != 0) {
+            complain(reader, "'%s' was already given in line %d", name, reader->seen[i]);
+            return 0;
+        }
+        reader->seen[i] = reader->line;
+        const char *right = set_value(&keys[i], (char *)&reader->config + keys[i].offset, value);
+        if (right != NULL) {
+            complain(reader, "'%s' wants %s, not '%s'", name, right, value);
+        }
+        return right == NULL;
+    }
+    complain_of_key(reader, section, name);
+    return 0;
+}
+
+static void set_defaults(struct config *config)
+{
+    *config = (struct config){.bmc = {.cipher_suite = 17}};
+    name_set(config->libvirt_uri, sizeof(config->libvirt_uri), "qemu:///system");
+    name_set(config->ceph_conf, sizeof(config->ceph_conf), "/etc/ceph/ceph.conf");
+    name_set(config->ceph_user, sizeof(config->ceph_user), "stead");
+    name_set(config->ceph_pool, sizeof(config->ceph_pool), "stead");
+}
+
+/* What only holds between keys. */
+static int check_whole(struct reader *reader)
+{
+    struct config *config = &reader->config;
+    if (config->ceph_guest_user[0] == '\0') {
+        name_set(config->ceph_guest_user, sizeof(config->ceph_guest_user), config->ceph_user);
+    }
+    if (config->bmc.address[0] != '\0' && config->bmc_credentials[0] == '\0') {
+        snprintf(reader->error, CONFIG_TEXT_BYTES,
+                 "%s: [bmc] has an address but no credentials: add 'credentials = FILE'",
+                 reader->path);
+        return -EINVAL;
+    }
+    return 0;
+}
+
+int config_io_load(const char *path, bool must_exist, struct config *ret_config, char *ret_text)
+{
+    struct reader reader = {.path = path, .error = ret_text};
+    set_defaults(&reader.config);
+    reader.file = fopen(path, "re");
+    if (reader.file == NULL && (must_exist || errno != ENOENT)) {
+        int error = errno;
+        snprintf(ret_text, CONFIG_TEXT_BYTES, "%s: %s", path, strerror(error));
+        return -error;
+    }
+    if (reader.file != NULL) {
+        int bad_line = ini_parse_stream(next_line, &reader, take_value, &reader);
+        fclose(reader.file);
+        if (bad_line > 0 && (reader.error_line == 0 || bad_line < reader.error_line)) {
+            reader.error_line = 0;
+            reader.line = bad_line;
+            complain(&reader, "neither a [section] nor 'name = value'");
+        }
+    }
+    int r = reader.error_line != 0 ? -EINVAL : check_whole(&reader);
+    if (r == 0) {
+        *ret_config = reader.config;
+    }
+    return r;
+}

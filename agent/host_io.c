@@ -1,0 +1,128 @@
+/* What this host is and what its clocks say. */
+#include "agent/host_io.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "proto/assert.h"
+
+static uint64_t clock_ms(clockid_t clock)
+{
+    struct timespec now;
+    int r = clock_gettime(clock, &now);
+    ASSERT(r == 0);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+uint64_t host_io_boottime_ms(void)
+{
+    return clock_ms(CLOCK_BOOTTIME);
+}
+
+uint64_t host_io_wall_ms(void)
+{
+    return clock_ms(CLOCK_REALTIME);
+}
+
+uint64_t host_io_random(void)
+{
+    uint64_t number = 0;
+    while (number == 0) {
+        ssize_t got = getrandom(&number, sizeof(number), 0);
+        ASSERT(got == (ssize_t)sizeof(number) || errno == EINTR);
+    }
+    return number;
+}
+
+static int hex_digit(char letter)
+{
+    static const char digits[] = "0123456789abcdefABCDEF";
+    const char *at = letter == '\0' ? NULL : strchr(digits, letter);
+    if (at == NULL) {
+        return -1;
+    }
+    int value = (int)(at - digits);
+    return value < 16 ? value : value - 6;
+}
+
+int host_io_parse_uuid(const char *text, struct uuid *ret_uuid)
+{
+    struct uuid uuid;
+    if (strnlen(text, UUID_TEXT_BYTES) != UUID_TEXT_BYTES - 1) {
+        return -EINVAL;
+    }
+    for (size_t i = 0; i < sizeof(uuid.bytes); i++) {
+        if ((i == 4 || i == 6 || i == 8 || i == 10) && *text++ != '-') {
+            return -EINVAL;
+        }
+        int high = hex_digit(*text++);
+        int low = hex_digit(*text++);
+        if (high < 0 || low < 0) {
+            return -EINVAL;
+        }
+        uuid.bytes[i] = (uint8_t)(high << 4 | low);
+    }
+    *ret_uuid = uuid;
+    return 0;
+}
+
+void host_io_format_uuid(const struct uuid *uuid, char ret_text[UUID_TEXT_BYTES])
+{
+    char *at = ret_text;
+    for (size_t i = 0; i < sizeof(uuid->bytes); i++) {
+        const char *dash = i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "";
+        at += sprintf(at, "%s%02x", dash, uuid->bytes[i]);
+    }
+    ASSERT(at == ret_text + UUID_TEXT_BYTES - 1);
+}
+
+int host_io_read_uuid(const char *path, struct uuid *ret_uuid)
+{
+    char line[64] = "";
+    FILE *file = fopen(path, "re");
+    if (file == NULL) {
+        return -errno;
+    }
+    char *got = fgets(line, sizeof(line), file);
+    fclose(file);
+    if (got == NULL) {
+        return -EINVAL;
+    }
+    line[strcspn(line, " \r\n")] = '\0';
+    return host_io_parse_uuid(line, ret_uuid);
+}
+
+int host_io_name(char ret_name[NAME_BYTES])
+{
+    char name[NAME_BYTES] = "";
+    if (gethostname(name, sizeof(name) - 1) < 0) {
+        return -errno;
+    }
+    name[strcspn(name, ".")] = '\0';
+    memcpy(ret_name, name, sizeof(name));
+    return 0;
+}
+
+int host_io_guest_memory_mib(uint32_t *ret_mib)
+{
+    char line[128];
+    unsigned long kib = 0;
+    FILE *file = fopen("/proc/meminfo", "re");
+    if (file == NULL) {
+        return -errno;
+    }
+    while (kib == 0 && fgets(line, sizeof(line), file) != NULL) {
+        (void)sscanf(line, "MemTotal: %lu kB", &kib);
+    }
+    fclose(file);
+    unsigned long mib = kib / 1024;
+    if (mib == 0 || mib > UINT32_MAX) {
+        return -EBADMSG;
+    }
+    *ret_mib = (uint32_t)(mib < 2048 ? mib / 2 : mib - 1024);
+    return 0;
+}

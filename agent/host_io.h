@@ -1,0 +1,29 @@
+/* What this host is and what its clocks say. */
+#ifndef STEAD_AGENT_HOST_IO_H
+#define STEAD_AGENT_HOST_IO_H
+
+#include "proto/types.h"
+
+#define UUID_TEXT_BYTES 37
+
+uint64_t host_io_boottime_ms(void); /* CLOCK_BOOTTIME: counts suspend */
+uint64_t host_io_wall_ms(void);     /* CLOCK_REALTIME: for people only */
+
+/* Never 0. */
+uint64_t host_io_random(void);
+
+/* "01234567-89ab-..." in either case; -EINVAL for anything else. */
+int host_io_parse_uuid(const char *text, struct uuid *ret_uuid);
+void host_io_format_uuid(const struct uuid *uuid, char ret_text[UUID_TEXT_BYTES]);
+
+/* A UUID alone on the first line of a file (DMI, boot id). 0, -errno or -EINVAL. */
+int host_io_read_uuid(const char *path, struct uuid *ret_uuid);
+
+/* The host name up to its first dot. */
+int host_io_name(char ret_name[NAME_BYTES]);
+
+/* Memory there is for guests when nobody said: MemTotal less 1 GiB for the host, its agents and
+ * QEMU's own needs, or half of it on a host with less than 2 GiB. 0, -errno or -EBADMSG. */
+int host_io_guest_memory_mib(uint32_t *ret_mib);
+
+#endif
