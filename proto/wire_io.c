@@ -152,6 +152,7 @@ int wire_unpack_message(const uint8_t *data, size_t size, struct wire_message *r
     wire_arena_init(&arena, bytes, sizeof(bytes));
     const Stead__Message *pb = wire_arena_unpack(&arena, &stead__message__descriptor, data, size);
     struct wire_message message;
+    memset(&message, 0, sizeof(message)); /* the whole union: nothing of our stack goes out */
     if (pb == NULL || !message_from_pb(pb, &message)) {
         return -EBADMSG;
     }

@@ -1,0 +1,671 @@
+/* The wire forms: round trips of everything with random contents, and what bytes from outside may
+ * not do. Run it under ASan too (make SAN=1 edge-tests). */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "proto/assert.h"
+#include "proto/wire_io.h"
+
+#define ROUNDS 300
+
+_Noreturn void stead_panic(const char *file, int line, const char *condition)
+{
+    fprintf(stderr, "%s:%d: %s\n", file, line, condition);
+    abort();
+}
+
+/* ---- random, valid values; the same in every run */
+
+static uint64_t next(uint64_t *seed)
+{
+    *seed ^= *seed << 13;
+    *seed ^= *seed >> 7;
+    *seed ^= *seed << 17;
+    return *seed;
+}
+
+static uint64_t wide(uint64_t *seed) /* small ones as likely as large ones */
+{
+    const uint64_t value = next(seed);
+    return value >> (next(seed) % 64);
+}
+
+static uint32_t below(uint64_t *seed, uint32_t bound)
+{
+    return (uint32_t)(next(seed) % bound);
+}
+
+static bool coin(uint64_t *seed)
+{
+    return below(seed, 2) != 0;
+}
+
+static void characters(uint64_t *seed, const char *set, uint32_t length, char *field)
+{
+    for (uint32_t i = 0; i < length; i++) {
+        field[i] = set[below(seed, (uint32_t)strlen(set))];
+    }
+}
+
+static void random_name(uint64_t *seed, char *field)
+{
+    characters(seed, "aZ09", 1, field);
+    characters(seed, "abzAZ09._-", below(seed, NAME_BYTES - 1), field + 1);
+}
+
+static void random_text(uint64_t *seed, char *field, uint32_t size)
+{
+    characters(seed, "abc \"\\\n\xc3\xa4%{}", below(seed, size), field);
+}
+
+static struct uuid random_uuid(uint64_t *seed)
+{
+    struct uuid uuid;
+    for (unsigned i = 0; i < sizeof(uuid.bytes); i++) {
+        uuid.bytes[i] = (uint8_t)next(seed);
+    }
+    return uuid;
+}
+
+static struct client random_client(uint64_t *seed)
+{
+    struct client client = {{0}};
+    characters(seed, "0123456789abcdef:.[]/", 1 + below(seed, CLIENT_BYTES - 1), client.address);
+    return client;
+}
+
+static struct incarnation random_incarnation(uint64_t *seed)
+{
+    return (struct incarnation){.epoch = (uint32_t)wide(seed), .number = (uint32_t)wide(seed)};
+}
+
+static struct action_id random_action_id(uint64_t *seed)
+{
+    return (struct action_id){.term = wide(seed), .counter = wide(seed)};
+}
+
+static void random_origin(uint64_t *seed, struct origin *ret_origin)
+{
+    ret_origin->nodeid = (uint32_t)wide(seed);
+    ret_origin->agent_start = wide(seed);
+    ret_origin->counter = wide(seed);
+}
+
+static void random_bmc(uint64_t *seed, struct bmc_address *ret_bmc)
+{
+    characters(seed, "a0.:[]-%", below(seed, ADDRESS_BYTES), ret_bmc->address);
+    ret_bmc->cipher_suite = below(seed, 18);
+    ret_bmc->verified = coin(seed);
+}
+
+static void random_header(uint64_t *seed, struct header *ret_header)
+{
+    memset(ret_header, 0, sizeof(*ret_header));
+    ret_header->cluster_id = random_uuid(seed);
+    ret_header->epoch = (uint32_t)wide(seed);
+    ret_header->term = wide(seed);
+    ret_header->actor = (uint32_t)wide(seed);
+    ret_header->actor_start = wide(seed);
+    ret_header->members = wide(seed);
+    ret_header->version = wide(seed);
+    ret_header->digest = next(seed);
+    random_origin(seed, &ret_header->commit);
+    ret_header->feature_level = (uint32_t)wide(seed);
+    ret_header->next_incarnation = (uint32_t)wide(seed);
+    ret_header->next_history = wide(seed);
+}
+
+static void random_node(uint64_t *seed, struct node_record *ret_node)
+{
+    random_name(seed, ret_node->name);
+    ret_node->nodeid = (uint32_t)wide(seed);
+    ret_node->state = (enum node_state)below(seed, NODE_STATE_COUNT);
+    ret_node->machine = random_uuid(seed);
+    ret_node->boot = random_uuid(seed);
+    ret_node->incarnation = random_incarnation(seed);
+    ret_node->client = random_client(seed);
+    ret_node->client_prior = random_client(seed);
+    random_bmc(seed, &ret_node->bmc);
+    ret_node->memory_mib = (uint32_t)wide(seed);
+    ret_node->feature_level = (uint32_t)wide(seed);
+    ret_node->proofs = below(seed, 32);
+    ret_node->fence_term = wide(seed);
+    ret_node->client_only = coin(seed);
+    ret_node->address_blocked = coin(seed);
+    ret_node->fence_wanted = coin(seed);
+    ret_node->unfence_wanted = coin(seed);
+}
+
+static void random_vm(uint64_t *seed, struct vm_record *ret_vm)
+{
+    random_name(seed, ret_vm->name);
+    ret_vm->uuid = random_uuid(seed);
+    ret_vm->want = coin(seed) ? WANT_RUNNING : WANT_STOPPED;
+    ret_vm->state = (enum vm_state)below(seed, VM_STATE_COUNT);
+    ret_vm->memory_mib = (uint32_t)wide(seed);
+    ret_vm->priority = (int32_t)next(seed);
+    ret_vm->node = (uint8_t)(coin(seed) ? NODE_NONE : below(seed, NODES_MAX));
+    ret_vm->incarnation = random_incarnation(seed);
+    ret_vm->action = random_action_id(seed);
+    ret_vm->generation = wide(seed);
+    ret_vm->definition_version = (uint32_t)wide(seed);
+    ret_vm->definition_digest = next(seed);
+    ret_vm->attempts = (uint32_t)wide(seed);
+    ret_vm->avoid = wide(seed);
+    ret_vm->stop_timeout_ms = (uint32_t)wide(seed);
+    ret_vm->removing = coin(seed);
+    random_text(seed, ret_vm->reason, TEXT_BYTES);
+}
+
+static void random_settings(uint64_t *seed, struct settings *ret_settings)
+{
+    uint32_t *const fields[] = {
+        &ret_settings->beat_ms,  &ret_settings->fresh_ms, &ret_settings->able_ms,
+        &ret_settings->actor_ms, &ret_settings->poll_ms,  &ret_settings->call_ms,
+        &ret_settings->start_ms, &ret_settings->bmc_ms,   &ret_settings->retry_ms,
+    };
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+        *fields[i] = (uint32_t)wide(seed);
+    }
+    ret_settings->proof = below(seed, 32);
+}
+
+static void random_history(uint64_t *seed, uint32_t slot, struct history_entry *ret_entry)
+{
+    ret_entry->sequence = (uint64_t)below(seed, 1000000) * HISTORY_MAX + slot;
+    ret_entry->wall_ms = wide(seed);
+    ret_entry->boot_ms = wide(seed);
+    ret_entry->term = wide(seed);
+    ret_entry->kind = (enum history_kind)below(seed, HISTORY_KIND_COUNT);
+    ret_entry->nodeid = (uint32_t)wide(seed);
+    if (coin(seed)) {
+        random_name(seed, ret_entry->vm);
+    }
+    ret_entry->action = random_action_id(seed);
+    random_origin(seed, &ret_entry->request);
+    ret_entry->number = wide(seed);
+    random_text(seed, ret_entry->cause, TEXT_BYTES);
+}
+
+static void random_record(uint64_t *seed, struct record *ret_record)
+{
+    memset(ret_record, 0, sizeof(*ret_record));
+    ret_record->kind = (enum record_kind)below(seed, RECORD_KIND_COUNT);
+    switch (ret_record->kind) {
+    case RECORD_NODE:
+        ret_record->slot = below(seed, NODES_MAX);
+        random_node(seed, &ret_record->node);
+        break;
+    case RECORD_VM:
+        ret_record->slot = below(seed, VMS_MAX);
+        random_vm(seed, &ret_record->vm);
+        break;
+    case RECORD_SETTINGS:
+        random_settings(seed, &ret_record->settings);
+        break;
+    case RECORD_HISTORY:
+        ret_record->slot = below(seed, HISTORY_MAX);
+        random_history(seed, ret_record->slot, &ret_record->history);
+        break;
+    case RECORD_KIND_COUNT:
+    default:
+        break;
+    }
+}
+
+static void random_lease(uint64_t *seed, struct lease *ret_lease)
+{
+    memset(ret_lease, 0, sizeof(*ret_lease));
+    ret_lease->cluster_id = random_uuid(seed);
+    ret_lease->vm = random_uuid(seed);
+    ret_lease->state = (enum lease_state)below(seed, LEASE_STATE_COUNT);
+    ret_lease->holder = (uint32_t)wide(seed);
+    ret_lease->incarnation = random_incarnation(seed);
+    ret_lease->action = random_action_id(seed);
+    ret_lease->clients.count = below(seed, CLIENTS_PER_VM_MAX + 1);
+    for (uint32_t i = 0; i < ret_lease->clients.count; i++) {
+        ret_lease->clients.list[i] = random_client(seed);
+    }
+    ret_lease->generation = wide(seed);
+}
+
+static void random_observation(uint64_t *seed, struct observation *ret_observation)
+{
+    ret_observation->slot = below(seed, VMS_MAX);
+    ret_observation->vm = random_uuid(seed);
+    ret_observation->kind = (enum observation_kind)below(seed, OBSERVED_STOPPED + 1);
+    ret_observation->action = random_action_id(seed);
+    ret_observation->generation = wide(seed);
+    ret_observation->lease = (enum lease_state)below(seed, LEASE_STATE_COUNT);
+    ret_observation->lease_holder = (uint32_t)wide(seed);
+    ret_observation->lease_incarnation = random_incarnation(seed);
+    random_text(seed, ret_observation->reason, TEXT_BYTES);
+}
+
+static void random_beat(uint64_t *seed, struct beat *ret_beat)
+{
+    ret_beat->nodeid = (uint32_t)wide(seed);
+    ret_beat->agent_start = next(seed);
+    ret_beat->sent_ms = wide(seed);
+    ret_beat->version = wide(seed);
+    ret_beat->digest = next(seed);
+    ret_beat->machine = random_uuid(seed);
+    ret_beat->boot = random_uuid(seed);
+    ret_beat->incarnation = random_incarnation(seed);
+    ret_beat->client = random_client(seed);
+    random_bmc(seed, &ret_beat->bmc);
+    random_name(seed, ret_beat->name);
+    ret_beat->memory_mib = (uint32_t)wide(seed);
+    ret_beat->feature_level = (uint32_t)wide(seed);
+    ret_beat->able = coin(seed);
+    ret_beat->storage = coin(seed);
+    ret_beat->empty = coin(seed);
+    ret_beat->wants_answer = coin(seed);
+    ret_beat->answer_count = below(seed, NODES_MAX + 1);
+    for (uint32_t i = 0; i < ret_beat->answer_count; i++) {
+        ret_beat->answers[i].nodeid = (uint32_t)wide(seed);
+        ret_beat->answers[i].agent_start = next(seed);
+        ret_beat->answers[i].sent_ms = wide(seed);
+    }
+    ret_beat->observation_count = below(seed, OBSERVATIONS_MAX + 1);
+    for (uint32_t i = 0; i < ret_beat->observation_count; i++) {
+        random_observation(seed, &ret_beat->observations[i]);
+    }
+}
+
+static void random_delta(uint64_t *seed, struct delta *ret_delta)
+{
+    random_header(seed, &ret_delta->header);
+    ret_delta->base_term = wide(seed);
+    ret_delta->count = below(seed, DELTA_RECORDS_MAX + 1);
+    for (uint32_t i = 0; i < ret_delta->count; i++) {
+        random_record(seed, &ret_delta->records[i]);
+        if (below(seed, 4) == 0) {
+            struct record *record = &ret_delta->records[i];
+            const struct record removed = *record;
+            memset(record, 0, sizeof(*record));
+            record->kind = removed.kind;
+            record->slot = removed.slot;
+            record->removed = true;
+        }
+    }
+}
+
+static void random_request(uint64_t *seed, struct request *ret_request)
+{
+    random_origin(seed, &ret_request->id);
+    ret_request->kind = (enum request_kind)below(seed, REQUEST_KIND_COUNT);
+    random_name(seed, ret_request->name);
+    random_text(seed, ret_request->by, NAME_BYTES);
+    ret_request->vouched = coin(seed);
+    ret_request->uuid = random_uuid(seed);
+    ret_request->memory_mib = (uint32_t)wide(seed);
+    ret_request->priority = (int32_t)next(seed);
+    ret_request->want = coin(seed) ? WANT_RUNNING : WANT_STOPPED;
+    if (coin(seed)) {
+        random_name(seed, ret_request->on);
+    }
+    ret_request->definition_version = (uint32_t)wide(seed);
+    ret_request->definition_digest = next(seed);
+    ret_request->generation = wide(seed);
+    ret_request->stop_timeout_ms = (uint32_t)wide(seed);
+    ret_request->nodeid = (uint32_t)wide(seed);
+}
+
+static void random_message(uint64_t *seed, enum message_kind kind, struct wire_message *ret_message)
+{
+    memset(ret_message, 0, sizeof(*ret_message));
+    ret_message->kind = kind;
+    switch (kind) {
+    case MESSAGE_BEAT:
+        random_beat(seed, &ret_message->beat);
+        break;
+    case MESSAGE_DELTA:
+        random_delta(seed, &ret_message->delta);
+        break;
+    case MESSAGE_REQUEST:
+        random_request(seed, &ret_message->request);
+        break;
+    case MESSAGE_REPLY:
+        random_origin(seed, &ret_message->reply.id);
+        ret_message->reply.accepted = coin(seed);
+        random_text(seed, ret_message->reply.text, TEXT_BYTES);
+        break;
+    case MESSAGE_NONE:
+    default:
+        fail();
+    }
+}
+
+static int pack_message(const struct wire_message *message, uint8_t *buffer, size_t size,
+                        size_t *ret_size)
+{
+    switch (message->kind) {
+    case MESSAGE_BEAT:
+        return wire_pack_beat(&message->beat, buffer, size, ret_size);
+    case MESSAGE_DELTA:
+        return wire_pack_delta(&message->delta, buffer, size, ret_size);
+    case MESSAGE_REQUEST:
+        return wire_pack_request(&message->request, buffer, size, ret_size);
+    case MESSAGE_REPLY:
+        return wire_pack_reply(&message->reply, buffer, size, ret_size);
+    case MESSAGE_NONE:
+    default:
+        return -EINVAL;
+    }
+}
+
+/* ---- round trips */
+
+struct room { /* large values: one heap block for each test */
+    uint8_t bytes[WIRE_BYTES_MAX];
+    uint8_t again[WIRE_BYTES_MAX];
+    struct wire_message in;
+    struct wire_message out;
+};
+
+static int room_make(void **state)
+{
+    *state = calloc(1, sizeof(struct room));
+    return *state == NULL ? -1 : 0;
+}
+
+static int room_free(void **state)
+{
+    free(*state);
+    return 0;
+}
+
+static void test_messages_come_back(void **state)
+{
+    struct room *r = *state;
+    uint64_t seed = 1;
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int kind = MESSAGE_BEAT; kind <= MESSAGE_REPLY; kind++) {
+            size_t size = 0;
+            random_message(&seed, (enum message_kind)kind, &r->in);
+            assert_int_equal(pack_message(&r->in, r->bytes, sizeof(r->bytes), &size), 0);
+            memset(&r->out, 0, sizeof(r->out));
+            assert_int_equal(wire_unpack_message(r->bytes, size, &r->out), 0);
+            assert_memory_equal(&r->in, &r->out, sizeof(r->in));
+            assert_int_equal(pack_message(&r->in, r->again, size - 1, &size), -ENOBUFS);
+        }
+    }
+}
+
+static void test_records_come_back(void **state)
+{
+    (void)state;
+    uint64_t seed = 2;
+    for (int round = 0; round < ROUNDS * 10; round++) {
+        struct record in, out;
+        uint8_t bytes[2048];
+        size_t size = 0;
+        random_record(&seed, &in);
+        assert_int_equal(wire_pack_record(&in, bytes, sizeof(bytes), &size), 0);
+        memset(&out, 0, sizeof(out));
+        assert_int_equal(wire_unpack_record(bytes, size, in.kind, in.slot, &out), 0);
+        assert_memory_equal(&in, &out, sizeof(in));
+        char key[WIRE_KEY_BYTES];
+        enum record_kind kind = RECORD_KIND_COUNT;
+        uint32_t slot = UINT32_MAX;
+        wire_record_key(in.kind, in.slot, key);
+        assert_int_equal(wire_parse_key(key, &kind, &slot), 0);
+        assert_int_equal(kind, in.kind);
+        assert_int_equal(slot, in.slot);
+    }
+}
+
+static void test_leases_and_headers_come_back(void **state)
+{
+    (void)state;
+    uint64_t seed = 3;
+    for (int round = 0; round < ROUNDS * 10; round++) {
+        struct lease lease_in, lease_out;
+        struct header header_in, header_out;
+        uint8_t bytes[2048];
+        size_t size = 0;
+        random_lease(&seed, &lease_in);
+        memset(&lease_out, 0, sizeof(lease_out));
+        assert_int_equal(wire_pack_lease(&lease_in, bytes, sizeof(bytes), &size), 0);
+        assert_int_equal(wire_unpack_lease(bytes, size, &lease_out), 0);
+        assert_memory_equal(&lease_in, &lease_out, sizeof(lease_in));
+        random_header(&seed, &header_in);
+        memset(&header_out, 0, sizeof(header_out));
+        assert_int_equal(wire_pack_header(&header_in, bytes, sizeof(bytes), &size), 0);
+        assert_int_equal(wire_unpack_header(bytes, size, &header_out), 0);
+        assert_memory_equal(&header_in, &header_out, sizeof(header_in));
+    }
+}
+
+static void test_the_largest_messages_fit(void **state)
+{
+    struct room *r = *state;
+    size_t size = 0;
+    uint64_t seed = 4;
+    random_message(&seed, MESSAGE_BEAT, &r->in);
+    r->in.beat.answer_count = NODES_MAX;
+    r->in.beat.observation_count = OBSERVATIONS_MAX;
+    for (uint32_t i = 0; i < OBSERVATIONS_MAX; i++) {
+        memset(r->in.beat.observations[i].reason, 'x', TEXT_BYTES - 1);
+    }
+    assert_int_equal(pack_message(&r->in, r->bytes, sizeof(r->bytes), &size), 0);
+    assert_int_equal(wire_unpack_message(r->bytes, size, &r->out), 0);
+    random_message(&seed, MESSAGE_DELTA, &r->in);
+    r->in.delta.count = DELTA_RECORDS_MAX;
+    for (uint32_t i = 0; i < DELTA_RECORDS_MAX; i++) {
+        struct record *record = &r->in.delta.records[i];
+        memset(record, 0, sizeof(*record));
+        record->kind = i % 2 == 0 ? RECORD_VM : RECORD_NODE;
+        record->slot = i;
+        if (record->kind == RECORD_VM) {
+            random_vm(&seed, &record->vm);
+            memset(record->vm.name, 'x', NAME_BYTES - 1);
+            memset(record->vm.reason, 'x', TEXT_BYTES - 1);
+        } else {
+            random_node(&seed, &record->node);
+        }
+    }
+    assert_int_equal(pack_message(&r->in, r->bytes, sizeof(r->bytes), &size), 0);
+    assert_int_equal(wire_unpack_message(r->bytes, size, &r->out), 0);
+}
+
+/* ---- bytes from outside */
+
+static void take_or_leave(struct room *r, size_t size)
+{
+    size_t packed = 0;
+    if (wire_unpack_message(r->again, size, &r->out) == 0) { /* then it is a value like any other */
+        assert_int_equal(pack_message(&r->out, r->bytes, sizeof(r->bytes), &packed), 0);
+    }
+}
+
+static void test_damaged_messages_do_no_harm(void **state)
+{
+    struct room *r = *state;
+    uint64_t seed = 5;
+    for (int round = 0; round < ROUNDS / 10; round++) {
+        for (int kind = MESSAGE_BEAT; kind <= MESSAGE_REPLY; kind++) {
+            size_t size = 0;
+            random_message(&seed, (enum message_kind)kind, &r->in);
+            for (int flip = 0; flip < 200; flip++) {
+                assert_int_equal(pack_message(&r->in, r->again, sizeof(r->again), &size), 0);
+                for (uint32_t times = 1 + below(&seed, 3); times > 0; times--) {
+                    r->again[below(&seed, (uint32_t)size)] ^= (uint8_t)(1u << below(&seed, 8));
+                }
+                take_or_leave(r, size);
+            }
+            assert_int_equal(pack_message(&r->in, r->again, sizeof(r->again), &size), 0);
+            for (size_t cut = 0; cut < size; cut += 1 + size / 200) {
+                take_or_leave(r, cut);
+            }
+        }
+    }
+}
+
+static void test_damaged_values_do_no_harm(void **state)
+{
+    (void)state;
+    uint64_t seed = 6;
+    for (int round = 0; round < ROUNDS * 30; round++) {
+        struct record record;
+        struct lease lease;
+        struct header header;
+        uint8_t bytes[2048], packed[2048];
+        size_t size = 0, again = 0;
+        random_record(&seed, &record);
+        assert_int_equal(wire_pack_record(&record, bytes, sizeof(bytes), &size), 0);
+        bytes[below(&seed, (uint32_t)size)] ^= (uint8_t)(1u << below(&seed, 8));
+        size = coin(&seed) ? size : below(&seed, (uint32_t)size);
+        if (wire_unpack_record(bytes, size, record.kind, record.slot, &record) == 0) {
+            assert_int_equal(wire_pack_record(&record, packed, sizeof(packed), &again), 0);
+        }
+        random_lease(&seed, &lease);
+        assert_int_equal(wire_pack_lease(&lease, bytes, sizeof(bytes), &size), 0);
+        bytes[below(&seed, (uint32_t)size)] ^= (uint8_t)(1u << below(&seed, 8));
+        if (wire_unpack_lease(bytes, size, &lease) == 0) {
+            assert_int_equal(wire_pack_lease(&lease, packed, sizeof(packed), &again), 0);
+        }
+        random_header(&seed, &header);
+        assert_int_equal(wire_pack_header(&header, bytes, sizeof(bytes), &size), 0);
+        bytes[below(&seed, (uint32_t)size)] ^= (uint8_t)(1u << below(&seed, 8));
+        (void)wire_unpack_header(bytes, size, &header);
+    }
+}
+
+/* A few bytes each on the wire, more in memory: it must end at the arena, not in the heap. */
+static void test_a_flood_of_parts_is_refused(void **state)
+{
+    struct room *r = *state;
+    const size_t parts = 60000;
+    uint8_t *at = r->again;
+    *at++ = 0x0a; /* Message.beat, length as a varint of three bytes */
+    const size_t length = parts * 3;
+    *at++ = (uint8_t)(0x80 | (length & 0x7f));
+    *at++ = (uint8_t)(0x80 | ((length >> 7) & 0x7f));
+    *at++ = (uint8_t)(length >> 14);
+    for (size_t i = 0; i < parts; i++) {
+        *at++ = 0x92; /* Beat.answers, empty */
+        *at++ = 0x01;
+        *at++ = 0x00;
+    }
+    assert_int_equal(wire_unpack_message(r->again, (size_t)(at - r->again), &r->out), -EBADMSG);
+    assert_int_equal(wire_unpack_message(r->again, WIRE_BYTES_MAX + 1, &r->out), -EBADMSG);
+    assert_int_equal(wire_unpack_message(r->again, 0, &r->out), -EBADMSG);
+}
+
+static int vm_named(const char *name)
+{
+    struct record in, out;
+    uint8_t bytes[2048];
+    size_t size = 0;
+    memset(&in, 0, sizeof(in));
+    in.kind = RECORD_VM;
+    in.vm.state = VM_STOPPED;
+    in.vm.node = NODE_NONE;
+    snprintf(in.vm.name, sizeof(in.vm.name), "%s", name);
+    assert_int_equal(wire_pack_record(&in, bytes, sizeof(bytes), &size), 0);
+    return wire_unpack_record(bytes, size, RECORD_VM, 0, &out);
+}
+
+static void test_names(void **state)
+{
+    (void)state;
+    const char *const good[] = {"a", "9", "web-1", "A.b_c-", "x--", "node01.example.com"};
+    const char *const bad[] = {"", ".a", "-a", "_a", "a b", "a/b", "a\"", "a\n", "\xc3\xa4", "a;b"};
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        assert_int_equal(vm_named(good[i]), 0);
+    }
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_int_equal(vm_named(bad[i]), -EBADMSG);
+    }
+}
+
+static void test_keys(void **state)
+{
+    (void)state;
+    const char *const bad[] = {"",          "node/7",   "node/64",     "node/0x",    "node/-1",
+                               "vm/10000",  "vm/+0001", "vm/000001",   "guard",      "header",
+                               "settings/", "beat/1",   "history/512", "history/12", "vm/ 1234"};
+    enum record_kind kind = RECORD_KIND_COUNT;
+    uint32_t slot = 77;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_int_equal(wire_parse_key(bad[i], &kind, &slot), -EBADMSG);
+    }
+    assert_int_equal(slot, 77);
+    char key[WIRE_KEY_BYTES];
+    wire_record_key(RECORD_NODE, 7, key);
+    assert_string_equal(key, "node/07");
+    wire_record_key(RECORD_VM, 42, key);
+    assert_string_equal(key, "vm/00042");
+    wire_record_key(RECORD_HISTORY, 123, key);
+    assert_string_equal(key, "history/0123");
+    wire_record_key(RECORD_SETTINGS, 0, key);
+    assert_string_equal(key, "settings");
+}
+
+/* Each breaks one bound of a value that is otherwise right. */
+static void test_bounds(void **state)
+{
+    struct room *r = *state;
+    struct record record, out;
+    struct lease lease;
+    uint8_t bytes[2048];
+    size_t size = 0;
+    uint64_t seed = 7;
+    memset(&record, 0, sizeof(record));
+    record.kind = RECORD_VM;
+    random_vm(&seed, &record.vm);
+    record.vm.node = NODES_MAX;
+    assert_int_equal(wire_pack_record(&record, bytes, sizeof(bytes), &size), 0);
+    assert_int_equal(wire_unpack_record(bytes, size, RECORD_VM, 0, &out), -EBADMSG);
+    record.vm.node = NODE_NONE;
+    record.vm.state = VM_STATE_COUNT;
+    assert_int_equal(wire_pack_record(&record, bytes, sizeof(bytes), &size), 0);
+    assert_int_equal(wire_unpack_record(bytes, size, RECORD_VM, 0, &out), -EBADMSG);
+    assert_int_equal(wire_unpack_record(bytes, size, RECORD_VM, VMS_MAX, &out), -EBADMSG);
+    memset(record.vm.reason, 'x', TEXT_BYTES); /* no end */
+    assert_int_equal(wire_pack_record(&record, bytes, sizeof(bytes), &size), -EINVAL);
+    memset(&record, 0, sizeof(record));
+    record.kind = RECORD_HISTORY;
+    record.slot = 3;
+    random_history(&seed, 4, &record.history); /* not the slot of its sequence */
+    assert_int_equal(wire_pack_record(&record, bytes, sizeof(bytes), &size), 0);
+    assert_int_equal(wire_unpack_record(bytes, size, RECORD_HISTORY, 3, &out), -EBADMSG);
+    random_lease(&seed, &lease);
+    lease.clients.count = CLIENTS_PER_VM_MAX + 1;
+    assert_int_equal(wire_pack_lease(&lease, bytes, sizeof(bytes), &size), -EINVAL);
+    lease.clients.count = 1;
+    memset(&lease.clients.list[0], 0, sizeof(lease.clients.list[0]));
+    strcpy(lease.clients.list[0].address, "10.0.0.1:0/1\",\"x\":\"");
+    assert_int_equal(wire_pack_lease(&lease, bytes, sizeof(bytes), &size), 0);
+    assert_int_equal(wire_unpack_lease(bytes, size, &lease), -EBADMSG);
+    random_message(&seed, MESSAGE_REQUEST, &r->in);
+    r->in.request.kind = REQUEST_KIND_COUNT;
+    assert_int_equal(pack_message(&r->in, r->bytes, sizeof(r->bytes), &size), 0);
+    assert_int_equal(wire_unpack_message(r->bytes, size, &r->out), -EBADMSG);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_messages_come_back, room_make, room_free),
+        cmocka_unit_test(test_records_come_back),
+        cmocka_unit_test(test_leases_and_headers_come_back),
+        cmocka_unit_test_setup_teardown(test_the_largest_messages_fit, room_make, room_free),
+        cmocka_unit_test_setup_teardown(test_damaged_messages_do_no_harm, room_make, room_free),
+        cmocka_unit_test(test_damaged_values_do_no_harm),
+        cmocka_unit_test_setup_teardown(test_a_flood_of_parts_is_refused, room_make, room_free),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_keys),
+        cmocka_unit_test_setup_teardown(test_bounds, room_make, room_free),
+    };
+    return cmocka_run_group_tests_name("wire", tests, NULL, NULL);
+}
