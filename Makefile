@@ -38,7 +38,7 @@ LIB_PURE   := $(B)/libstead-core.a
 LIB_EDGE   := $(B)/libstead-edge.a
 PROGRAMS   := $(foreach p,agent/agent_main.c agent/cli/stead_main.c,$(if $(wildcard $(p)),$(p))) # as they come
 BIN        := $(if $(wildcard agent/agent_main.c),$(B)/stead-agent) $(if $(wildcard agent/cli/stead_main.c),$(B)/stead) \
-              $(if $(wildcard tests/sim/sim_main.c),$(B)/stead-sim)
+              $(if $(wildcard tests/sim/sim_main.c),$(B)/stead-sim) $(B)/stead-bmc
 
 all: $(BIN)                        ## build the programs: stead-agent, stead, stead-sim
 
@@ -67,13 +67,16 @@ $(B)/stead-agent: $(B)/agent/agent_main.o $(LIB_EDGE) $(LIB_PURE)
 $(B)/stead: $(B)/agent/cli/stead_main.o $(LIB_EDGE) $(LIB_PURE)
 	@echo "  LD      $@"
 	@$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS_EDGE)
+$(B)/stead-bmc: $(B)/fencing/bmc_main.o
+	@echo "  LD      $@"
+	@$(CC) $(LDFLAGS) -o $@ $^ -lfreeipmi
 $(B)/stead-sim: $(B)/tests/sim/sim_main.o $(SIM:%.c=$(B)/%.o) $(LIB_PURE)
 	@echo "  LD      $@"
 	@$(CC) $(LDFLAGS) -o $@ $^ -ljansson
 $(UNIT): $(B)/tests/%: $(B)/tests/unit/%.o $(LIB_PURE)
 	@mkdir -p $(@D)
 	@$(CC) $(LDFLAGS) -o $@ $^ -lcmocka
-$(EDGE_TESTS): $(B)/tests/%: $(B)/tests/edge/%.o $(LIB_EDGE) $(LIB_PURE)
+$(EDGE_TESTS): $(B)/tests/%: $(B)/tests/edge/%.o $(LIB_EDGE) $(LIB_PURE) | $(B)/stead-bmc
 	@mkdir -p $(@D)
 	@$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS_EDGE)
 $(BENCH): $(B)/tests/bench_%: $(B)/tests/bench/%.o $(LIB_EDGE) $(LIB_PURE)
@@ -108,11 +111,12 @@ install: all                       ## to DESTDIR and PREFIX
 	install -Dm755 $(B)/stead-agent $(DESTDIR)$(PREFIX)/sbin/stead-agent
 	install -Dm755 $(B)/stead $(DESTDIR)$(PREFIX)/bin/stead
 	install -Dm755 $(B)/stead-sim $(DESTDIR)$(PREFIX)/bin/stead-sim
+	install -Dm755 $(B)/stead-bmc $(DESTDIR)$(PREFIX)/libexec/stead/stead-bmc
 	install -d $(DESTDIR)$(SYSTEMD)
 	sed 's,@sbindir@,$(PREFIX)/sbin,' deploy/systemd/stead-agent.service.in > $(DESTDIR)$(SYSTEMD)/stead-agent.service
 uninstall:                         ## take away what install put there
 	rm -f $(DESTDIR)$(PREFIX)/sbin/stead-agent $(DESTDIR)$(PREFIX)/bin/stead $(DESTDIR)$(PREFIX)/bin/stead-sim \
-	    $(DESTDIR)$(SYSTEMD)/stead-agent.service
+	    $(DESTDIR)$(PREFIX)/libexec/stead/stead-bmc $(DESTDIR)$(SYSTEMD)/stead-agent.service
 clean:                             ## remove what was built
 	rm -rf build build-san build-clang build-clang-san
 help:                              ## this list

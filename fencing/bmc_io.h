@@ -1,6 +1,7 @@
 /*
- * The BMC edge: IPMI over LAN by libfreeipmi, one child process or thread per request, each with a
- * hard deadline, so that a dead BMC costs nobody else a millisecond.
+ * The BMC edge: IPMI over LAN by libfreeipmi, one child process (stead-bmc) per request, each with
+ * a hard deadline, so that a dead BMC costs nobody else a millisecond. A BMC's address may carry a
+ * port: "HOST:PORT" or "[IPv6]:PORT".
  */
 #ifndef STEAD_FENCING_BMC_IO_H
 #define STEAD_FENCING_BMC_IO_H
@@ -14,17 +15,18 @@ struct bmc_io;
 
 /* `credentials`: an INI file, mode 0600 or stricter and owned by root, with [default] and optional
  * [NODE] sections of username= and password=. Read again for each request; its contents never reach
- * a log or an argv. NULL: no BMC is ever touched. */
-int bmc_io_open(qb_loop_t *loop, const char *credentials, const struct sink *sink,
-                struct bmc_io **ret_io);
+ * a log or an argv. NULL: no BMC is ever touched. `helper`: the program that talks to one BMC,
+ * normally PREFIX/libexec/stead/stead-bmc. Both strings are copied. */
+int bmc_io_open(qb_loop_t *loop, const char *credentials, const char *helper,
+                const struct sink *sink, struct bmc_io **ret_io);
 
 /* Checks the credentials file as a start-up check would: 0, or -errno with a sentence that names
  * file, line and remedy in ret_text (TEXT_BYTES). */
 int bmc_io_check_credentials(const char *credentials, char *ret_text);
 
 /* ACTION_POWER_OFF: compares the BMC's GUID with power.machine (skipped where bmc.verified says it
- * was compared while healthy and the GUID cannot be read now), switches off, reads back until off or
- * the deadline; answers EVENT_POWER. Already off is off. */
+ * was compared while healthy and the GUID cannot be read now), switches off, reads back until off
+ * or the deadline; answers EVENT_POWER. Already off is off. */
 void bmc_io_act(struct bmc_io *io, const struct action *action);
 
 /* Asks our own BMC for its GUID; answers EVENT_BMC_IDENTITY when it could be read. */
