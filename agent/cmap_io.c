@@ -100,7 +100,8 @@ static int read_nodelist(cmap_handle_t map, uint32_t *ret_count, char ret_text[T
         uint64_t votes = 1;
         count += strcmp(last, "ring0_addr") == 0;
         if (strcmp(last, "quorum_votes") == 0 && read_number(map, key, &votes) && votes != 1) {
-            snprintf(ret_text, TEXT_BYTES, "corosync.conf: %s must be 1 (it is %lu)", key, votes);
+            snprintf(ret_text, TEXT_BYTES, "corosync.conf: %.64s must be 1 (it is %lu)", key,
+                     votes);
             r = -EPERM;
         }
     }
