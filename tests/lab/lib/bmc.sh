@@ -7,12 +7,15 @@ readonly BMCS=$STATE/bmc
 
 bmc_address() { printf '10.88.3.%s' $((100 + $1)); }
 
-bmc_guid() { # K: the node's UUID as 16 bytes, in the order they go over the wire
+# The simulator sends the sixteen bytes of `guid` as they stand there, to Get System GUID only
+# (Get Device GUID is refused), so the order is ours to choose.
+bmc_guid() { # K: the node's UUID, as bytes in the order of the wire
     local u a
     u=$(node_uuid "$1" | tr -d -)
     case $BMC_GUID in
         rfc4122) printf %s "$u" ;;
         # IPMI 2.0 table 20-10: the whole UUID last byte first.
+        # FreeIPMI and ipmitool (which guesses) both read this one back as the UUID itself.
         ipmi) for ((a = 30; a >= 0; a -= 2)); do printf %s "${u:a:2}"; done ;;
         # SMBIOS, and so many a real BMC: the first three fields little-endian, the rest as written.
         smbios) printf %s "${u:6:2}${u:4:2}${u:2:2}${u:0:2}${u:10:2}${u:8:2}${u:14:2}${u:12:2}${u:16}" ;;
@@ -69,6 +72,7 @@ bmc_mode() { # K MODE
     esac
     fabric nft delete element inet stead_lab bmc_dead "$element" 2>/dev/null || true
     [[ $mode != dead ]] || fabric nft add element inet stead_lab bmc_dead "$element"
+    rm -f "$BMCS/n$k/told-off"
     echo "$mode" >"$BMCS/n$k/mode"
 }
 

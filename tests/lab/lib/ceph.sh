@@ -61,7 +61,6 @@ osd_crush_chooseleaf_type = 0
 
 [client]
 keyring = $CEPH/client.admin.keyring
-rbd_blocklist_expire_seconds = 315360000
 admin_socket =
 log_file =
 
@@ -73,6 +72,10 @@ mon_allow_pool_delete = true
 mon_data_avail_warn = 1
 mon_data_avail_crit = 1
 paxos_propose_interval = $PAXOS
+# What librbd fences by itself, when it breaks a dead client's lock, must stay fenced; the default
+# is one hour.  Not by rbd_blocklist_expire_seconds in the clients: librbd 16.2.15 then sends the
+# time as a string, the mon refuses ("bad or missing field 'expire'"), and the guest gets EINVAL.
+mon_osd_blocklist_default_expire = 315360000
 
 [osd]
 osd_data = $CEPH/osd

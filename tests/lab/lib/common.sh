@@ -108,7 +108,7 @@ unit_start() { # NAME LOG CMD...: start CMD apart from this terminal, in its own
     mkdir -p "$CG/$name"
     # shellcheck disable=SC2016  # $$ and "$@" are the inner shell's
     setsid sh -c 'echo $$ >"$1/cgroup.procs" || exit; shift; exec "$@"' sh "$CG/$name" "$@" \
-        </dev/null >>"$log" 2>&1 7>&- 8>&- 9>&- &
+        </dev/null >>"$log" 2>&1 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&- &
     disown
     wait_until 5 unit_alive "$name" || die "$name did not start" "see $log"
 }
@@ -129,6 +129,13 @@ unit_kill() { # SIGKILL to all of it at once (works on frozen ones too), and wai
     echo 1 >"$CG/$1/cgroup.kill"
     wait_until 10 unit_dead "$1" || die "processes of $1 do not end" "cat $CG/$1/cgroup.procs"
 }
+
+unit_freeze() { # NAME 1|0
+    echo "$2" >"$CG/$1/cgroup.freeze"
+    wait_until 5 grep -qx "frozen $2" "$CG/$1/cgroup.events" || die "$1 does not obey the freezer"
+}
+
+unit_frozen() { [[ $(cat "$CG/$1/cgroup.freeze" 2>/dev/null) = 1 ]]; }
 
 unit_remove() {
     [[ -d $CG/$1 ]] || return 0

@@ -39,18 +39,24 @@ guest_image() { # NAME: an empty disk
         ceph_admin rbd info "rbd/$1" >/dev/null 2>&1 || die "cannot make the image rbd/$1" "$0 ceph -s"
 }
 
-guest_xml() { # NAME MEM_MIB RATE
+guest_uuid() { # NAME: a guest made again keeps its id
+    local uuid=''
+    [[ ! -e $SHARE/$1.xml ]] || uuid=$(sed -n 's|.*<uuid>\(.*\)</uuid>.*|\1|p' "$SHARE/$1.xml")
+    printf %s "${uuid:-$(cat /proc/sys/kernel/random/uuid)}"
+}
+
+guest_xml() { # NAME UUID MEM_MIB RATE
     cat <<TXT
 <domain type='qemu'>
   <name>$1</name>
-  <uuid>$(cat /proc/sys/kernel/random/uuid)</uuid>
-  <memory unit='MiB'>$2</memory>
+  <uuid>$2</uuid>
+  <memory unit='MiB'>$3</memory>
   <vcpu>1</vcpu>
   <os>
     <type arch='x86_64' machine='pc'>hvm</type>
     <kernel>/srv/stead-lab/vmlinuz</kernel>
     <initrd>/srv/stead-lab/initrd.gz</initrd>
-    <cmdline>console=ttyS0 quiet panic=-1 rate=$3</cmdline>
+    <cmdline>console=ttyS0 quiet panic=-1 rate=$4</cmdline>
   </os>
   <features><acpi/></features>
   <cpu mode='custom' match='exact' check='none'><model fallback='forbid'>qemu64</model></cpu>

@@ -28,6 +28,10 @@ table inet stead_lab {
     set bmc_dead { type ipv4_addr; }
     chain input { type filter hook input priority 0; ip daddr @bmc_dead drop; }
 }
+table bridge stead_lab {
+    set broken { type ifname . ifname; }
+    chain forward { type filter hook forward priority 0; iifname . oifname @broken drop; }
+}
 TXT
 }
 
@@ -71,6 +75,15 @@ link_set() { # K NET up|down
     local port="${2:0:1}$1"
     case $3 in
         up | down) ip -n "$FABRIC" link set "$port" "$3" ;;
+        *) die "'$3' is neither up nor down" ;;
+    esac
+}
+
+path_set() { # FROM TO up|down: what port c(FROM) sends no longer reaches port c(TO)
+    local element="{ \"c$1\" . \"c$2\" }"
+    case $3 in
+        up) fabric nft delete element bridge stead_lab broken "$element" 2>/dev/null || true ;;
+        down) fabric nft add element bridge stead_lab broken "$element" ;;
         *) die "'$3' is neither up nor down" ;;
     esac
 }

@@ -14,7 +14,7 @@ node_leader() { # K: pid (here) of the node's PID 1 into $REPLY; 1 while there i
     [[ -n $REPLY ]]
 } 2>/dev/null
 
-node_frozen() { [[ $(cat "$CG/n$1/cgroup.freeze" 2>/dev/null) = 1 ]]; }
+node_frozen() { unit_frozen "n$1"; }
 
 node_locked() { # K CMD...: power changes of one node come one after the other (BMC, terminal, tests)
     local k=$1
@@ -88,8 +88,7 @@ node_try() { node_sh "$@" >/dev/null 2>&1; }
 
 node_freeze() { # K 1|0
     node_alive "$1" || die "n$1 is off" "$0 on $1"
-    echo "$2" >"$CG/n$1/cgroup.freeze"
-    wait_until 5 grep -qx "frozen $2" "$CG/n$1/cgroup.events" || die "n$1 does not obey the freezer"
+    unit_freeze "n$1" "$2"
 }
 
 node_booted() { # K: the unit manager is there and has nothing left to start

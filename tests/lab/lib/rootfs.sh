@@ -55,7 +55,7 @@ rootfs_enable() { # ROOT TARGET UNIT...
     shift 2
     mkdir -p "$wants"
     for unit in "$@"; do
-        [[ ! -e $root/lib/systemd/system/$unit ]] || ln -sfn "/lib/systemd/system/$unit" "$wants/$unit"
+        [[ ! -e $root/usr/lib/systemd/system/$unit ]] || ln -sfn "/lib/systemd/system/$unit" "$wants/$unit"
     done
 }
 
@@ -130,8 +130,6 @@ auth_client_required = cephx
 ms_bind_ipv6 = false
 
 [client]
-# A client fenced by librbd itself must stay fenced; the default is one hour.
-rbd_blocklist_expire_seconds = 315360000
 admin_socket =
 log_file =
 TXT
@@ -159,6 +157,6 @@ credentials = /etc/stead/bmc.credentials
 cipher_suite = 3
 TXT
     (umask 077 && printf '[default]\nusername = ADMIN\npassword = %s\n' "$BMC_PASSWORD" >"$root/etc/stead/bmc.credentials")
-    [[ ! -d $STATE/stage ]] || cp -a "$STATE/stage/." "$root/"
+    [[ ! -d $STATE/stage ]] || cp -a --no-preserve=ownership "$STATE/stage/." "$root/"
     [[ $BARE = yes ]] || rootfs_enable "$root" multi-user.target stead-agent.service
 }

@@ -8,6 +8,14 @@ stead_stage() { # what `make install` gives, kept beside the nodes' disks
     mkdir -p "$STATE/stage"
     make -s -C "$REPO" install DESTDIR="$STATE/stage" PREFIX=/usr >"$STATE/install.log" 2>&1 ||
         die "make install failed" "see $STATE/install.log"
+    # /lib, /bin, /sbin are links into /usr: a folder of that name would take the link's place on a node.
+    local dir
+    for dir in lib bin sbin; do
+        [[ -d $STATE/stage/$dir && -L /$dir ]] || continue
+        mkdir -p "$STATE/stage/usr/$dir"
+        cp -a "$STATE/stage/$dir/." "$STATE/stage/usr/$dir/"
+        rm -rf "${STATE:?}/stage/$dir"
+    done
 }
 
 stead_install() { # into the running nodes, agents restarted; disks of nodes that are off get it too
@@ -16,20 +24,14 @@ stead_install() { # into the running nodes, agents restarted; disks of nodes tha
     stead_stage
     for ((k = 1; k <= NODES; k++)); do
         if node_alive "$k"; then
-            tar -C "$STATE/stage" -c . | node_sh "$k" tar -C / -x --no-same-owner --unlink-first
+            tar -C "$STATE/stage" -c . | node_sh "$k" tar -C / -x --no-same-owner
             node_sh "$k" sh -c 'systemctl daemon-reload; systemctl enable -q stead-agent; systemctl restart stead-agent' ||
                 warn "n$k: stead-agent does not start (lab log $k)"
         else
             cp -a --remove-destination "$STATE/stage/." "$DISKS/n$k/upper/"
-            rootfs_enable_upper "$k"
+            rootfs_enable "$DISKS/n$k/upper" multi-user.target stead-agent.service
         fi
     done
-}
-
-rootfs_enable_upper() { # the same link as rootfs_enable makes, on the disk of a node that is off
-    local wants=$DISKS/n$1/upper/etc/systemd/system/multi-user.target.wants
-    mkdir -p "$wants"
-    ln -sfn /lib/systemd/system/stead-agent.service "$wants/stead-agent.service"
 }
 
 stead_form() { # one cluster of all nodes: safe to repeat, stead refuses what is done already

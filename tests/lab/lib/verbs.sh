@@ -158,9 +158,13 @@ verb_status() {
         cat "$row.$k" && rm -f "$row.$k"
     done
     for agent in mon osd; do
-        printf '%s %s  ' "$agent" "$(unit_alive $agent && echo up || echo DOWN)"
+        printf '%s %s  ' "$agent" "$(status_unit "$agent")"
     done
     printf '(Ceph)   state in %s\n' "$STATE"
+}
+
+status_unit() { # NAME
+    if unit_dead "$1"; then echo DOWN; elif unit_frozen "$1"; then echo frozen; else echo up; fi
 }
 
 status_row() { # K
@@ -170,9 +174,13 @@ status_row() { # K
     elif node_alive "$k"; then
         power=on
         quorum=$(node_sh "$k" timeout 3 corosync-quorumtool -s 2>/dev/null | awk '/^Nodes:/ {n = $2} /^Quorate:/ {q = $2} END {print n ? q "(" n ")" : "-"}')
-        libvirt=$(node_sh "$k" systemctl is-active libvirtd 2>/dev/null) || true
         agent=$(node_sh "$k" systemctl is-active stead-agent 2>/dev/null) || true
-        guests=$(node_sh "$k" timeout 5 virsh -q list --all 2>/dev/null | awk '{n = $2; $1 = $2 = ""; sub(/^ */, ""); printf "%s%s:%s", c, n, $0; c = ","}') || true
+        if guests=$(node_sh "$k" timeout 5 virsh -q list --all 2>/dev/null); then
+            libvirt=ok
+            guests=$(awk 'NF {n = $2; $1 = $2 = ""; sub(/^ */, ""); printf "%s%s:%s", c, n, $0; c = ","}' <<<"$guests")
+        else
+            libvirt=silent guests=-
+        fi
     fi
     printf '%-4s %-7s %-5s %-7s %-5s %-9s %-10s %-9s %-9s %s\n' "n$k" $power "$(link_state "$k" clu)" \
         "$(link_state "$k" sto)" "$(link_state "$k" mgt)" "$(<"$BMCS/n$k/mode")" "$quorum" "$libvirt" "$agent" "${guests:--}"
@@ -216,7 +224,7 @@ log_show() { # "K..." ARGS...: read from the disks, so the dead speak too; follo
         return 0
     fi
     for k in $which; do
-        files+=(--file "$DISKS/n$k/upper/var/log/journal/*/*.journal")
+        files+=(--file "$DISKS/n$k/upper/var/log/journal/*/*.journal*")
     done
     journalctl --no-pager -o short-precise "${files[@]}" "$@"
 }
@@ -247,7 +255,25 @@ verb_on() {
 verb_freeze() { settings_load; node_arg "${1:-}"; node_freeze "$K" 1; }
 verb_thaw() { settings_load; node_arg "${1:-}"; node_freeze "$K" 0; }
 verb_net() { settings_load; node_arg "${1:-}"; link_set "$K" clu "${2:-}"; }
-verb_storage() { settings_load; node_arg "${1:-}"; link_set "$K" sto "${2:-}"; }
+
+verb_storage() {
+    settings_load
+    case "$*" in
+        'all down') unit_freeze osd 1 && unit_freeze mon 1 ;; # every call to it hangs, the worst it can do
+        'all up') unit_freeze mon 0 && unit_freeze osd 0 ;;
+        *) node_arg "${1:-}" && link_set "$K" sto "${2:-}" ;;
+    esac
+}
+
+verb_path() {
+    settings_load
+    local from to
+    node_arg "${1:-}" && from=$K
+    node_arg "${2:-}" && to=$K
+    path_set "$from" "$to" "${3:-}"
+    [[ ${4:-} = oneway ]] || path_set "$to" "$from" "${3:-}"
+}
+
 verb_mgmt() { settings_load; node_arg "${1:-}"; link_set "$K" mgt "${2:-}"; }
 verb_bmc() { settings_load; node_arg "${1:-}"; bmc_mode "$K" "${2:-}"; }
 
@@ -263,7 +289,7 @@ verb_vm() {
     [[ ${3:-96} =~ ^[0-9]+$ && ${3:-96} -ge 80 ]] || die "the guest's kernel needs at least 80 MiB"
     [[ ${4:-200} =~ ^[0-9]+$ ]] || die "the rate is a number of stamps a second"
     guest_image "$1"
-    guest_xml "$1" "${3:-96}" "${4:-200}" >"$SHARE/$1.xml"
+    guest_xml "$1" "$(guest_uuid "$1")" "${3:-96}" "${4:-200}" >"$SHARE/$1.xml"
     if [[ $add = yes ]]; then
         node_sh "$K" stead vm add "$1" --xml "/srv/stead-lab/$1.xml" --on "n$K"
     else
