@@ -1,0 +1,286 @@
+/*
+ * Marks a domain as ours and puts stead's disk rules into it, by libxml2.
+ *
+ * Why error_policy: without it a fenced guest runs on with I/O errors on disks that a successor
+ * writes; with `stop` QEMU pauses it at the first refused write.
+ */
+#include "migration/domain_xml_io.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <libxml/parser.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PARSE_OPTIONS (XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING)
+
+static const xmlChar *x(const char *text)
+{
+    return (const xmlChar *)text;
+}
+
+void domain_xml_free(xmlDocPtr *doc)
+{
+    if (*doc) {
+        xmlFreeDoc(*doc);
+    }
+}
+
+void domain_xml_free_text(xmlChar **text)
+{
+    if (*text) {
+        xmlFree(*text);
+    }
+}
+
+static xmlDocPtr root_check(xmlDocPtr doc, const char *root)
+{
+    xmlNodePtr node = doc ? xmlDocGetRootElement(doc) : NULL;
+    if (node && xmlStrEqual(node->name, x(root))) {
+        return doc;
+    }
+    domain_xml_free(&doc);
+    return NULL;
+}
+
+xmlDocPtr domain_xml_parse(const char *xml, const char *root)
+{
+    size_t size = strnlen(xml, XML_BYTES_MAX + 1);
+    if (size > XML_BYTES_MAX) {
+        return NULL;
+    }
+    return root_check(xmlReadMemory(xml, (int)size, "domain.xml", NULL, PARSE_OPTIONS), root);
+}
+
+static xmlNodePtr first_named(xmlNodePtr node, const xmlChar *name)
+{
+    while (node && (node->type != XML_ELEMENT_NODE || !xmlStrEqual(node->name, name))) {
+        node = node->next;
+    }
+    return node;
+}
+
+xmlNodePtr domain_xml_child(xmlNodePtr parent, const char *name)
+{
+    return parent ? first_named(parent->children, x(name)) : NULL;
+}
+
+xmlNodePtr domain_xml_next(xmlNodePtr node)
+{
+    return first_named(node->next, node->name);
+}
+
+bool domain_xml_attribute_is(xmlNodePtr node, const char *name, const char *value)
+{
+    __attribute__((cleanup(domain_xml_free_text))) xmlChar *text =
+        node ? xmlGetNoNsProp(node, x(name)) : NULL;
+    return text && xmlStrEqual(text, x(value));
+}
+
+bool domain_xml_is_rbd(xmlNodePtr disk)
+{
+    return domain_xml_attribute_is(disk, "type", "network") &&
+           domain_xml_attribute_is(domain_xml_child(disk, "source"), "protocol", "rbd");
+}
+
+/* --- identities ---------------------------------------------------------------------------- */
+
+int domain_xml_uuid(const char *text, struct uuid *ret_uuid)
+{
+    static const char digits[] = "0123456789abcdef";
+    struct uuid uuid = {0};
+    unsigned count = 0;
+    for (; *text && count <= 32; text++) {
+        if (*text == '-') {
+            continue;
+        }
+        const char *digit = memchr(digits, *text | 0x20, sizeof(digits) - 1);
+        if (!digit || count == 32) {
+            return -EINVAL;
+        }
+        uint8_t *byte = &uuid.bytes[count / 2];
+        *byte = (uint8_t)(*byte << 4 | (digit - digits));
+        count++;
+    }
+    if (count != 32) {
+        return -EINVAL;
+    }
+    *ret_uuid = uuid;
+    return 0;
+}
+
+void domain_xml_uuid_text(const struct uuid *uuid, char ret_text[UUID_TEXT_BYTES])
+{
+    const uint8_t *b = uuid->bytes;
+    snprintf(ret_text, UUID_TEXT_BYTES,
+             "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1],
+             b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14],
+             b[15]);
+}
+
+void domain_xml_mark_text(const struct domain_mark *mark, char ret_text[MARK_TEXT_BYTES])
+{
+    snprintf(ret_text, MARK_TEXT_BYTES, "<vm term='%" PRIu64 "' counter='%" PRIu64 "'%s/>",
+             mark->action.term, mark->action.counter, mark->starting ? " starting='yes'" : "");
+}
+
+static int number_read(xmlNodePtr node, const char *name, uint64_t *ret_number)
+{
+    __attribute__((cleanup(domain_xml_free_text))) xmlChar *text = xmlGetNoNsProp(node, x(name));
+    char *end = NULL;
+    if (!text || text[0] < '0' || text[0] > '9') {
+        return -EBADMSG;
+    }
+    errno = 0;
+    uint64_t number = strtoull((const char *)text, &end, 10);
+    if (errno != 0 || *end != '\0') {
+        return -EBADMSG;
+    }
+    *ret_number = number;
+    return 0;
+}
+
+int domain_xml_mark_read(const char *text, struct domain_mark *ret_mark)
+{
+    __attribute__((cleanup(domain_xml_free))) xmlDocPtr doc = domain_xml_parse(text, "vm");
+    struct domain_mark mark = {0};
+    if (!doc) {
+        return -EBADMSG;
+    }
+    xmlNodePtr node = xmlDocGetRootElement(doc);
+    int r = number_read(node, "term", &mark.action.term);
+    r = r < 0 ? r : number_read(node, "counter", &mark.action.counter);
+    if (r < 0) {
+        return r;
+    }
+    mark.starting = domain_xml_attribute_is(node, "starting", "yes");
+    *ret_mark = mark;
+    return 0;
+}
+
+/* --- changes ------------------------------------------------------------------------------- */
+
+static bool is_mark(xmlNodePtr node)
+{
+    return node->type == XML_ELEMENT_NODE && node->ns && xmlStrEqual(node->ns->href, x(MARK_URI));
+}
+
+static int mark_put(xmlNodePtr domain, const struct domain_mark *mark)
+{
+    char text[32];
+    xmlNodePtr metadata = domain_xml_child(domain, "metadata");
+    metadata = metadata ? metadata : xmlNewChild(domain, NULL, x("metadata"), NULL);
+    if (!metadata) {
+        return -ENOMEM;
+    }
+    for (xmlNodePtr node = metadata->children, next; node; node = next) {
+        next = node->next;
+        if (is_mark(node)) {
+            xmlUnlinkNode(node);
+            xmlFreeNode(node);
+        }
+    }
+    xmlNodePtr vm = xmlNewChild(metadata, NULL, x("vm"), NULL);
+    xmlNsPtr ns = vm ? xmlNewNs(vm, x(MARK_URI), x(MARK_PREFIX)) : NULL;
+    if (!ns) {
+        return -ENOMEM;
+    }
+    xmlSetNs(vm, ns);
+    snprintf(text, sizeof(text), "%" PRIu64, mark->action.term);
+    bool good = xmlNewProp(vm, x("term"), x(text));
+    snprintf(text, sizeof(text), "%" PRIu64, mark->action.counter);
+    good = good && xmlNewProp(vm, x("counter"), x(text));
+    good = good && (!mark->starting || xmlNewProp(vm, x("starting"), x("yes")));
+    return good ? 0 : -ENOMEM;
+}
+
+static int policies_put(xmlNodePtr domain)
+{
+    xmlNodePtr disk = domain_xml_child(domain_xml_child(domain, "devices"), "disk");
+    for (; disk; disk = domain_xml_next(disk)) {
+        if (!domain_xml_is_rbd(disk)) {
+            continue;
+        }
+        xmlNodePtr driver = domain_xml_child(disk, "driver");
+        if (!driver) {
+            driver = xmlNewChild(disk, NULL, x("driver"), NULL);
+            if (!driver || !xmlNewProp(driver, x("name"), x("qemu")) ||
+                !xmlNewProp(driver, x("type"), x("raw"))) {
+                return -ENOMEM;
+            }
+        }
+        if (!xmlSetProp(driver, x("error_policy"), x("stop")) ||
+            !xmlSetProp(driver, x("rerror_policy"), x("stop"))) {
+            return -ENOMEM;
+        }
+    }
+    return 0;
+}
+
+/* The UUID is what every later call and the dead process's arguments name it by. */
+static int uuid_put(xmlNodePtr domain, const struct uuid *vm, char *ret_text)
+{
+    char text[UUID_TEXT_BYTES];
+    struct uuid its;
+    domain_xml_uuid_text(vm, text);
+    xmlNodePtr node = domain_xml_child(domain, "uuid");
+    if (!node) {
+        return xmlNewChild(domain, NULL, x("uuid"), x(text)) ? 0 : -ENOMEM;
+    }
+    __attribute__((cleanup(domain_xml_free_text))) xmlChar *content = xmlNodeGetContent(node);
+    if (!content || domain_xml_uuid((const char *)content, &its) < 0 ||
+        memcmp(its.bytes, vm->bytes, sizeof(its.bytes)) != 0) {
+        snprintf(ret_text, TEXT_BYTES, "the definition's <uuid> is not the VM's %s", text);
+        return -EINVAL;
+    }
+    return 0;
+}
+
+int domain_xml_prepare(const char *xml, const struct uuid *vm, const struct domain_mark *mark,
+                       char **ret_xml, char ret_text[TEXT_BYTES])
+{
+    __attribute__((cleanup(domain_xml_free))) xmlDocPtr doc = domain_xml_parse(xml, "domain");
+    __attribute__((cleanup(domain_xml_free_text))) xmlChar *bytes = NULL;
+    int size = 0;
+    if (!doc) {
+        snprintf(ret_text, TEXT_BYTES, "the definition is no domain XML");
+        return -EINVAL;
+    }
+    xmlNodePtr domain = xmlDocGetRootElement(doc);
+    ret_text[0] = '\0';
+    int r = uuid_put(domain, vm, ret_text);
+    r = r < 0 ? r : mark_put(domain, mark);
+    r = r < 0 ? r : policies_put(domain);
+    if (r == 0) {
+        xmlDocDumpMemoryEnc(doc, &bytes, &size, "UTF-8");
+    }
+    char *copy = bytes ? strdup((const char *)bytes) : NULL;
+    if (!copy) {
+        if (ret_text[0] == '\0') {
+            snprintf(ret_text, TEXT_BYTES, "no memory for the domain XML");
+        }
+        return r < 0 ? r : -ENOMEM;
+    }
+    *ret_xml = copy;
+    return 0;
+}
+
+int domain_xml_status_read(const char *path, struct uuid *ret_vm, bool *ret_ours)
+{
+    __attribute__((cleanup(domain_xml_free))) xmlDocPtr doc =
+        root_check(xmlReadFile(path, NULL, PARSE_OPTIONS), "domstatus");
+    xmlNodePtr domain = doc ? domain_xml_child(xmlDocGetRootElement(doc), "domain") : NULL;
+    xmlNodePtr node = domain_xml_child(domain, "uuid");
+    __attribute__((cleanup(domain_xml_free_text))) xmlChar *text =
+        node ? xmlNodeGetContent(node) : NULL;
+    if (!text || domain_xml_uuid((const char *)text, ret_vm) < 0) {
+        return -EBADMSG;
+    }
+    *ret_ours = false;
+    xmlNodePtr metadata = domain_xml_child(domain, "metadata");
+    for (node = metadata ? metadata->children : NULL; node; node = node->next) {
+        *ret_ours = *ret_ours || is_mark(node);
+    }
+    return 0;
+}

@@ -1,0 +1,55 @@
+/*
+ * libvirt's XML, as far as stead reads and changes it: the mark that makes a domain ours, and the
+ * disk rules a domain is started with. The facts for `vm add` are in migration/domain_facts_io.c.
+ */
+#ifndef STEAD_MIGRATION_DOMAIN_XML_IO_H
+#define STEAD_MIGRATION_DOMAIN_XML_IO_H
+
+#include <libxml/tree.h>
+
+#include "proto/types.h"
+
+#define MARK_URI "https://stead.example/1"
+#define MARK_PREFIX "stead"
+#define MARK_TEXT_BYTES 128
+#define UUID_TEXT_BYTES 37
+#define XML_BYTES_MAX (1024 * 1024)
+
+/* The element <stead:vm term= counter= starting="yes"/> of a domain's metadata. */
+struct domain_mark {
+    struct action_id action; /* the start that made the domain */
+    bool starting;           /* created paused by it and never resumed yet */
+};
+
+/* A UUID's usual text, with or without dashes. 0 or -EINVAL. */
+int domain_xml_uuid(const char *text, struct uuid *ret_uuid);
+void domain_xml_uuid_text(const struct uuid *uuid, char ret_text[UUID_TEXT_BYTES]);
+
+/* The mark as virDomainSetMetadata takes it (without namespace), and as virDomainGetMetadata gives
+ * it back (with or without). Reading returns 0 or -EBADMSG. */
+void domain_xml_mark_text(const struct domain_mark *mark, char ret_text[MARK_TEXT_BYTES]);
+int domain_xml_mark_read(const char *text, struct domain_mark *ret_mark);
+
+/* `xml` as it is to be started: with this mark (instead of any other), this UUID, and error_policy
+ * and rerror_policy stop on its RBD disks. *ret_xml is to be freed. 0, or -EINVAL with a sentence.
+ */
+int domain_xml_prepare(const char *xml, const struct uuid *vm, const struct domain_mark *mark,
+                       char **ret_xml, char ret_text[TEXT_BYTES]);
+
+/* A status file of libvirt's QEMU driver (/run/libvirt/qemu/NAME.xml): whose domain it is and
+ * whether it carries our mark. 0 or -errno. */
+int domain_xml_status_read(const char *path, struct uuid *ret_vm, bool *ret_ours);
+
+/* --- for the two files that read domains --- */
+
+void domain_xml_free(xmlDocPtr *doc);      /* for cleanup attributes */
+void domain_xml_free_text(xmlChar **text); /* likewise */
+/* NULL when it is no XML or has another root element. Never fetches anything. */
+xmlDocPtr domain_xml_parse(const char *xml, const char *root);
+xmlNodePtr domain_xml_child(xmlNodePtr parent, const char *name); /* first such element, or NULL */
+xmlNodePtr domain_xml_next(xmlNodePtr node); /* the next element of the same name, or NULL */
+/* Is attribute `name` of `node` (which may be NULL) equal to `value`? */
+bool domain_xml_attribute_is(xmlNodePtr node, const char *name, const char *value);
+bool domain_xml_is_rbd(xmlNodePtr disk);
+
+#endif
