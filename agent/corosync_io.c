@@ -229,7 +229,7 @@ void corosync_io_act(struct corosync_io *io, const struct action *action, const 
     if (action->kind == ACTION_SEND_BEAT) {
         r = wire_pack_beat(out->beat, io->buffer, sizeof(io->buffer), &size);
     } else if (action->kind == ACTION_SEND_DELTA) {
-        r = wire_pack_delta(out->delta, io->buffer, sizeof(io->buffer), &size);
+        r = wire_pack_delta(out->committed, io->buffer, sizeof(io->buffer), &size);
     } else if (action->kind == ACTION_SEND_REQUEST) {
         r = wire_pack_request(&action->request, io->buffer, sizeof(io->buffer), &size);
     } else if (action->kind == ACTION_SEND_REPLY) {

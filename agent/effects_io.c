@@ -1,0 +1,218 @@
+/* One step, its effects; then the next. */
+#include "agent/effects_io.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "agent/host_io.h"
+#include "agent/incarnation_io.h"
+#include "agent/journal_io.h"
+#include "proto/assert.h"
+
+#define QUEUE_MAX 1024 /* events that arise while actions are carried out: at most one each */
+
+_Static_assert(QUEUE_MAX >= 2 * ACTIONS_MAX, "each action may answer at once, and once more");
+
+struct effects {
+    qb_loop_t *loop;
+    struct core *core; /* NULL before it began */
+    struct actions *out;
+    struct edges edges;
+    int timer_fd;
+    uint64_t timer_ms; /* what it is set to */
+    bool busy;
+    uint32_t first;
+    uint32_t count;
+    struct event queue[QUEUE_MAX];
+};
+
+static void save_incarnation(struct effects *effects, const struct action *action)
+{
+    const struct facts *facts = &effects->core->local.facts;
+    struct kept kept = {.incarnation = action->incarnation, .nodeid = facts->nodeid};
+    struct event event = {.kind = EVENT_SAVED, .id = action->id};
+    memcpy(kept.name, facts->name, sizeof(kept.name));
+    int r = incarnation_io_save(INCARNATION_PATH, &facts->boot, &kept);
+    if (r < 0) {
+        journal_io_say(LOG_ERR, "cannot write " INCARNATION_PATH ": %s", strerror(-r));
+    }
+    event.done.outcome = r == 0 ? OUTCOME_DONE : OUTCOME_FAILED;
+    struct sink sink = effects_io_sink(effects);
+    sink_put(&sink, &event);
+}
+
+static void carry_out(struct effects *effects, const struct action *action)
+{
+    const struct edges *edges = &effects->edges;
+    switch (action->kind) {
+    case ACTION_TRACE:
+        journal_io_say(LOG_INFO, "%s", action->trace);
+        break;
+    case ACTION_SEND_BEAT:
+    case ACTION_SEND_DELTA:
+    case ACTION_SEND_REQUEST:
+    case ACTION_SEND_REPLY:
+        corosync_io_act(edges->corosync, action, effects->out);
+        break;
+    case ACTION_ANSWER:
+        edges->answer(edges->answer_context, &action->reply);
+        break;
+    case ACTION_HANDLE_OPEN:
+    case ACTION_POLL:
+    case ACTION_STATE_READ:
+    case ACTION_COMMIT:
+    case ACTION_LEASE_READ:
+    case ACTION_LEASE_CHANGE:
+    case ACTION_LEASE_REMOVE:
+    case ACTION_BLOCK_ADD:
+    case ACTION_BLOCK_REMOVE:
+    case ACTION_BLOCK_CHECK:
+    case ACTION_LOCKS_BREAK:
+    case ACTION_WATCHERS_READ:
+        storage_io_act(edges->storage, action, effects->out);
+        break;
+    case ACTION_POWER_OFF:
+        bmc_io_act(edges->bmc, action);
+        break;
+    case ACTION_DOMAIN_CREATE:
+        guest_io_know(edges->guests, &action->vm.uuid);
+        create_io_act(edges->create, action);
+        break;
+    case ACTION_DOMAIN_RESUME:
+    case ACTION_DOMAIN_SHUTDOWN:
+    case ACTION_DOMAIN_DESTROY:
+        libvirt_io_act(edges->libvirt, action);
+        break;
+    case ACTION_KILL:
+        guest_io_act(edges->guests, action);
+        break;
+    case ACTION_SAVE_INCARNATION:
+        save_incarnation(effects, action);
+        break;
+    case ACTION_KIND_COUNT:
+        ASSERT(action->kind != ACTION_KIND_COUNT);
+        break;
+    }
+}
+
+static void run(struct effects *effects, struct event *event)
+{
+    event->now_ms = host_io_boottime_ms();
+    event->wall_ms = host_io_wall_ms();
+    if (event->kind == EVENT_DOMAIN && event->domain.state != DOMAIN_GONE) {
+        guest_io_know(effects->edges.guests, &event->domain.vm); /* should libvirt forget it */
+    }
+    if (event->kind == EVENT_DOMAINS && !event->domains.connected) {
+        create_io_forget_secrets(effects->edges.create);
+    }
+    step(effects->core, event, effects->out);
+    for (uint32_t i = 0; i < effects->out->count; i++) {
+        carry_out(effects, &effects->out->list[i]);
+    }
+}
+
+/* An absolute time on CLOCK_BOOTTIME: due at once when a suspended host wakes up late. */
+static void set_timer(struct effects *effects)
+{
+    uint64_t next_ms = core_next_ms(effects->core);
+    if (next_ms == effects->timer_ms) {
+        return;
+    }
+    effects->timer_ms = next_ms;
+    next_ms = next_ms == 0 ? 1 : next_ms; /* 0 would disarm it */
+    struct itimerspec at = {.it_value = {.tv_sec = (time_t)(next_ms / 1000),
+                                         .tv_nsec = (long)(next_ms % 1000) * 1000000}};
+    int r = timerfd_settime(effects->timer_fd, TFD_TIMER_ABSTIME, &at, NULL);
+    ASSERT(r == 0);
+}
+
+/* What it points to is gone when put() returns, so it cannot wait in the queue. */
+static bool lends(const struct event *event)
+{
+    return event->kind == EVENT_BEAT || event->kind == EVENT_DELTA ||
+           event->kind == EVENT_REQUEST ||
+           (event->kind == EVENT_STATE && event->state.outcome == OUTCOME_DONE);
+}
+
+static void put(void *context, struct event *event)
+{
+    struct effects *effects = context;
+    if (effects->core == NULL) {
+        return;
+    }
+    if (effects->busy) { /* an edge answers while we carry out: never step inside a step */
+        ASSERT(!lends(event));
+        ASSERT(effects->count < QUEUE_MAX);
+        effects->queue[(effects->first + effects->count++) % QUEUE_MAX] = *event;
+        return;
+    }
+    effects->busy = true;
+    run(effects, event);
+    while (effects->count > 0) {
+        struct event next = effects->queue[effects->first];
+        effects->first = (effects->first + 1) % QUEUE_MAX;
+        effects->count--;
+        run(effects, &next);
+    }
+    effects->busy = false;
+    set_timer(effects);
+}
+
+static int32_t on_timer(int32_t fd, int32_t revents, void *context)
+{
+    struct effects *effects = context;
+    struct event event = {.kind = EVENT_TICK};
+    uint64_t expired;
+    (void)revents;
+    ssize_t got = read(fd, &expired, sizeof(expired));
+    if (got == (ssize_t)sizeof(expired)) {
+        effects->timer_ms = 0;
+        put(effects, &event);
+    }
+    return 0;
+}
+
+struct sink effects_io_sink(struct effects *effects)
+{
+    return (struct sink){.put = put, .context = effects};
+}
+
+const struct core *effects_io_core(const struct effects *effects)
+{
+    return effects->core;
+}
+
+void effects_io_begin(struct effects *effects, const struct facts *facts, const struct edges *edges)
+{
+    struct event event = {.kind = EVENT_TICK};
+    ASSERT(effects->core == NULL);
+    effects->core = calloc(1, sizeof(*effects->core));
+    ASSERT(effects->core != NULL);
+    effects->edges = *edges;
+    core_init(effects->core, facts, host_io_boottime_ms());
+    put(effects, &event);
+}
+
+int effects_io_open(qb_loop_t *loop, struct effects **ret_effects)
+{
+    struct effects *effects = calloc(1, sizeof(*effects));
+    if (effects == NULL) {
+        return -ENOMEM;
+    }
+    effects->loop = loop;
+    effects->out = calloc(1, sizeof(*effects->out));
+    effects->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (effects->out == NULL || effects->timer_fd < 0) {
+        return -ENOMEM; /* the process ends now */
+    }
+    int r = qb_loop_poll_add(loop, QB_LOOP_HIGH, effects->timer_fd, POLLIN, effects, on_timer);
+    if (r < 0) {
+        return r;
+    }
+    *ret_effects = effects;
+    return 0;
+}
