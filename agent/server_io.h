@@ -1,0 +1,31 @@
+/*
+ * The local socket: libqb's IPC server "stead". A connection is accepted from root and from members
+ * of the group `stead` only; whatever such a client sends, it gets one reply and the agent lives
+ * on.
+ */
+#ifndef STEAD_AGENT_SERVER_IO_H
+#define STEAD_AGENT_SERVER_IO_H
+
+#include <qb/qbloop.h>
+
+#include "agent/core.h"
+#include "proto/sink.h"
+#include "storage/storage_io.h"
+
+struct server_io;
+
+/* `service`: CONTROL_SERVICE, but for tests. `sink` takes the operators' requests. */
+int server_io_open(qb_loop_t *loop, const char *service, const struct sink *sink,
+                   struct server_io **ret_server);
+
+/* The core is there now. Before that, status is answered with `server_io_say()`'s sentence. */
+void server_io_begin(struct server_io *server, const struct core *core, struct storage_io *storage);
+void server_io_say(struct server_io *server, const char *situation);
+
+/* ACTION_ANSWER. */
+void server_io_answer(struct server_io *server, const struct reply *reply);
+
+/* Closes the socket; waiting clients see the connection end. */
+void server_io_close(struct server_io *server);
+
+#endif

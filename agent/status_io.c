@@ -1,0 +1,293 @@
+/* Fills status and history pages from a core. */
+#include "agent/status_io.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/host_io.h"
+#include "agent/query.h"
+#include "proto/assert.h"
+
+#define PROOFS 5
+
+struct status_io {
+    Control__Status status;
+    Control__History history;
+    char situation[TEXT_BYTES];
+    char cluster_id[UUID_TEXT_BYTES];
+    Control__Node nodes[NODES_MAX];
+    Control__Node *node_list[NODES_MAX];
+    char *proofs[NODES_MAX][PROOFS];
+    char machines[NODES_MAX][UUID_TEXT_BYTES];
+    char boots[NODES_MAX][UUID_TEXT_BYTES];
+    Control__Vm vms[CONTROL_VMS_MAX];
+    Control__Vm *vm_list[CONTROL_VMS_MAX];
+    char uuids[CONTROL_VMS_MAX][UUID_TEXT_BYTES];
+    Control__Decision decisions[CONTROL_DECISIONS_MAX];
+    Control__Decision *decision_list[CONTROL_DECISIONS_MAX];
+};
+
+/* protobuf-c wants strings it could change; packing does not. */
+static char *lent(const char *text)
+{
+    return (char *)(uintptr_t)text;
+}
+
+static const char *node_name(const struct core *core, uint32_t nodeid)
+{
+    for (uint32_t slot = 0; slot < NODES_MAX; slot++) {
+        const struct node_record *node = &core->cluster.nodes[slot];
+        if (node->state != NODE_FREE && node->nodeid == nodeid) {
+            return node->name;
+        }
+    }
+    return "";
+}
+
+/* ---- nodes */
+
+static size_t fill_proofs(char **list, uint32_t mask)
+{
+    static const struct {
+        uint32_t proof;
+        const char *word;
+    } words[PROOFS] = {{PROOF_STORAGE, "storage"},
+                       {PROOF_POWER, "power"},
+                       {PROOF_REBORN, "reborn"},
+                       {PROOF_CLEAN, "clean"},
+                       {PROOF_OPERATOR, "operator"}};
+    size_t count = 0;
+    for (size_t i = 0; i < PROOFS; i++) {
+        if ((mask & words[i].proof) != 0) {
+            list[count++] = lent(words[i].word);
+        }
+    }
+    return count;
+}
+
+static void fill_node(struct status_io *status, const struct core *core, uint32_t slot,
+                      Control__Node *node, uint64_t now_ms)
+{
+    const struct node_record *record = &core->cluster.nodes[slot];
+    control__node__init(node);
+    host_io_format_uuid(&record->machine, status->machines[slot]);
+    host_io_format_uuid(&record->boot, status->boots[slot]);
+    node->name = lent(record->name);
+    node->nodeid = record->nodeid;
+    node->state = lent(query_node_word(core, (uint8_t)slot, now_ms));
+    node->in_ring = query_in_ring(core, (uint8_t)slot);
+    node->agent_alive = query_agent_alive(core, (uint8_t)slot, now_ms);
+    node->incarnation_epoch = record->incarnation.epoch;
+    node->incarnation_number = record->incarnation.number;
+    node->machine = status->machines[slot];
+    node->boot = status->boots[slot];
+    node->client = lent(record->client.address);
+    node->bmc = lent(record->bmc.address);
+    node->bmc_verified = record->bmc.verified;
+    node->memory_mib = record->memory_mib;
+    node->proofs = status->proofs[slot];
+    node->n_proofs = fill_proofs(status->proofs[slot], record->proofs);
+}
+
+/* Who holds how much. `by_slot` are the nodes in the message, NULL where a slot is free. */
+static void add_up(const struct core *core, Control__Node **by_slot, uint32_t *ret_vm_count)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < core->cluster.vm_end; i++) {
+        const struct vm_record *vm = &core->cluster.vms[i];
+        count += vm->state != VM_FREE;
+        bool placed = vm->state == VM_STARTING || vm->state == VM_RUNNING ||
+                      vm->state == VM_STOPPING || vm->state == VM_RECOVERING;
+        if (placed && vm->node < NODES_MAX && by_slot[vm->node] != NULL) {
+            by_slot[vm->node]->vm_count++;
+            by_slot[vm->node]->memory_used_mib += vm->memory_mib;
+        }
+    }
+    *ret_vm_count = count;
+}
+
+static void fill_nodes(struct status_io *status, const struct core *core, uint64_t now_ms)
+{
+    Control__Node *by_slot[NODES_MAX] = {NULL};
+    size_t count = 0;
+    for (uint32_t slot = 0; slot < NODES_MAX; slot++) {
+        if (core->cluster.nodes[slot].state != NODE_FREE) {
+            Control__Node *node = &status->nodes[count];
+            fill_node(status, core, slot, node, now_ms);
+            by_slot[slot] = node;
+            status->node_list[count++] = node;
+        }
+    }
+    status->status.n_nodes = count;
+    status->status.nodes = status->node_list;
+    add_up(core, by_slot, &status->status.vm_count);
+}
+
+/* ---- VMs */
+
+static void fill_vm(struct status_io *status, const struct core *core,
+                    const struct vm_record *record, size_t at)
+{
+    Control__Vm *vm = &status->vms[at];
+    control__vm__init(vm);
+    host_io_format_uuid(&record->uuid, status->uuids[at]);
+    vm->name = lent(record->name);
+    vm->uuid = status->uuids[at];
+    vm->want = lent(record->want == WANT_RUNNING ? "running" : "stopped");
+    vm->state = lent(query_vm_word(record));
+    vm->node = lent(record->node < NODES_MAX ? core->cluster.nodes[record->node].name : "");
+    vm->memory_mib = record->memory_mib;
+    vm->priority = record->priority;
+    vm->generation = record->generation;
+    vm->definition_version = record->definition_version;
+    vm->attempts = record->attempts;
+    vm->stop_timeout_ms = record->stop_timeout_ms;
+    vm->reason = lent(record->reason);
+    status->vm_list[at] = vm;
+}
+
+static void fill_vms(struct status_io *status, const struct core *core,
+                     const Control__StatusAsk *ask)
+{
+    size_t count = 0;
+    uint32_t slot = ask->first_vm;
+    for (; slot < core->cluster.vm_end && count < CONTROL_VMS_MAX; slot++) {
+        const struct vm_record *vm = &core->cluster.vms[slot];
+        bool asked = ask->vm[0] == '\0' || strcmp(ask->vm, vm->name) == 0;
+        if (vm->state != VM_FREE && asked) {
+            fill_vm(status, core, vm, count++);
+        }
+    }
+    status->status.vms = status->vm_list;
+    status->status.n_vms = count;
+    status->status.next_vm = slot < core->cluster.vm_end ? slot : 0;
+}
+
+/* ---- the whole */
+
+static void fill_cluster(struct status_io *status, const struct core *core)
+{
+    const struct header *header = &core->cluster.header;
+    Control__Status *all = &status->status;
+    host_io_format_uuid(&header->cluster_id, status->cluster_id);
+    all->cluster_id = status->cluster_id;
+    all->epoch = header->epoch;
+    all->term = header->term;
+    all->actor = lent(node_name(core, header->actor));
+    all->version_committed = header->version;
+}
+
+const Control__Status *status_io_fill(struct status_io *status, const struct core *core,
+                                      const Control__StatusAsk *ask, const char *situation)
+{
+    Control__Status *all = &status->status;
+    control__status__init(all);
+    all->situation = lent(situation);
+    if (core == NULL) {
+        return all;
+    }
+    uint64_t now_ms = host_io_boottime_ms();
+    uint64_t age_ms = query_copy_age_ms(core, now_ms);
+    query_situation(core, now_ms, status->situation);
+    all->situation = status->situation;
+    all->node = lent(core->local.facts.name);
+    all->loaded = query_loaded(core);
+    all->quorate = query_quorate(core);
+    all->fresh = query_fresh(core, now_ms);
+    all->acting = query_acting(core);
+    all->copy_known = age_ms != UINT64_MAX;
+    all->copy_age_ms = all->copy_known ? age_ms : 0;
+    if (all->loaded) {
+        fill_cluster(status, core);
+        fill_nodes(status, core, now_ms);
+        fill_vms(status, core, ask);
+    }
+    return all;
+}
+
+/* ---- history */
+
+static const char *history_word(enum history_kind kind)
+{
+    static const char *const words[HISTORY_KIND_COUNT] = {
+        [HISTORY_NONE] = "none",
+        [HISTORY_TERM] = "term",
+        [HISTORY_NODE_JOINED] = "node-joined",
+        [HISTORY_NODE_ADMITTED] = "node-admitted",
+        [HISTORY_NODE_LOST] = "node-lost",
+        [HISTORY_NODE_FENCED] = "node-fenced",
+        [HISTORY_NODE_UNFENCED] = "node-unfenced",
+        [HISTORY_BMC] = "bmc",
+        [HISTORY_VM_ADDED] = "vm-added",
+        [HISTORY_VM_REMOVED] = "vm-removed",
+        [HISTORY_VM_WANT] = "vm-want",
+        [HISTORY_VM_STARTING] = "vm-starting",
+        [HISTORY_VM_RUNNING] = "vm-running",
+        [HISTORY_VM_STOPPING] = "vm-stopping",
+        [HISTORY_VM_STOPPED] = "vm-stopped",
+        [HISTORY_VM_RECOVERING] = "vm-recovering",
+        [HISTORY_VM_FAILED] = "vm-failed",
+        [HISTORY_REQUEST] = "request",
+    };
+    ASSERT((unsigned)kind < HISTORY_KIND_COUNT);
+    return words[kind] != NULL ? words[kind] : "other";
+}
+
+static void fill_decision(const struct core *core, const struct history_entry *entry,
+                          Control__Decision *decision)
+{
+    control__decision__init(decision);
+    decision->sequence = entry->sequence;
+    decision->wall_ms = entry->wall_ms;
+    decision->boot_ms = entry->boot_ms;
+    decision->term = entry->term;
+    decision->kind = lent(history_word(entry->kind));
+    decision->node = lent(entry->nodeid != 0 ? node_name(core, entry->nodeid) : "");
+    decision->vm = lent(entry->vm);
+    decision->number = entry->number;
+    decision->action_term = entry->action.term;
+    decision->action_counter = entry->action.counter;
+    decision->cause = lent(entry->cause);
+}
+
+const Control__History *status_io_history(struct status_io *status, const struct core *core,
+                                          const Control__HistoryAsk *ask)
+{
+    Control__History *history = &status->history;
+    control__history__init(history);
+    if (core == NULL || !query_loaded(core)) {
+        return history;
+    }
+    uint64_t end = core->cluster.header.next_history;
+    uint64_t oldest = end > HISTORY_MAX ? end - HISTORY_MAX : 0;
+    uint64_t sequence = ask->first > oldest ? ask->first : oldest;
+    size_t count = 0;
+    for (; sequence < end && count < CONTROL_DECISIONS_MAX; sequence++) {
+        const struct history_entry *entry = &core->cluster.history[sequence % HISTORY_MAX];
+        if (entry->kind != HISTORY_NONE && entry->sequence == sequence) {
+            fill_decision(core, entry, &status->decisions[count]);
+            status->decision_list[count] = &status->decisions[count];
+            count++;
+        }
+    }
+    history->decisions = status->decision_list;
+    history->n_decisions = count;
+    history->next = sequence < end ? sequence : 0;
+    return history;
+}
+
+int status_io_open(struct status_io **ret_status)
+{
+    struct status_io *status = calloc(1, sizeof(*status));
+    if (status == NULL) {
+        return -ENOMEM;
+    }
+    *ret_status = status;
+    return 0;
+}
+
+void status_io_close(struct status_io *status)
+{
+    free(status);
+}
