@@ -117,6 +117,7 @@ bmc_set() { # K MODE WHAT VALUE...: a liar says yes and does nothing
             lies*) ;;
             */power/0) node_locked "$k" node_off "$k" ;;
             */power/1) node_locked "$k" node_on "$k" ;;
+            */shutdown/*) node_try "$k" systemctl --no-block poweroff & ;; # answered before it is done
             */reset/*)
                 node_locked "$k" node_off "$k"
                 node_locked "$k" node_on "$k"

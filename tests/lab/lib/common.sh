@@ -56,14 +56,17 @@ take_lock() { # one `up` or `down` at a time on this machine
 }
 
 settings_save() {
-    declare -p NODES TOKEN PAXOS BARE BMC_PASSWORD BMC_GUID >"$STATE/settings"
+    local name
+    for name in NODES TOKEN PAXOS BARE BMC_PASSWORD BMC_GUID; do
+        printf '%s=%s\n' "$name" "${!name}"
+    done >"$STATE/settings"
 }
 
 settings_load() {
     [[ -r $RUN/dir && -r $STATE/settings ]] || die "no lab is up" "$0 up"
     local line
     while read -r line; do
-        [[ $line =~ ^declare\ --\ ([A-Z_]+)=\"([A-Za-z0-9.]*)\"$ ]] || die "$STATE/settings is damaged" "$0 down"
+        [[ $line =~ ^([A-Z_]+)=([A-Za-z0-9.]*)$ ]] || die "$STATE/settings is damaged" "$0 down"
         printf -v "${BASH_REMATCH[1]}" %s "${BASH_REMATCH[2]}"
     done <"$STATE/settings"
 }
@@ -110,7 +113,7 @@ unit_start() { # NAME LOG CMD...: start CMD apart from this terminal, in its own
     setsid sh -c 'echo $$ >"$1/cgroup.procs" || exit; shift; exec "$@"' sh "$CG/$name" "$@" \
         </dev/null >>"$log" 2>&1 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&- &
     disown
-    wait_until 5 unit_alive "$name" || die "$name did not start" "see $log"
+    wait_until 5 unit_alive "$name" || die "$name did not start: $(tail -n1 "$log")" "see $log (up --keep)"
 }
 
 unit_alive() {

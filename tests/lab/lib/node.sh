@@ -42,6 +42,7 @@ node_off() { # K: cables first, or its dying sockets would tell the peers what a
 node_main() { # K: in a mount namespace of its own, until the node is powered off
     local k=$1 dir=$DISKS/n$1 code
     settings_load
+    unset NOTIFY_SOCKET WATCHDOG_USEC # of whatever service runs the lab
     # systemd wants cgroup v2 at the usual place, whatever this machine has there.
     umount -R /sys/fs/cgroup 2>/dev/null || mount -t tmpfs tmpfs /sys/fs/cgroup
     mount -t cgroup2 cgroup2 /sys/fs/cgroup

@@ -16,7 +16,7 @@ verb_up() {
     NODES=$count
     BMC_PASSWORD=$(head -c8 /dev/urandom | od -An -tx1 | tr -d ' \n')
     # From here on, whatever goes wrong (^C too) takes everything away again.
-    if [[ $keep = no ]]; then trap 'up_failed' EXIT; fi
+    if [[ $keep = no ]]; then trap 'up_failed $?' EXIT; fi
     trap 'exit 130' INT TERM HUP
     up_make
     trap - EXIT INT TERM HUP
@@ -31,6 +31,8 @@ up_check() {
     for mount in /usr /etc /var; do # the nodes see the root file system only, not what is mounted on it
         ! mountpoint -q "$mount" || die "$mount is a file system of its own: nodes would not see it" "a machine or VM with one root file system"
     done
+    [[ $TOKEN =~ ^[0-9]+$ && $PAXOS =~ ^[0-9.]+$ ]] || die "TOKEN and PAXOS are numbers (ms, s)"
+    (bmc_guid 1 >/dev/null) || exit
     if [[ -e $RUN/dir ]]; then
         warn "an earlier up did not finish: cleaning up after it"
         down_all
@@ -38,10 +40,14 @@ up_check() {
     [[ ! -e $STATE || -e $STATE/.stead-lab || -z $(ls -A "$STATE") ]] || die "$STATE holds something that is not a lab" "STEAD_LAB_DIR=/somewhere/else $0 up"
 }
 
-up_failed() {
+up_failed() { # EXIT_CODE
     trap - EXIT
-    warn "up did not succeed; taking it down (keep the pieces with: up --keep)"
-    [[ ! -s $STATE/ceph/out.log ]] || tail -n5 "$STATE/ceph/out.log" >&2
+    if [[ $1 -eq 130 ]]; then
+        warn "interrupted; taking it down"
+    else
+        warn "up did not succeed; taking it down (keep the pieces with: up --keep)"
+        [[ ! -s $STATE/ceph/out.log ]] || tail -n5 "$STATE/ceph/out.log" >&2
+    fi
     down_all
     exit 1
 }
@@ -60,8 +66,8 @@ up_make() {
     if [[ $BARE = no ]]; then up_stage; fi
     # In a cgroup of their own, so that an interrupted `up` leaves none of them behind.
     mkdir -p "$CG/setup"
-    (echo $BASHPID >"$CG/setup/cgroup.procs" && ceph_start) & ceph_job=$!
-    (echo $BASHPID >"$CG/setup/cgroup.procs" && guest_build) & guest_job=$!
+    (exec 9>&- && echo $BASHPID >"$CG/setup/cgroup.procs" && ceph_start) & ceph_job=$!
+    (exec 9>&- && echo $BASHPID >"$CG/setup/cgroup.procs" && guest_build) & guest_job=$!
     say "power on: n1..n$NODES and their BMCs"
     for ((k = 1; k <= NODES; k++)); do
         node_locked "$k" node_on "$k"
@@ -124,9 +130,8 @@ down_all() { # every step may find its thing gone already
     local unit k ns
     if [[ -d $RUN ]]; then
         cgroup_mount
-        for unit in "$CG"/*/; do
-            [[ -d $unit ]] && echo 1 >"$unit/cgroup.kill"
-        done
+        echo 1 >"$CG/cgroup.kill" # the whole tree at once: nothing slips from one unit to another
+        wait 2>/dev/null || true # for what an interrupted up still had at work
         for unit in "$CG"/*/; do
             [[ -d $unit ]] || continue
             wait_until 15 unit_dead "$(basename "$unit")" || warn "$(basename "$unit") does not end"
@@ -161,6 +166,7 @@ verb_status() {
         printf '%s %s  ' "$agent" "$(status_unit "$agent")"
     done
     printf '(Ceph)   state in %s\n' "$STATE"
+    [[ -e $RUN/ready ]] || warn "up has not finished, or was killed: $0 down"
 }
 
 status_unit() { # NAME
@@ -173,7 +179,7 @@ status_row() { # K
         power=frozen
     elif node_alive "$k"; then
         power=on
-        quorum=$(node_sh "$k" timeout 3 corosync-quorumtool -s 2>/dev/null | awk '/^Nodes:/ {n = $2} /^Quorate:/ {q = $2} END {print n ? q "(" n ")" : "-"}')
+        quorum=$(node_sh "$k" timeout 3 corosync-quorumtool -s 2>/dev/null | awk '/^Nodes:/ {n = $2} /^Quorate:/ {q = $2} END {print n ? q "(" n ")" : "no"}') || true
         agent=$(node_sh "$k" systemctl is-active stead-agent 2>/dev/null) || true
         if guests=$(node_sh "$k" timeout 5 virsh -q list --all 2>/dev/null); then
             libvirt=ok
@@ -183,7 +189,7 @@ status_row() { # K
         fi
     fi
     printf '%-4s %-7s %-5s %-7s %-5s %-9s %-10s %-9s %-9s %s\n' "n$k" $power "$(link_state "$k" clu)" \
-        "$(link_state "$k" sto)" "$(link_state "$k" mgt)" "$(<"$BMCS/n$k/mode")" "$quorum" "$libvirt" "$agent" "${guests:--}"
+        "$(link_state "$k" sto)" "$(link_state "$k" mgt)" "$(cat "$BMCS/n$k/mode" 2>/dev/null || echo -)" "$quorum" "$libvirt" "$agent" "${guests:--}"
 }
 
 verb_form() { settings_load; stead_form; }
@@ -226,7 +232,7 @@ log_show() { # "K..." ARGS...: read from the disks, so the dead speak too; follo
     for k in $which; do
         files+=(--file "$DISKS/n$k/upper/var/log/journal/*/*.journal*")
     done
-    journalctl --no-pager -o short-precise "${files[@]}" "$@"
+    journalctl --no-pager -q -o short-precise "${files[@]}" "$@"
 }
 
 verb_env() {
@@ -288,6 +294,7 @@ verb_vm() {
     node_arg "${2:-}"
     [[ ${3:-96} =~ ^[0-9]+$ && ${3:-96} -ge 80 ]] || die "the guest's kernel needs at least 80 MiB"
     [[ ${4:-200} =~ ^[0-9]+$ ]] || die "the rate is a number of stamps a second"
+    [[ $add = no ]] || node_alive "$K" || die "n$K is off" "$0 on $K"
     guest_image "$1"
     guest_xml "$1" "$(guest_uuid "$1")" "${3:-96}" "${4:-200}" >"$SHARE/$1.xml"
     if [[ $add = yes ]]; then
