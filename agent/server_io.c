@@ -27,7 +27,8 @@ struct server_io {
 };
 
 /* One connection: the context libqb keeps for it. */
-struct client {
+struct operator
+{
     char by[NAME_BYTES];
 };
 
@@ -124,12 +125,12 @@ static int32_t accept_client(qb_ipcs_connection_t *connection, uid_t uid, gid_t 
         journal_io_say(LOG_NOTICE, "refused a connection of uid %u", uid);
         return -EACCES;
     }
-    struct client *client = calloc(1, sizeof(*client));
-    if (client == NULL) {
+    struct operator* operator= calloc(1, sizeof(*operator));
+    if (operator== NULL) {
         return -ENOMEM;
     }
-    peer_io_name(uid, client->by);
-    qb_ipcs_context_set(connection, client);
+    peer_io_name(uid, operator->by);
+    qb_ipcs_context_set(connection, operator);
     server->client_count++;
     return 0;
 }
@@ -144,24 +145,24 @@ static int32_t client_closed(qb_ipcs_connection_t *connection)
 static void client_destroyed(qb_ipcs_connection_t *connection)
 {
     struct server_io *server = qb_ipcs_connection_service_context_get(connection);
-    struct client *client = qb_ipcs_context_get(connection);
-    if (client != NULL) {
+    struct operator* operator= qb_ipcs_context_get(connection);
+    if (operator!= NULL) {
         command_io_forget(server->commands, connection);
         server->client_count--;
-        free(client);
+        free(operator);
     }
 }
 
 static void serve(struct server_io *server, qb_ipcs_connection_t *connection,
                   const Control__Request *request)
 {
-    const struct client *client = qb_ipcs_context_get(connection);
+    const struct operator* operator= qb_ipcs_context_get(connection);
     if (request->ask_case == CONTROL__REQUEST__ASK_STATUS) {
         send_status(server, connection, request->status);
     } else if (request->ask_case == CONTROL__REQUEST__ASK_HISTORY) {
         send_history(server, connection, request->history);
     } else {
-        command_io_take(server->commands, connection, client->by, request);
+        command_io_take(server->commands, connection, operator->by, request);
     }
 }
 

@@ -1,0 +1,377 @@
+/*
+ * stead-agent: one per node. Joins Corosync's group, keeps a copy of the cluster's state, runs this
+ * node's share of the VMs, and acts for the others when it is its turn.
+ *
+ * Started by systemd (Type=notify), in the foreground. Exit status: 0 after SIGTERM, 1 when the
+ * configuration (its own or Corosync's) must be changed first, 70 for what a restart may cure.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent/config_io.h"
+#include "agent/effects_io.h"
+#include "agent/host_io.h"
+#include "agent/incarnation_io.h"
+#include "agent/journal_io.h"
+#include "agent/notify_io.h"
+#include "agent/query.h"
+#include "agent/server_io.h"
+#include "agent/version.h"
+#include "proto/control_io.h"
+#include "proto/values.h"
+
+#define RUN_DIR "/run/stead"
+#define LIBVIRT_RUN_DIR "/run/libvirt/qemu"
+#define DMI_UUID_PATH "/sys/class/dmi/id/product_uuid"
+#define BOOT_ID_PATH "/proc/sys/kernel/random/boot_id"
+#define CALL_MS 5000               /* librados' own timeouts: the last net under each deadline */
+#define IDENTIFY_NS 60000000000ull /* between two looks at our own BMC */
+#define IDENTIFY_MS 10000
+#define LEAVE_NS 500000000ull /* how long Corosync may take to let us go */
+
+enum { EXIT_CONFIG = 1, EXIT_RESTART = 70 };
+
+struct agent {
+    qb_loop_t *loop;
+    struct config config;
+    struct facts facts;
+    char bmc_helper[CONFIG_VALUE_BYTES * 2];
+    struct effects *effects;
+    struct edges edges;
+    struct server_io *server;
+    struct notify_io *notify;
+    struct create_options create_options;
+    bool begun;
+    bool leaving;
+    int exit_status;
+    char refused[TEXT_BYTES]; /* as last said */
+    qb_loop_timer_handle identify_timer;
+    qb_loop_timer_handle leave_timer;
+};
+
+static void stop(struct agent *agent, int exit_status)
+{
+    agent->exit_status = exit_status;
+    qb_loop_stop(agent->loop);
+}
+
+/* ---- the core begins, as soon as we know which node we are */
+
+static void identify_bmc(void *context)
+{
+    struct agent *agent = context;
+    if (agent->config.bmc.address[0] == '\0') {
+        return;
+    }
+    bmc_io_identify(agent->edges.bmc, agent->facts.name, &agent->config.bmc, &agent->facts.machine,
+                    host_io_boottime_ms() + IDENTIFY_MS);
+    qb_loop_timer_add(agent->loop, QB_LOOP_LOW, IDENTIFY_NS, agent, identify_bmc,
+                      &agent->identify_timer);
+}
+
+static void answer(void *context, const struct reply *reply)
+{
+    struct agent *agent = context;
+    server_io_answer(agent->server, reply);
+}
+
+static int open_edges(struct agent *agent)
+{
+    const struct config *config = &agent->config;
+    struct edges *edges = &agent->edges;
+    struct sink sink = effects_io_sink(agent->effects);
+    const char *credentials = config->bmc_credentials[0] != '\0' ? config->bmc_credentials : NULL;
+    struct storage_options options = {.conf = config->ceph_conf,
+                                      .user = config->ceph_user,
+                                      .pool = config->ceph_pool,
+                                      .nodeid = agent->facts.nodeid,
+                                      .call_ms = CALL_MS};
+    agent->create_options.ceph_conf = config->ceph_conf;
+    agent->create_options.guest_user = config->ceph_guest_user;
+    int r = storage_io_open(agent->loop, &options, &sink, &edges->storage);
+    if (r == 0) {
+        r = guest_io_open(agent->loop, LIBVIRT_RUN_DIR, &sink, &edges->guests);
+    }
+    if (r == 0) {
+        r = bmc_io_open(agent->loop, credentials, agent->bmc_helper, &sink, &edges->bmc);
+    }
+    if (r == 0) {
+        r = libvirt_io_open(agent->loop, config->libvirt_uri, &sink, &edges->libvirt);
+    }
+    if (r == 0) {
+        r = create_io_open(edges->storage, edges->libvirt, &agent->create_options, &sink,
+                           &edges->create);
+    }
+    return r;
+}
+
+static void begin(struct agent *agent, uint32_t nodeid, const char *name)
+{
+    agent->facts.nodeid = nodeid;
+    if (agent->facts.name[0] == '\0') {
+        name_set(agent->facts.name, sizeof(agent->facts.name), name);
+    }
+    if (!control_is_name(agent->facts.name)) {
+        journal_io_say(LOG_ERR, "this node has no usable name: give it one as [node] name in %s",
+                       CONFIG_PATH);
+        stop(agent, EXIT_CONFIG);
+        return;
+    }
+    int r = open_edges(agent);
+    if (r < 0) {
+        journal_io_say(LOG_ERR, "cannot begin: %s", strerror(-r));
+        stop(agent, EXIT_RESTART);
+        return;
+    }
+    agent->begun = true;
+    agent->edges.answer = answer;
+    agent->edges.answer_context = agent;
+    effects_io_begin(agent->effects, &agent->facts, &agent->edges);
+    server_io_begin(agent->server, effects_io_core(agent->effects), agent->edges.storage);
+    identify_bmc(agent);
+    notify_io_ready(agent->notify);
+}
+
+static void corosync_connected(void *context, uint32_t nodeid, const char *name)
+{
+    struct agent *agent = context;
+    char host[NAME_BYTES] = "";
+    agent->refused[0] = '\0';
+    if (!agent->begun) {
+        (void)host_io_name(host);
+        begin(agent, nodeid, name[0] != '\0' ? name : host);
+    } else if (nodeid != agent->facts.nodeid) {
+        journal_io_say(LOG_ERR,
+                       "Corosync's nodeid of this node changed from %u to %u: set it back, or "
+                       "remove the node from the cluster and reboot it",
+                       agent->facts.nodeid, nodeid);
+        stop(agent, EXIT_CONFIG);
+    }
+}
+
+static void corosync_refused(void *context, const char *text)
+{
+    struct agent *agent = context;
+    if (strcmp(agent->refused, text) != 0) {
+        name_set(agent->refused, sizeof(agent->refused), text);
+        journal_io_say(LOG_ERR, "%s", text);
+    }
+    if (!agent->begun) {
+        stop(agent, EXIT_CONFIG);
+    }
+}
+
+/* ---- and ends */
+
+static void corosync_left(void *context)
+{
+    struct agent *agent = context;
+    stop(agent, 0);
+}
+
+static void leave_timed_out(void *context)
+{
+    struct agent *agent = context;
+    stop(agent, 0); /* Corosync sees our process end */
+}
+
+static int32_t on_signal(int32_t number, void *context)
+{
+    struct agent *agent = context;
+    if (!agent->leaving) {
+        agent->leaving = true;
+        journal_io_say(LOG_NOTICE, "%s: leaving; guests run on",
+                       number == SIGINT ? "SIGINT" : "SIGTERM");
+        notify_io_stopping(agent->notify);
+        qb_loop_timer_add(agent->loop, QB_LOOP_HIGH, LEAVE_NS, agent, leave_timed_out,
+                          &agent->leave_timer);
+        corosync_io_leave(agent->edges.corosync);
+    }
+    return 0;
+}
+
+/* ---- start */
+
+static void situation(void *context, char *ret_text)
+{
+    struct agent *agent = context;
+    const struct core *core = effects_io_core(agent->effects);
+    if (core != NULL) {
+        query_situation(core, host_io_boottime_ms(), ret_text);
+    } else {
+        name_set(ret_text, TEXT_BYTES, "waiting for Corosync");
+    }
+}
+
+static bool gather_facts(struct agent *agent)
+{
+    const struct config *config = &agent->config;
+    struct facts *facts = &agent->facts;
+    facts->agent_start = host_io_random();
+    facts->feature_level = FEATURE_LEVEL;
+    facts->bmc = config->bmc;
+    facts->memory_mib = config->memory_mib;
+    facts->machine = config->machine;
+    memcpy(facts->name, config->name, sizeof(facts->name));
+    int r = host_io_read_uuid(BOOT_ID_PATH, &facts->boot);
+    if (r < 0) {
+        journal_io_say(LOG_ERR, BOOT_ID_PATH ": %s", strerror(-r));
+        return false;
+    }
+    if (uuid_is_zero(&facts->machine) && host_io_read_uuid(DMI_UUID_PATH, &facts->machine) < 0) {
+        journal_io_say(LOG_ERR,
+                       "this machine has no UUID in " DMI_UUID_PATH
+                       ": give it one as [node] uuid in %s",
+                       CONFIG_PATH);
+        return false;
+    }
+    if (facts->memory_mib == 0 && host_io_guest_memory_mib(&facts->memory_mib) < 0) {
+        journal_io_say(LOG_ERR, "cannot read MemTotal: give [node] memory in %s", CONFIG_PATH);
+        return false;
+    }
+    return true;
+}
+
+/* The helper lies where `make install` put it, beside this program's own folder, or in the build
+ * tree beside this program. */
+static void find_bmc_helper(struct agent *agent)
+{
+    char self[CONFIG_VALUE_BYTES] = "";
+    ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
+    char *slash = length > 0 ? strrchr(self, '/') : NULL;
+    if (slash != NULL) {
+        *slash = '\0';
+    }
+    snprintf(agent->bmc_helper, sizeof(agent->bmc_helper), "%s/../libexec/stead/stead-bmc", self);
+    if (access(agent->bmc_helper, X_OK) < 0) {
+        snprintf(agent->bmc_helper, sizeof(agent->bmc_helper), "%s/stead-bmc", self);
+    }
+}
+
+/* Two agents on one host would each believe the other's guests to be theirs. */
+static bool be_the_only_one(void)
+{
+    if (mkdir(RUN_DIR, 0755) < 0 && errno != EEXIST) {
+        journal_io_say(LOG_ERR, RUN_DIR ": %s", strerror(errno));
+        return false;
+    }
+    int fd = open(RUN_DIR "/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        journal_io_say(LOG_ERR, "another stead-agent runs on this host (" RUN_DIR "/lock): %s",
+                       strerror(errno));
+        return false;
+    }
+    return true; /* held until the process ends */
+}
+
+static bool load_config(struct agent *agent, const char *path)
+{
+    char text[CONFIG_TEXT_BYTES];
+    bool must_exist = path != NULL;
+    if (config_io_load(must_exist ? path : CONFIG_PATH, must_exist, &agent->config, text) < 0) {
+        journal_io_say(LOG_ERR, "%s", text);
+        return false;
+    }
+    if (agent->config.bmc_credentials[0] != '\0' &&
+        bmc_io_check_credentials(agent->config.bmc_credentials, text) < 0) {
+        journal_io_say(LOG_ERR, "%s", text);
+        return false;
+    }
+    return true;
+}
+
+/* An agent that was restarted while Corosync is away must still see to its guests. */
+static void begin_from_memory(struct agent *agent)
+{
+    struct kept kept;
+    int r = incarnation_io_load(INCARNATION_PATH, &agent->facts.boot, &kept);
+    if (r == 0) {
+        agent->facts.incarnation = kept.incarnation;
+        begin(agent, kept.nodeid, kept.name);
+    } else if (r == -EBADMSG) {
+        journal_io_say(LOG_WARNING, INCARNATION_PATH " cannot be read: taken as not there");
+    }
+}
+
+static int open_all(struct agent *agent)
+{
+    qb_loop_signal_handle signals[2];
+    const struct corosync_watcher watcher = {.connected = corosync_connected,
+                                             .refused = corosync_refused,
+                                             .left = corosync_left,
+                                             .context = agent};
+    agent->loop = qb_loop_create();
+    if (agent->loop == NULL) {
+        return -ENOMEM;
+    }
+    qb_loop_signal_add(agent->loop, QB_LOOP_HIGH, SIGTERM, agent, on_signal, &signals[0]);
+    qb_loop_signal_add(agent->loop, QB_LOOP_HIGH, SIGINT, agent, on_signal, &signals[1]);
+    int r = effects_io_open(agent->loop, &agent->effects);
+    if (r < 0) {
+        return r;
+    }
+    struct sink sink = effects_io_sink(agent->effects);
+    r = notify_io_open(agent->loop, situation, agent, &agent->notify);
+    if (r == 0) {
+        r = server_io_open(agent->loop, CONTROL_SERVICE, &sink, &agent->server);
+    }
+    if (r == 0) {
+        r = corosync_io_open(agent->loop, &watcher, &sink, &agent->edges.corosync);
+    }
+    return r;
+}
+
+static const char *parse_options(int argc, char **argv)
+{
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {"version", no_argument, NULL, 'V'},
+                                            {NULL, 0, NULL, 0}};
+    const char *config = NULL;
+    int option;
+    while ((option = getopt_long(argc, argv, "c:hV", options, NULL)) != -1) {
+        if (option == 'c') {
+            config = optarg;
+        } else if (option == 'V') {
+            puts("stead-agent " STEAD_VERSION);
+            exit(0);
+        } else {
+            puts("usage: stead-agent [-c FILE]   (default " CONFIG_PATH ")\n"
+                 "Runs in the foreground; normally: systemctl start stead-agent");
+            exit(option == 'h' ? 0 : 2);
+        }
+    }
+    return config;
+}
+
+int main(int argc, char **argv)
+{
+    const char *path = parse_options(argc, argv);
+    struct agent *agent = calloc(1, sizeof(*agent));
+    umask(077);
+    signal(SIGPIPE, SIG_IGN);
+    if (agent == NULL || !load_config(agent, path) || !gather_facts(agent) || !be_the_only_one()) {
+        return EXIT_CONFIG;
+    }
+    find_bmc_helper(agent);
+    int r = open_all(agent);
+    if (r < 0) {
+        journal_io_say(LOG_ERR, "cannot start: %s", strerror(-r));
+        return EXIT_RESTART;
+    }
+    begin_from_memory(agent);
+    if (agent->exit_status == 0) {
+        qb_loop_run(agent->loop);
+    }
+    server_io_close(agent->server);
+    storage_io_close(agent->edges.storage);
+    _exit(agent->exit_status); /* threads may hang in Corosync, Ceph or libvirt: no waiting */
+}
