@@ -1,0 +1,207 @@
+/* The commands that only ask. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/cli/commands_io.h"
+#include "agent/cli/json_io.h"
+#include "agent/cli/table_io.h"
+#include "agent/nearest.h"
+
+static bool wants_json(const struct cli_options *options)
+{
+    return (options->given & OPTION_JSON) != 0;
+}
+
+/* Connects, asks, disconnects: the status is whole in memory afterwards. */
+static enum cli_exit fetch_status(const char *vm, struct cli_status *ret_status)
+{
+    struct cli_client *client = NULL;
+    enum cli_exit result = cli_connect(&client);
+    if (result == CLI_DONE) {
+        result = cli_ask_status(client, vm, ret_status);
+        cli_disconnect(&client);
+    }
+    return result;
+}
+
+static enum cli_exit no_cluster(const Control__Status *status)
+{
+    fprintf(stderr, "stead: no cluster is known here: %s\n", status->situation);
+    return CLI_FAILED;
+}
+
+enum cli_exit cli_status(const struct cli_options *options, const char *name)
+{
+    struct cli_status status;
+    (void)name;
+    enum cli_exit result = fetch_status("", &status);
+    if (result != CLI_DONE) {
+        return result;
+    }
+    const Control__Status *first = status.pages[0]->status;
+    if (wants_json(options)) {
+        cli_json_status(&status, JSON_ALL);
+    } else {
+        cli_print_header(first);
+    }
+    if (!wants_json(options) && first->loaded) {
+        putchar('\n');
+        cli_print_nodes(first);
+    }
+    if (!wants_json(options) && first->vm_count > 0) {
+        putchar('\n');
+        cli_print_vms(&status);
+    }
+    cli_free_status(&status);
+    return CLI_DONE;
+}
+
+/* ---- lists */
+
+static enum cli_exit list(const struct cli_options *options, enum json_part part)
+{
+    struct cli_status status;
+    enum cli_exit result = fetch_status("", &status);
+    if (result != CLI_DONE) {
+        return result;
+    }
+    if (!status.pages[0]->status->loaded) {
+        result = no_cluster(status.pages[0]->status);
+    } else if (wants_json(options)) {
+        cli_json_status(&status, part);
+    } else if (part == JSON_NODES) {
+        cli_print_nodes(status.pages[0]->status);
+    } else {
+        cli_print_vms(&status);
+    }
+    cli_free_status(&status);
+    return result;
+}
+
+enum cli_exit cli_vm_list(const struct cli_options *options, const char *name)
+{
+    (void)name;
+    return list(options, JSON_VMS);
+}
+
+enum cli_exit cli_node_list(const struct cli_options *options, const char *name)
+{
+    (void)name;
+    return list(options, JSON_NODES);
+}
+
+/* ---- one thing */
+
+static const Control__Vm *find_vm(const struct cli_status *status)
+{
+    for (size_t page = 0; page < status->page_count; page++) {
+        if (status->pages[page]->status->n_vms > 0) {
+            return status->pages[page]->status->vms[0];
+        }
+    }
+    return NULL;
+}
+
+enum cli_exit cli_vm_show(const struct cli_options *options, const char *name)
+{
+    struct cli_status status;
+    enum cli_exit result = fetch_status(name, &status);
+    if (result != CLI_DONE) {
+        return result;
+    }
+    const Control__Vm *vm = find_vm(&status);
+    if (!status.pages[0]->status->loaded) {
+        result = no_cluster(status.pages[0]->status);
+    } else if (vm == NULL) {
+        fprintf(stderr, "stead: no VM is called '%s': see `stead vm list`\n", name);
+        result = CLI_FAILED;
+    } else if (wants_json(options)) {
+        cli_json_vm(vm);
+    } else {
+        cli_print_vm(vm);
+    }
+    cli_free_status(&status);
+    return result;
+}
+
+static enum cli_exit no_such_node(const Control__Status *status, const char *name)
+{
+    const char *names[NODES_MAX];
+    size_t count = status->n_nodes < NODES_MAX ? status->n_nodes : NODES_MAX;
+    for (size_t i = 0; i < count; i++) {
+        names[i] = status->nodes[i]->name;
+    }
+    const char *near = nearest_word(name, names, count);
+    fprintf(stderr, "stead: no node is called '%s'%s%s%s\n", name,
+            near != NULL ? "; did you mean '" : ": see `stead node list`", near != NULL ? near : "",
+            near != NULL ? "'?" : "");
+    return CLI_FAILED;
+}
+
+enum cli_exit cli_node_show(const struct cli_options *options, const char *name)
+{
+    struct cli_status status;
+    const Control__Node *node = NULL;
+    enum cli_exit result = fetch_status("", &status);
+    if (result != CLI_DONE) {
+        return result;
+    }
+    const Control__Status *first = status.pages[0]->status;
+    for (size_t i = 0; i < first->n_nodes && node == NULL; i++) {
+        node = strcmp(first->nodes[i]->name, name) == 0 ? first->nodes[i] : NULL;
+    }
+    if (!first->loaded) {
+        result = no_cluster(first);
+    } else if (node == NULL) {
+        result = no_such_node(first, name);
+    } else if (wants_json(options)) {
+        cli_json_node(node);
+    } else {
+        cli_print_node(node);
+    }
+    cli_free_status(&status);
+    return result;
+}
+
+/* ---- history */
+
+static bool is_wanted(const struct cli_options *options, const Control__Decision *decision)
+{
+    return (options->vm == NULL || strcmp(options->vm, decision->vm) == 0) &&
+           (options->node == NULL || strcmp(options->node, decision->node) == 0);
+}
+
+enum cli_exit cli_history(const struct cli_options *options, const char *name)
+{
+    struct cli_client *client = NULL;
+    struct cli_history history;
+    const Control__Decision *wanted[HISTORY_MAX + 2 * CONTROL_DECISIONS_MAX];
+    size_t count = 0;
+    (void)name;
+    enum cli_exit result = cli_connect(&client);
+    if (result == CLI_DONE) {
+        result = cli_ask_history(client, &history);
+        cli_disconnect(&client);
+    }
+    if (result != CLI_DONE) {
+        return result;
+    }
+    for (size_t page = 0; page < history.page_count; page++) {
+        const Control__History *part = history.pages[page]->history;
+        for (size_t i = 0; i < part->n_decisions; i++) {
+            if (is_wanted(options, part->decisions[i]) &&
+                count < sizeof(wanted) / sizeof(wanted[0])) {
+                wanted[count++] = part->decisions[i];
+            }
+        }
+    }
+    size_t first = options->last != 0 && options->last < count ? count - options->last : 0;
+    if (wants_json(options)) {
+        cli_json_history(wanted + first, count - first);
+    } else {
+        cli_print_history(wanted + first, count - first);
+    }
+    cli_free_history(&history);
+    return CLI_DONE;
+}

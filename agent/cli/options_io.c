@@ -1,0 +1,195 @@
+/* Options of the command line, all in one table. */
+#include "agent/cli/options_io.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/nearest.h"
+
+struct row {
+    const char *name;
+    enum option_bit bit;
+    const char *value; /* what it wants, for people; NULL: nothing */
+};
+
+static const struct row rows[] = {
+    {"--json", OPTION_JSON, NULL},
+    {"--help", OPTION_HELP, NULL},
+    {"--version", OPTION_VERSION, NULL},
+    {"--yes", OPTION_YES, NULL},
+    {"--i-vouch", OPTION_I_VOUCH, NULL},
+    {"--stopped", OPTION_STOPPED, NULL},
+    {"--xml", OPTION_XML, "a file, or - for stdin"},
+    {"--on", OPTION_ON, "a node's name"},
+    {"--priority", OPTION_PRIORITY, "a whole number"},
+    {"--memory", OPTION_MEMORY, "a size such as 512M or 4G"},
+    {"--timeout", OPTION_TIMEOUT, "a duration such as 60s or 2m"},
+    {"--vm", OPTION_VM, "a VM's name"},
+    {"--node", OPTION_NODE, "a node's name"},
+    {"--last", OPTION_LAST, "a number, 1 or more"},
+};
+#define ROWS (sizeof(rows) / sizeof(rows[0]))
+
+struct unit {
+    const char *name;
+    uint32_t factor;
+};
+
+static int parse_with_unit(const char *text, const struct unit *units, size_t unit_count,
+                           uint32_t *ret_number)
+{
+    char *end = NULL;
+    errno = 0;
+    unsigned long number = strtoul(text, &end, 10);
+    if (errno != 0 || end == text || text[0] < '0' || text[0] > '9') {
+        return -EINVAL;
+    }
+    for (size_t i = 0; i < unit_count; i++) {
+        if (strcmp(end, units[i].name) == 0) {
+            if (number == 0 || number > UINT32_MAX / units[i].factor) {
+                return -EINVAL;
+            }
+            *ret_number = (uint32_t)number * units[i].factor;
+            return 0;
+        }
+    }
+    return -EINVAL;
+}
+
+int cli_parse_size(const char *text, uint32_t *ret_mib)
+{
+    static const struct unit units[] = {{"M", 1},      {"MiB", 1},         {"G", 1024},
+                                        {"GiB", 1024}, {"T", 1024 * 1024}, {"TiB", 1024 * 1024}};
+    return parse_with_unit(text, units, sizeof(units) / sizeof(units[0]), ret_mib);
+}
+
+int cli_parse_duration(const char *text, uint32_t *ret_ms)
+{
+    static const struct unit units[] = {
+        {"ms", 1}, {"s", 1000}, {"m", 60 * 1000}, {"h", 60 * 60 * 1000}};
+    return parse_with_unit(text, units, sizeof(units) / sizeof(units[0]), ret_ms);
+}
+
+static int parse_whole(const char *text, long least, long most, long *ret_number)
+{
+    char *end = NULL;
+    errno = 0;
+    long number = strtol(text, &end, 10);
+    if (errno != 0 || end == text || *end != '\0' || number < least || number > most) {
+        return -EINVAL;
+    }
+    *ret_number = number;
+    return 0;
+}
+
+static int set_value(struct cli_options *options, enum option_bit bit, const char *value)
+{
+    long number = 0;
+    int r = 0;
+    if (bit == OPTION_XML) {
+        options->xml = value;
+    } else if (bit == OPTION_ON) {
+        options->on = value;
+    } else if (bit == OPTION_VM) {
+        options->vm = value;
+    } else if (bit == OPTION_NODE) {
+        options->node = value;
+    } else if (bit == OPTION_PRIORITY) {
+        r = parse_whole(value, INT32_MIN, INT32_MAX, &number);
+        options->priority = (int32_t)number;
+    } else if (bit == OPTION_LAST) {
+        r = parse_whole(value, 1, INT32_MAX, &number);
+        options->last = (uint32_t)number;
+    } else if (bit == OPTION_MEMORY) {
+        r = cli_parse_size(value, &options->memory_mib);
+    } else if (bit == OPTION_TIMEOUT) {
+        r = cli_parse_duration(value, &options->timeout_ms);
+    }
+    return r;
+}
+
+static const struct row *find_row(const char *argument, size_t length)
+{
+    for (size_t i = 0; i < ROWS; i++) {
+        if (strlen(rows[i].name) == length && strncmp(rows[i].name, argument, length) == 0) {
+            return &rows[i];
+        }
+    }
+    if (strcmp(argument, "-h") == 0) {
+        return &rows[1];
+    }
+    return NULL;
+}
+
+static int unknown_option(const char *argument)
+{
+    const char *names[ROWS];
+    for (size_t i = 0; i < ROWS; i++) {
+        names[i] = rows[i].name;
+    }
+    const char *near = nearest_word(argument, names, ROWS);
+    fprintf(stderr, "stead: unknown option %s%s%s%s\n", argument,
+            near != NULL ? "; did you mean " : "", near != NULL ? near : "",
+            near != NULL ? "?" : "");
+    return -EINVAL;
+}
+
+/* One "--name", "--name=value" or "--name value"; *at moves on past the value. */
+static int take_option(int argc, char **argv, int *at, struct cli_options *options)
+{
+    const char *argument = argv[*at];
+    size_t length = strcspn(argument, "=");
+    const struct row *row = find_row(argument, length);
+    const char *value = argument[length] == '=' ? argument + length + 1 : NULL;
+    if (row == NULL) {
+        return unknown_option(argument);
+    }
+    options->given |= row->bit;
+    if (row->value == NULL && value == NULL) {
+        return 0;
+    }
+    if (row->value == NULL) {
+        fprintf(stderr, "stead: %s takes no value\n", row->name);
+        return -EINVAL;
+    }
+    if (value == NULL && *at + 1 < argc) {
+        value = argv[++*at];
+    }
+    if (value == NULL || set_value(options, row->bit, value) < 0) {
+        fprintf(stderr, "stead: %s wants %s\n", row->name, row->value);
+        return -EINVAL;
+    }
+    return 0;
+}
+
+int cli_parse_options(int argc, char **argv, struct cli_options *ret_options)
+{
+    struct cli_options options = {.given = 0};
+    for (int i = 1; i < argc; i++) {
+        if (argv[i][0] == '-' && argv[i][1] != '\0') {
+            if (take_option(argc, argv, &i, &options) < 0) {
+                return -EINVAL;
+            }
+        } else if (options.word_count == CLI_WORDS_MAX) {
+            fprintf(stderr, "stead: too many words, from '%s' on\n", argv[i]);
+            return -EINVAL;
+        } else {
+            options.words[options.word_count++] = argv[i];
+        }
+    }
+    *ret_options = options;
+    return 0;
+}
+
+bool cli_complain_of_options(uint32_t given, uint32_t allowed, const char *command)
+{
+    for (size_t i = 0; i < ROWS; i++) {
+        if ((given & rows[i].bit & ~allowed) != 0) {
+            fprintf(stderr, "stead: %s does not go with `stead %s`\n", rows[i].name, command);
+            return true;
+        }
+    }
+    return false;
+}

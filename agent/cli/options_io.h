@@ -1,0 +1,52 @@
+/* What was typed after `stead`: words, options and their values. */
+#ifndef STEAD_AGENT_CLI_OPTIONS_IO_H
+#define STEAD_AGENT_CLI_OPTIONS_IO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum option_bit { /* which options were given, or may be */
+                  OPTION_JSON = 1,
+                  OPTION_HELP = 2,
+                  OPTION_VERSION = 4,
+                  OPTION_YES = 8,
+                  OPTION_I_VOUCH = 16,
+                  OPTION_STOPPED = 32,
+                  OPTION_XML = 64,
+                  OPTION_ON = 128,
+                  OPTION_PRIORITY = 256,
+                  OPTION_MEMORY = 512,
+                  OPTION_TIMEOUT = 1024,
+                  OPTION_VM = 2048,
+                  OPTION_NODE = 4096,
+                  OPTION_LAST = 8192,
+};
+
+#define CLI_WORDS_MAX 4
+
+struct cli_options {
+    uint32_t given; /* mask of enum option_bit */
+    size_t word_count;
+    const char *words[CLI_WORDS_MAX];
+    const char *xml;
+    const char *on;
+    const char *vm;
+    const char *node;
+    int32_t priority;
+    uint32_t memory_mib;
+    uint32_t timeout_ms;
+    uint32_t last;
+};
+
+/* 0, or -EINVAL after one sentence on stderr. */
+int cli_parse_options(int argc, char **argv, struct cli_options *ret_options);
+
+/* Says on stderr which of `given` is not in `allowed`; true if there was one. */
+bool cli_complain_of_options(uint32_t given, uint32_t allowed, const char *command);
+
+/* "512M", "4G", "1T" (binary, also with "iB") in MiB. "60s", "500ms", "2m", "1h" in ms. -EINVAL. */
+int cli_parse_size(const char *text, uint32_t *ret_mib);
+int cli_parse_duration(const char *text, uint32_t *ret_ms);
+
+#endif

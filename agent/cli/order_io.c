@@ -1,0 +1,193 @@
+/* The commands that change something. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/cli/commands_io.h"
+#include "agent/cli/json_io.h"
+
+static enum cli_exit print_outcome(const struct cli_options *options,
+                                   const Control__Outcome *outcome)
+{
+    bool done = outcome->verdict == CONTROL__VERDICT__VERDICT_DONE;
+    if ((options->given & OPTION_JSON) != 0) {
+        cli_json_outcome(outcome);
+    } else if (done) {
+        printf("done%s%s", outcome->text[0] != '\0' ? ": " : "", outcome->text);
+        if (outcome->committed != 0) {
+            printf(" (committed as version %" PRIu64 ")", outcome->committed);
+        }
+        putchar('\n');
+    }
+    if (!done) {
+        fprintf(stderr, "stead: %s%s\n",
+                outcome->verdict == CONTROL__VERDICT__VERDICT_UNKNOWN ? "outcome unknown: " : "",
+                outcome->text);
+    }
+    return done ? CLI_DONE : CLI_FAILED;
+}
+
+static enum cli_exit send_request(const struct cli_options *options, Control__Request *request)
+{
+    struct cli_client *client = NULL;
+    Control__Reply *reply = NULL;
+    enum cli_exit result = cli_connect(&client);
+    if (result != CLI_DONE) {
+        return result;
+    }
+    result = cli_ask(client, request, &reply);
+    if (result == CLI_DONE && reply->answer_case == CONTROL__REPLY__ANSWER_OUTCOME) {
+        result = print_outcome(options, reply->outcome);
+    } else if (result == CLI_DONE) {
+        fputs("stead: the agent's reply makes no sense\n", stderr);
+        result = CLI_FAILED;
+    }
+    control_free_reply(&reply);
+    cli_disconnect(&client);
+    return result;
+}
+
+static enum cli_exit send_command(const struct cli_options *options, Control__CommandKind kind,
+                                  const char *name)
+{
+    Control__Request request = CONTROL__REQUEST__INIT;
+    Control__Command command = CONTROL__COMMAND__INIT;
+    command.kind = kind;
+    command.name = (char *)(uintptr_t)name;
+    command.vouched = (options->given & OPTION_I_VOUCH) != 0;
+    command.stop_timeout_ms = options->timeout_ms;
+    request.ask_case = CONTROL__REQUEST__ASK_COMMAND;
+    request.command = &command;
+    return send_request(options, &request);
+}
+
+enum cli_exit cli_cluster_init(const struct cli_options *options, const char *name)
+{
+    return send_command(options, CONTROL__COMMAND_KIND__COMMAND_CLUSTER_INIT, name);
+}
+
+enum cli_exit cli_cluster_join(const struct cli_options *options, const char *name)
+{
+    return send_command(options, CONTROL__COMMAND_KIND__COMMAND_CLUSTER_JOIN, name);
+}
+
+enum cli_exit cli_vm_remove(const struct cli_options *options, const char *name)
+{
+    return send_command(options, CONTROL__COMMAND_KIND__COMMAND_VM_REMOVE, name);
+}
+
+enum cli_exit cli_vm_start(const struct cli_options *options, const char *name)
+{
+    return send_command(options, CONTROL__COMMAND_KIND__COMMAND_VM_START, name);
+}
+
+enum cli_exit cli_vm_stop(const struct cli_options *options, const char *name)
+{
+    return send_command(options, CONTROL__COMMAND_KIND__COMMAND_VM_STOP, name);
+}
+
+enum cli_exit cli_node_unfence(const struct cli_options *options, const char *name)
+{
+    return send_command(options, CONTROL__COMMAND_KIND__COMMAND_NODE_UNFENCE, name);
+}
+
+/* ---- node fence */
+
+/* A false "it is dead" costs no disk, but the node's guests: a person says it, knowing that. */
+static enum cli_exit let_vouch(const struct cli_options *options, const char *name)
+{
+    char line[NAME_BYTES + 2] = "";
+    if ((options->given & OPTION_YES) != 0) {
+        return CLI_DONE;
+    }
+    if (!isatty(STDIN_FILENO)) {
+        fputs("stead: --i-vouch asks on a terminal; in a script add --yes\n", stderr);
+        return CLI_USAGE;
+    }
+    fprintf(stderr,
+            "You vouch that %s is powered off, or cut off for good, and stays so until you unfence "
+            "it.\nIts VMs will be started elsewhere. Type its name to go on: ",
+            name);
+    if (fgets(line, sizeof(line), stdin) == NULL) {
+        line[0] = '\0';
+    }
+    line[strcspn(line, "\n")] = '\0';
+    if (strcmp(line, name) != 0) {
+        fputs("stead: not its name; nothing was done\n", stderr);
+        return CLI_FAILED;
+    }
+    return CLI_DONE;
+}
+
+enum cli_exit cli_node_fence(const struct cli_options *options, const char *name)
+{
+    enum cli_exit result = CLI_DONE;
+    if ((options->given & OPTION_I_VOUCH) != 0) {
+        result = let_vouch(options, name);
+    }
+    if (result == CLI_DONE) {
+        result = send_command(options, CONTROL__COMMAND_KIND__COMMAND_NODE_FENCE, name);
+    }
+    return result;
+}
+
+/* ---- vm add */
+
+/* The whole file, NUL-terminated; NULL after a sentence on stderr. */
+static char *read_xml(const char *path)
+{
+    bool from_stdin = strcmp(path, "-") == 0;
+    FILE *file = from_stdin ? stdin : fopen(path, "re");
+    char *text = file != NULL ? calloc(1, CONTROL_XML_MAX + 2) : NULL;
+    if (text == NULL) {
+        fprintf(stderr, "stead: %s: %s\n", path, strerror(errno));
+        return NULL;
+    }
+    size_t size = fread(text, 1, CONTROL_XML_MAX + 1, file);
+    const char *wrong = NULL;
+    if (ferror(file) != 0) {
+        wrong = "cannot be read";
+    } else if (size > CONTROL_XML_MAX) {
+        wrong = "is larger than 256 KiB";
+    } else if (size == 0 || strlen(text) != size) {
+        wrong = "is no text";
+    }
+    if (!from_stdin) {
+        fclose(file);
+    }
+    if (wrong != NULL) {
+        fprintf(stderr, "stead: %s %s\n", path, wrong);
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+enum cli_exit cli_vm_add(const struct cli_options *options, const char *name)
+{
+    Control__Request request = CONTROL__REQUEST__INIT;
+    Control__VmAdd add = CONTROL__VM_ADD__INIT;
+    if (options->xml == NULL) {
+        fputs("stead: vm add wants its definition: --xml FILE (libvirt's domain XML), or --xml -\n",
+              stderr);
+        return CLI_USAGE;
+    }
+    char *xml = read_xml(options->xml);
+    if (xml == NULL) {
+        return CLI_FAILED;
+    }
+    add.name = (char *)(uintptr_t)name;
+    add.xml = xml;
+    add.on = (char *)(uintptr_t)(options->on != NULL ? options->on : "");
+    add.priority = options->priority;
+    add.memory_mib = options->memory_mib;
+    add.stopped = (options->given & OPTION_STOPPED) != 0;
+    request.ask_case = CONTROL__REQUEST__ASK_VM_ADD;
+    request.vm_add = &add;
+    enum cli_exit result = send_request(options, &request);
+    free(xml);
+    return result;
+}

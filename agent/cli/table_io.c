@@ -1,0 +1,222 @@
+/* Tables for people. */
+#include "agent/cli/table_io.h"
+
+#include <inttypes.h>
+#include <libsmartcols.h>
+#include <locale.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/cli/json_io.h"
+#include "proto/assert.h"
+
+#define OLD_COPY_MS 5000 /* a copy older than that is worth a word */
+
+struct column {
+    const char *name;
+    double width; /* a hint: a share of the line, or characters */
+    int flags;
+};
+
+static struct libscols_table *table_with(const struct column *columns, size_t count)
+{
+    struct libscols_table *table = scols_new_table();
+    ASSERT(table != NULL);
+    setlocale(LC_CTYPE, ""); /* or libsmartcols measures bytes */
+    for (size_t i = 0; i < count; i++) {
+        struct libscols_column *column =
+            scols_table_new_column(table, columns[i].name, columns[i].width, columns[i].flags);
+        ASSERT(column != NULL);
+    }
+    return table;
+}
+
+static struct libscols_line *new_line(struct libscols_table *table)
+{
+    struct libscols_line *line = scols_table_new_line(table, NULL);
+    ASSERT(line != NULL);
+    return line;
+}
+
+__attribute__((format(printf, 3, 4))) static void put(struct libscols_line *line, size_t column,
+                                                      const char *format, ...)
+{
+    char text[512]; /* longer than any field an agent sends */
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    int r = scols_line_set_data(line, column, text);
+    ASSERT(r == 0);
+}
+
+static void print_table(struct libscols_table *table)
+{
+    scols_print_table(table);
+    scols_unref_table(table);
+}
+
+static const char *or_dash(const char *text)
+{
+    return text[0] != '\0' ? text : "-";
+}
+
+/* ---- status */
+
+static const char *quorum_words(const Control__Status *status)
+{
+    if (!status->quorate) {
+        return "NO: nothing is started or fenced from here";
+    }
+    return status->fresh ? "yes, proven just now" : "Corosync says yes, not proven just now";
+}
+
+void cli_print_header(const Control__Status *status)
+{
+    printf("Now      %s\n", or_dash(status->situation));
+    printf("Quorum   %s\n", quorum_words(status));
+    if (!status->loaded) {
+        printf("Cluster  none known here yet\n");
+        return;
+    }
+    printf("Cluster  %s, version %" PRIu64 "\n", status->cluster_id, status->version_committed);
+    printf("Acting   %s%s, term %" PRIu64 "\n", or_dash(status->actor),
+           status->acting ? " (this node)" : "", status->term);
+    if (!status->copy_known) {
+        printf("Copy     of unknown age\n");
+    } else if (status->copy_age_ms > OLD_COPY_MS) {
+        printf("Copy     %" PRIu64 " s old: what follows may have changed\n",
+               status->copy_age_ms / 1000);
+    }
+    if (status->commands_waiting != 0) {
+        printf("Waiting  %u command(s) given here\n", status->commands_waiting);
+    }
+}
+
+static const char *bmc_word(const Control__Node *node)
+{
+    if (node->bmc[0] == '\0') {
+        return "-";
+    }
+    return node->bmc_verified ? "verified" : "unverified";
+}
+
+void cli_print_nodes(const Control__Status *status)
+{
+    static const struct column columns[] = {{"NODE", 0, 0},
+                                            {"ID", 0, SCOLS_FL_RIGHT},
+                                            {"STATE", 0, 0},
+                                            {"AGENT", 0, 0},
+                                            {"VMS", 0, SCOLS_FL_RIGHT},
+                                            {"USED", 0, SCOLS_FL_RIGHT},
+                                            {"MEMORY", 0, SCOLS_FL_RIGHT},
+                                            {"BMC", 0, 0}};
+    struct libscols_table *table = table_with(columns, sizeof(columns) / sizeof(columns[0]));
+    for (size_t i = 0; i < status->n_nodes; i++) {
+        const Control__Node *node = status->nodes[i];
+        struct libscols_line *line = new_line(table);
+        put(line, 0, "%s%s", node->name, strcmp(node->name, status->actor) == 0 ? "*" : "");
+        put(line, 1, "%u", node->nodeid);
+        put(line, 2, "%s", node->state);
+        put(line, 3, "%s", node->agent_alive ? "alive" : node->in_ring ? "silent" : "-");
+        put(line, 4, "%u", node->vm_count);
+        put(line, 5, "%u MiB", node->memory_used_mib);
+        put(line, 6, "%u MiB", node->memory_mib);
+        put(line, 7, "%s", bmc_word(node));
+    }
+    print_table(table);
+}
+
+void cli_print_vms(const struct cli_status *status)
+{
+    static const struct column columns[] = {{"VM", 0, 0},
+                                            {"STATE", 0, 0},
+                                            {"NODE", 0, 0},
+                                            {"WANTED", 0, 0},
+                                            {"MEMORY", 0, SCOLS_FL_RIGHT},
+                                            {"REASON", 0.3, SCOLS_FL_TRUNC}};
+    struct libscols_table *table = table_with(columns, sizeof(columns) / sizeof(columns[0]));
+    for (size_t page = 0; page < status->page_count; page++) {
+        const Control__Status *part = status->pages[page]->status;
+        for (size_t i = 0; i < part->n_vms; i++) {
+            const Control__Vm *vm = part->vms[i];
+            struct libscols_line *line = new_line(table);
+            put(line, 0, "%s", vm->name);
+            put(line, 1, "%s", vm->state);
+            put(line, 2, "%s", or_dash(vm->node));
+            put(line, 3, "%s", vm->want);
+            put(line, 4, "%u MiB", vm->memory_mib);
+            put(line, 5, "%s", vm->reason);
+        }
+    }
+    print_table(table);
+}
+
+/* ---- one thing whole */
+
+void cli_print_node(const Control__Node *node)
+{
+    printf("Name         %s (nodeid %u)\n", node->name, node->nodeid);
+    printf("State        %s\n", node->state);
+    printf("Corosync     %s, agent %s\n", node->in_ring ? "in the ring" : "not in the ring",
+           node->agent_alive ? "alive" : "silent");
+    if (node->incarnation_number != 0) {
+        printf("Incarnation  %u.%u\n", node->incarnation_epoch, node->incarnation_number);
+    }
+    printf("Machine      %s, boot %s\n", node->machine, node->boot);
+    printf("Ceph client  %s\n", or_dash(node->client));
+    printf("BMC          %s%s%s\n", or_dash(node->bmc), node->bmc[0] != '\0' ? ", " : "",
+           node->bmc[0] != '\0' ? bmc_word(node) : "");
+    printf("Memory       %u of %u MiB for %u VM(s)\n", node->memory_used_mib, node->memory_mib,
+           node->vm_count);
+    if (node->n_proofs > 0) {
+        printf("Last fence   proven by");
+        for (size_t i = 0; i < node->n_proofs; i++) {
+            printf(" %s", node->proofs[i]);
+        }
+        putchar('\n');
+    }
+}
+
+void cli_print_vm(const Control__Vm *vm)
+{
+    printf("Name         %s (%s)\n", vm->name, vm->uuid);
+    printf("State        %s%s%s, wanted %s\n", vm->state, vm->node[0] != '\0' ? " on " : "",
+           vm->node, vm->want);
+    printf("Memory       %u MiB\n", vm->memory_mib);
+    printf("Priority     %d\n", vm->priority);
+    printf("Lease        generation %" PRIu64 "\n", vm->generation);
+    printf("Definition   version %u\n", vm->definition_version);
+    printf("Shutdown     %u s, then the plug is pulled\n", vm->stop_timeout_ms / 1000);
+    if (vm->attempts > 0) {
+        printf("Attempts     %u failed since it last ran\n", vm->attempts);
+    }
+    if (vm->reason[0] != '\0') {
+        printf("Reason       %s\n", vm->reason);
+    }
+}
+
+/* ---- history */
+
+void cli_print_history(const Control__Decision *const *decisions, size_t count)
+{
+    static const struct column columns[] = {
+        {"NR", 0, SCOLS_FL_RIGHT},  {"TIME", 0, 0}, {"WHAT", 0, 0}, {"NODE", 0, 0}, {"VM", 0, 0},
+        {"WHY", 0.5, SCOLS_FL_WRAP}};
+    struct libscols_table *table = table_with(columns, sizeof(columns) / sizeof(columns[0]));
+    for (size_t i = 0; i < count; i++) {
+        const Control__Decision *decision = decisions[i];
+        struct libscols_line *line = new_line(table);
+        char time[CLI_TIME_BYTES];
+        cli_format_time(decision->wall_ms, true, time);
+        put(line, 0, "%" PRIu64, decision->sequence);
+        put(line, 1, "%s", time);
+        put(line, 2, "%s", decision->kind);
+        put(line, 3, "%s", or_dash(decision->node));
+        put(line, 4, "%s", or_dash(decision->vm));
+        put(line, 5, "%s", decision->cause);
+    }
+    print_table(table);
+}

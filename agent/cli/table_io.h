@@ -1,0 +1,14 @@
+/* Tables for people, as lsblk draws them. */
+#ifndef STEAD_AGENT_CLI_TABLE_IO_H
+#define STEAD_AGENT_CLI_TABLE_IO_H
+
+#include "agent/cli/client_io.h"
+
+void cli_print_header(const Control__Status *status);
+void cli_print_nodes(const Control__Status *status);
+void cli_print_vms(const struct cli_status *status);
+void cli_print_node(const Control__Node *node);
+void cli_print_vm(const Control__Vm *vm);
+void cli_print_history(const Control__Decision *const *decisions, size_t count);
+
+#endif
