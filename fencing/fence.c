@@ -39,11 +39,9 @@ static void raise_barrier(struct fence *fence, const struct node_record *node,
         call_begin(caller, &fence->barrier_call, ACTION_BLOCK_ADD, settings->call_ms, true);
     if (!node->client_only) {
         add_entry(&action->block, client_address_entry(&node->client));
+        fence->address = true;
     }
     add_entry(&action->block, node->client);
-    if (!client_is_none(&node->client_prior)) {
-        add_entry(&action->block, node->client_prior);
-    }
     fence->state = FENCE_RAISING;
 }
 
@@ -76,7 +74,7 @@ static bool power_due(const struct fence *fence, const struct node_record *node,
 void fence_carry_on(struct fence *fence, const struct node_record *node,
                     const struct settings *settings, struct caller *caller)
 {
-    ASSERT(node->state == NODE_LOST);
+    ASSERT(node->state == NODE_LOST || node->state == NODE_FENCED);
     if (!incarnation_equal(fence->incarnation, node->incarnation)) {
         *fence = (struct fence){.incarnation = node->incarnation, .begun_ms = caller->now_ms};
     }
@@ -85,7 +83,7 @@ void fence_carry_on(struct fence *fence, const struct node_record *node,
     }
     bool due = fence->state == FENCE_IDLE ||
                (fence->state == FENCE_WAITING && caller->now_ms >= fence->barrier_retry_ms);
-    if (due) {
+    if (due && node->state == NODE_LOST) {
         raise_barrier(fence, node, settings, caller);
     }
     if (power_due(fence, node, caller->now_ms)) {

@@ -28,6 +28,7 @@ struct fence {
     enum power_state power;
     struct incarnation incarnation; /* the life being ended */
     uint32_t proofs;                /* gained so far */
+    bool address;                   /* an address entry was asked for */
     struct call barrier_call;
     struct call power_call;
     uint32_t barrier_tries;
@@ -40,9 +41,9 @@ struct fence {
     char power_text[TEXT_BYTES];
 };
 
-/* Carries the fence of `node` (state NODE_LOST) on: begins what is due and may be begun. Call at each
- * step while the node is lost. Without a BMC, or with node->client_only (the machine is already back),
- * no power is touched. */
+/* Carries the fence of `node` on: begins what is due and may be begun. Call at each step while the
+ * node is lost, and while it is fenced and not back (power is then tried on as clean-up). Without a
+ * verified BMC, or with node->client_only (the machine is already back), no power is touched. */
 void fence_carry_on(struct fence *fence, const struct node_record *node,
                     const struct settings *settings, struct caller *caller);
 

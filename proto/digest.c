@@ -63,7 +63,6 @@ uint64_t digest_node(uint32_t slot, const struct node_record *node)
     d = digest_bytes(d, node->boot.bytes, sizeof(node->boot.bytes));
     d = digest_incarnation(d, node->incarnation);
     d = digest_text(d, node->client.address, CLIENT_BYTES);
-    d = digest_text(d, node->client_prior.address, CLIENT_BYTES);
     d = digest_text(d, node->bmc.address, ADDRESS_BYTES);
     d = digest_u64(d, node->bmc.cipher_suite);
     d = digest_u64(d, node->bmc.verified);

@@ -78,7 +78,6 @@ struct node_record {
     struct uuid boot;    /* kernel boot id, as at the last admit */
     struct incarnation incarnation;
     struct client client;       /* the agent's RADOS handle */
-    struct client client_prior; /* its predecessor, until that is blocklisted */
     struct bmc_address bmc;
     uint32_t memory_mib; /* for guests */
     uint32_t feature_level;

@@ -72,7 +72,6 @@ bool wire_record_ok(const struct record *record)
     case RECORD_NODE:
         return wire_text_ok(node->name, sizeof(node->name)) &&
                wire_text_ok(node->client.address, CLIENT_BYTES) &&
-               wire_text_ok(node->client_prior.address, CLIENT_BYTES) &&
                wire_text_ok(node->bmc.address, ADDRESS_BYTES);
     case RECORD_VM:
         return wire_text_ok(vm->name, sizeof(vm->name)) &&

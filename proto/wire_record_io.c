@@ -67,7 +67,6 @@ Stead__Node *wire_node_to_pb(struct wire_arena *arena, const struct node_record 
     pb->boot = wire_uuid_to_pb(&node->boot);
     pb->incarnation = wire_incarnation_to_pb(arena, &node->incarnation);
     pb->client = wire_text_to_pb(node->client.address);
-    pb->client_prior = wire_text_to_pb(node->client_prior.address);
     pb->bmc = wire_bmc_to_pb(arena, &node->bmc);
     pb->memory_mib = node->memory_mib;
     pb->feature_level = node->feature_level;
@@ -102,7 +101,6 @@ bool wire_node_from_pb(const Stead__Node *pb, struct node_record *ret_node)
            wire_uuid_from_pb(&pb->machine, &ret_node->machine) &&
            wire_uuid_from_pb(&pb->boot, &ret_node->boot) &&
            wire_client_from_pb(pb->client, &ret_node->client) &&
-           wire_client_from_pb(pb->client_prior, &ret_node->client_prior) &&
            wire_bmc_from_pb(pb->bmc, &ret_node->bmc);
 }
 

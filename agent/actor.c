@@ -1,0 +1,247 @@
+/*
+ * Who acts.
+ *
+ * Decides: which node takes the next term, and when. The present actor goes on while it is able (it
+ * speaks, is admitted, and RADOS answers it); else the lowest able node; where work has waited for
+ * actor_ms without a commit, the next able one. A term is taken by compare-and-set while fresh, names
+ * the members Corosync shows, and names lost those it will fence now. Everything else the actor does
+ * follows from the committed state, so a new one needs no memory of the old one's.
+ * Assumes: two may think they act; the compare-and-set lets one win, and safety rests on lease and
+ * barrier, not on terms.
+ * Never: acts outside before the commit that calls for it is known to have taken effect.
+ */
+#include "agent/actor.h"
+
+#include <string.h>
+
+#include "agent/draft.h"
+#include "agent/nodes.h"
+#include "agent/observed.h"
+#include "agent/peers.h"
+#include "agent/request.h"
+#include "agent/trace.h"
+#include "agent/view.h"
+#include "agent/vms.h"
+#include "proto/assert.h"
+#include "proto/values.h"
+#include "storage/state.h"
+
+bool actor_holds(const struct core *core)
+{
+    const struct header *header = &core->cluster.header;
+    return header->version != 0 && header->term == core->local.acting.term &&
+           header->actor == core->local.facts.nodeid &&
+           header->actor_start == core->local.facts.agent_start;
+}
+
+static bool eligible(const struct core *core, const struct peer *peer)
+{
+    uint8_t slot = state_find_node(&core->cluster, peer->nodeid);
+    return slot != NODE_NONE && peers_speaks(core, peer) && peer->beat.able &&
+           state_incarnation_lives(&core->cluster, slot, peer->beat.incarnation);
+}
+
+static bool acts_now(const struct core *core, const struct peer *peer)
+{
+    return peer->nodeid == core->cluster.header.actor &&
+           peer->beat.agent_start == core->cluster.header.actor_start;
+}
+
+/* Is `a` to act rather than `b`? The present actor first, then the lowest node id. */
+static bool before(const struct core *core, const struct peer *a, const struct peer *b)
+{
+    if (acts_now(core, a) != acts_now(core, b)) {
+        return acts_now(core, a);
+    }
+    return a->nodeid < b->nodeid;
+}
+
+/* Are we the one to act? The n-th in line where work has waited n times actor_ms. */
+static bool our_turn(const struct core *core)
+{
+    const struct local *local = &core->local;
+    const struct peer *self = peers_see(core, local->facts.nodeid);
+    if (self == NULL || !eligible(core, self) ||
+        self->beat.agent_start != local->facts.agent_start) {
+        return false;
+    }
+    uint64_t waited_ms = local->acting.waits_since_ms == 0
+                             ? 0
+                             : local->now_ms - local->acting.waits_since_ms;
+    uint64_t turn = waited_ms / core->cluster.settings.actor_ms;
+    uint64_t place = 0;
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < local->peer_count; i++) {
+        if (eligible(core, &local->peers[i])) {
+            count++;
+            place += before(core, &local->peers[i], self);
+        }
+    }
+    ASSERT(place < count);
+    return place == (turn < count ? turn : count - 1);
+}
+
+void actor_note_waiting(struct core *core)
+{
+    struct acting *acting = &core->local.acting;
+    const struct header *header = &core->cluster.header;
+    bool waits = header->version != 0 &&
+                 ((header->members & ~peers_ring_mask(core)) != 0 || request_waits(core) ||
+                  core->local.observed_count > 0 || vms_wait(core));
+    if (!waits) {
+        acting->waits_since_ms = 0;
+    } else if (acting->waits_since_ms == 0 || acting->waits_version != header->version) {
+        acting->waits_since_ms = core->local.now_ms;
+        acting->waits_version = header->version;
+    }
+}
+
+static bool member_left(const struct core *core)
+{
+    return (core->cluster.header.members & ~peers_ring_mask(core)) != 0;
+}
+
+static void draft_term(struct core *core)
+{
+    struct header *header = &core->local.draft.delta.header;
+    const struct storage_view *storage = &core->local.storage;
+    uint8_t own = state_find_node(&core->cluster, core->local.facts.nodeid);
+    ASSERT(own != NODE_NONE);
+    header->term++;
+    header->actor = core->local.facts.nodeid;
+    header->actor_start = core->local.facts.agent_start;
+    header->members &= peers_ring_mask(core);
+    header->members |= UINT64_C(1) << own;
+    if (!client_equal(&core->cluster.nodes[own].client, &storage->client)) {
+        draft_node(core, own)->client = storage->client; /* recorded in its own first write */
+    }
+    struct text text = {0};
+    text_add(text_add(&text, core->local.facts.name), " takes term ");
+    text_add_u64(&text, header->term);
+    text_add_u64(text_add(&text, ": quorum is "), core->local.ring.quorum);
+    text_add_u64(text_add(&text, ", in the ring are "), core->local.ring.count);
+    draft_history(core, HISTORY_TERM, header->actor, NULL, text.bytes);
+    nodes_draft_lost(core);
+}
+
+static bool may_act(const struct core *core, const struct caller *caller)
+{
+    const struct storage_view *storage = &core->local.storage;
+    return core->local.life.state == LIFE_ADMITTED && storage->handle == HANDLE_OPEN &&
+           caller_fresh(caller) && !storage->stale && core->cluster.header.version != 0 &&
+           (view_recorded(core) || storage->predecessor_blocked);
+}
+
+static void next_commit(struct core *core, struct caller *caller)
+{
+    bool holds = actor_holds(core) && view_recorded(core);
+    bool turn = our_turn(core);
+    if (!turn && !holds) {
+        return;
+    }
+    draft_begin(core);
+    if (!holds || member_left(core)) {
+        if (!turn) {
+            core->local.draft.open = false;
+            return;
+        }
+        draft_term(core);
+    } else {
+        request_draft(core, caller);
+        nodes_draft(core, caller);
+        vms_draft(core);
+    }
+    draft_send(core, caller, false);
+}
+
+void actor_carry_on(struct core *core, struct caller *caller)
+{
+    struct commit *commit = &core->local.commit;
+    if (call_overdue(&commit->call, caller->now_ms)) {
+        commit->state = COMMIT_UNKNOWN;
+    }
+    if (commit->state == COMMIT_UNKNOWN && !call_open(&commit->call) &&
+        (caller_fresh(caller) || commit->create) &&
+        core->local.storage.handle == HANDLE_OPEN) {
+        commit_again(commit, caller, core->cluster.settings.call_ms);
+    }
+    if (!may_act(core, caller)) {
+        return;
+    }
+    if (actor_holds(core)) {
+        nodes_act(core, caller);
+        vms_act(core, caller);
+    }
+    if (commit->state == COMMIT_IDLE) {
+        next_commit(core, caller);
+    }
+}
+
+/* VMs removed by this commit: their lease and definition go too. */
+static void remove_leases(struct core *core, const struct delta *delta, struct caller *caller)
+{
+    for (uint32_t i = 0; i < delta->count; i++) {
+        const struct record *record = &delta->records[i];
+        if (record->kind == RECORD_VM && record->removed) {
+            struct action *action = actions_add(caller->out, ACTION_LEASE_REMOVE);
+            action->lease.lease.vm = core->cluster.vms[record->slot].uuid;
+            action->lease.lease.generation = core->cluster.vms[record->slot].generation;
+        }
+    }
+}
+
+/* A new term begins with empty hands: what is to be done follows from the state. */
+static void begin_term(struct core *core)
+{
+    memset(&core->local.acting, 0, sizeof(core->local.acting));
+    core->local.acting.term = core->cluster.header.term;
+}
+
+static void done(struct core *core, struct caller *caller)
+{
+    struct local *local = &core->local;
+    const struct delta *delta = &local->commit.delta;
+    remove_leases(core, delta, caller);
+    bool took_term = delta->header.term != delta->base_term;
+    if (local->commit.create) {
+        local->storage.stale = true; /* read it as everybody else does */
+    } else if (state_follows(&core->cluster, delta)) {
+        bool same = state_apply(&core->cluster, delta);
+        ASSERT(same);
+        local->storage.newest_ms = caller->now_ms;
+    }
+    if (took_term || local->commit.create) {
+        local->acting.term = delta->header.term;
+    }
+    if (took_term && actor_holds(core)) {
+        begin_term(core);
+    }
+    local->committed = *delta;
+    caller->out->committed = &local->committed;
+    (void)actions_add(caller->out, ACTION_SEND_DELTA);
+}
+
+static void settle(struct core *core, enum commit_verdict verdict, struct caller *caller)
+{
+    if (verdict == COMMIT_DONE) {
+        done(core, caller);
+    } else if (verdict == COMMIT_FAILED) {
+        core->local.storage.stale = true;
+        trace_words(caller, "commit refused: another came first; reading the state again");
+    }
+}
+
+void actor_on_commit(struct core *core, const struct event *event, struct caller *caller)
+{
+    struct commit *commit = &core->local.commit;
+    if (!call_ends(&commit->call, event)) {
+        return;
+    }
+    view_note(core, event->commit.outcome);
+    settle(core, commit_on_answer(commit, event->commit.outcome, &event->commit.header), caller);
+}
+
+void actor_on_header(struct core *core, const struct header *header, struct caller *caller)
+{
+    settle(core, commit_on_header(&core->local.commit, header), caller);
+}

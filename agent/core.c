@@ -1,0 +1,199 @@
+/*
+ * The decision core of one node.
+ *
+ * step() hands an event to the part it concerns, then lets each part carry on with what is due; the
+ * order there is the order of effects: our standing first (it may end everything), then the way to the
+ * state, the acting node's round, the VMs of this host, commands, the heartbeat.
+ * Assumes: event->now_ms never runs backwards. Never: reads a clock, allocates, or blocks.
+ */
+#include "agent/core.h"
+
+#include "agent/actor.h"
+#include "agent/life.h"
+#include "agent/nodes.h"
+#include "agent/observed.h"
+#include "agent/peers.h"
+#include "agent/request.h"
+#include "agent/run.h"
+#include "agent/view.h"
+#include "agent/vms.h"
+#include "fencing/timing.h"
+#include "proto/assert.h"
+#include "proto/values.h"
+
+void core_init(struct core *core, const struct facts *facts, uint64_t now_ms)
+{
+    struct local *local = &core->local;
+    ASSERT(facts->nodeid != 0);
+    ASSERT(facts->agent_start != 0);
+    core->cluster.settings = settings_default(); /* until the state tells */
+    local->facts = *facts;
+    local->now_ms = now_ms;
+    local->life.incarnation = facts->incarnation;
+    local->life.saved = true;
+    local->beat_next_ms = now_ms;
+}
+
+static void on_block(struct core *core, const struct event *event, struct caller *caller)
+{
+    view_note(core, event->block.outcome);
+    bool taken = view_on_block(core, event) || nodes_on_block(core, event) ||
+                 vms_on_answer(core, event) || run_on_answer(core, event, caller);
+    (void)taken; /* none: an answer nobody waits for any more */
+}
+
+static void on_lease(struct core *core, const struct event *event, struct caller *caller)
+{
+    if (event->lease.outcome != OUTCOME_MISSING) {
+        view_note(core, event->lease.outcome);
+    }
+    if (!vms_on_answer(core, event)) {
+        (void)run_on_answer(core, event, caller);
+    }
+}
+
+static void on_poll(struct core *core, const struct event *event, struct caller *caller)
+{
+    bool awaited = event->id == core->local.storage.poll_call.id;
+    view_on_poll(core, event, caller);
+    if (awaited && event->poll.outcome == OUTCOME_DONE) {
+        actor_on_header(core, &event->poll.header, caller);
+    }
+}
+
+static void on_state(struct core *core, const struct event *event, struct caller *caller)
+{
+    view_on_state(core, event, caller);
+    if (event->state.outcome == OUTCOME_DONE) {
+        actor_on_header(core, &core->cluster.header, caller);
+    }
+}
+
+static void on_killed(struct core *core, const struct event *event, struct caller *caller)
+{
+    if (!run_on_answer(core, event, caller)) {
+        life_on_killed(core, event, caller);
+    }
+}
+
+static void on_watchers(struct core *core, const struct event *event, struct caller *caller)
+{
+    if (!vms_on_answer(core, event)) {
+        (void)run_on_answer(core, event, caller);
+    }
+}
+
+static void on_event(struct core *core, const struct event *event, struct caller *caller)
+{
+    switch (event->kind) {
+    case EVENT_TICK:
+        actor_note_waiting(core);
+        return;
+    case EVENT_RING:
+        peers_on_ring(core, &event->ring);
+        return;
+    case EVENT_PEER_LEFT:
+        peers_on_left(core, event->nodeid);
+        return;
+    case EVENT_BEAT:
+        peers_on_beat(core, event->beat);
+        observed_on_beat(core, event->beat);
+        return;
+    case EVENT_DELTA:
+        view_on_delta(core, event->delta, caller);
+        return;
+    case EVENT_REQUEST:
+        request_on_event(core, event->request, caller);
+        return;
+    case EVENT_REPLY:
+        request_on_reply(core, &event->reply, caller);
+        return;
+    case EVENT_HANDLE:
+        view_on_handle(core, event, caller);
+        return;
+    case EVENT_POLL:
+        on_poll(core, event, caller);
+        return;
+    case EVENT_STATE:
+        on_state(core, event, caller);
+        return;
+    case EVENT_COMMIT:
+        actor_on_commit(core, event, caller);
+        return;
+    case EVENT_LEASE:
+        on_lease(core, event, caller);
+        return;
+    case EVENT_BLOCK:
+        on_block(core, event, caller);
+        return;
+    case EVENT_LOCKS:
+    case EVENT_DOMAIN_DONE:
+        (void)run_on_answer(core, event, caller);
+        return;
+    case EVENT_WATCHERS:
+        on_watchers(core, event, caller);
+        return;
+    case EVENT_POWER:
+        (void)nodes_on_power(core, event);
+        return;
+    case EVENT_BMC_IDENTITY:
+        core->local.facts.bmc.verified = event->bmc_identity.verified;
+        return;
+    case EVENT_DOMAIN:
+        run_on_domain(core, &event->domain, caller);
+        return;
+    case EVENT_DOMAINS:
+        run_on_domains(core, event->domains.connected, caller);
+        return;
+    case EVENT_KILLED:
+        on_killed(core, event, caller);
+        return;
+    case EVENT_SAVED:
+        life_on_saved(core, event);
+        return;
+    case EVENT_KIND_COUNT:
+        break;
+    }
+    ASSERT(!"event kind");
+}
+
+void step(struct core *core, const struct event *event, struct actions *out)
+{
+    struct local *local = &core->local;
+    ASSERT(event->now_ms >= local->now_ms);
+    local->now_ms = event->now_ms;
+    local->wall_ms = event->wall_ms;
+    out->count = 0;
+    out->beat = NULL;
+    out->delta = NULL;
+    out->committed = NULL;
+    struct caller caller = {
+        .now_ms = event->now_ms,
+        .valid_until_ms = peers_fresh_until_ms(core),
+        .next_id = &local->next_id,
+        .out = out,
+    };
+    on_event(core, event, &caller);
+    caller.valid_until_ms = peers_fresh_until_ms(core);
+    life_carry_on(core, &caller);
+    view_carry_on(core, &caller);
+    observed_prune(core);
+    actor_carry_on(core, &caller);
+    run_carry_on(core, &caller);
+    request_carry_on(core, &caller);
+    peers_send_beat(core, &caller);
+    ASSERT(out->count <= ACTIONS_MAX);
+}
+
+uint64_t core_next_ms(const struct core *core)
+{
+    const struct local *local = &core->local;
+    uint64_t next_ms = local->beat_next_ms;
+    for (uint32_t i = 0; i < local->run_count; i++) { /* a start must not wait for the next beat */
+        uint64_t retry_ms = local->runs[i].retry_ms;
+        if (local->runs[i].state != RUN_IDLE && retry_ms > local->now_ms && retry_ms < next_ms) {
+            next_ms = retry_ms;
+        }
+    }
+    return next_ms;
+}

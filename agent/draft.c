@@ -1,0 +1,175 @@
+/*
+ * The change being put together.
+ *
+ * Decides nothing by itself; keeps the books: one record per key, one history entry per decision, the
+ * header's version, digest and commit id. Assumes that the caller asked draft_room() first.
+ * Never: touches the copy of the state, or goes out while another commit's fate is open.
+ */
+#include "agent/draft.h"
+
+#include <string.h>
+
+#include "agent/trace.h"
+#include "proto/assert.h"
+#include "proto/values.h"
+#include "storage/state.h"
+
+void draft_begin(struct core *core)
+{
+    struct draft *draft = &core->local.draft;
+    ASSERT(core->local.commit.state == COMMIT_IDLE);
+    draft->open = true;
+    draft->delta.header = core->cluster.header;
+    draft->delta.base_term = core->cluster.header.term;
+    draft->delta.count = 0;
+}
+
+uint32_t draft_room(const struct core *core)
+{
+    const struct draft *draft = &core->local.draft;
+    return draft->open ? DELTA_RECORDS_MAX - draft->delta.count : 0;
+}
+
+static struct record *find(const struct core *core, enum record_kind kind, uint32_t slot)
+{
+    const struct delta *delta = &core->local.draft.delta;
+    ASSERT(delta->count <= DELTA_RECORDS_MAX);
+    for (uint32_t i = 0; core->local.draft.open && i < delta->count; i++) {
+        if (delta->records[i].kind == kind && delta->records[i].slot == slot) {
+            return (struct record *)&delta->records[i];
+        }
+    }
+    return NULL;
+}
+
+static struct record *add(struct core *core, enum record_kind kind, uint32_t slot)
+{
+    struct delta *delta = &core->local.draft.delta;
+    ASSERT(core->local.draft.open);
+    ASSERT(delta->count < DELTA_RECORDS_MAX);
+    struct record *record = &delta->records[delta->count++];
+    memset(record, 0, sizeof(*record));
+    record->kind = kind;
+    record->slot = slot;
+    return record;
+}
+
+struct node_record *draft_node(struct core *core, uint32_t slot)
+{
+    ASSERT(slot < NODES_MAX);
+    struct record *record = find(core, RECORD_NODE, slot);
+    if (record == NULL) {
+        record = add(core, RECORD_NODE, slot);
+        record->node = core->cluster.nodes[slot];
+    }
+    return &record->node;
+}
+
+struct vm_record *draft_vm(struct core *core, uint32_t slot)
+{
+    ASSERT(slot < VMS_MAX);
+    struct record *record = find(core, RECORD_VM, slot);
+    if (record == NULL) {
+        record = add(core, RECORD_VM, slot);
+        record->vm = core->cluster.vms[slot];
+    }
+    return &record->vm;
+}
+
+void draft_remove_vm(struct core *core, uint32_t slot)
+{
+    struct vm_record *vm = draft_vm(core, slot);
+    ASSERT(vm->state == VM_STOPPED);
+    find(core, RECORD_VM, slot)->removed = true;
+}
+
+void draft_settings(struct core *core, const struct settings *settings)
+{
+    ASSERT(settings->beat_ms > 0);
+    add(core, RECORD_SETTINGS, 0)->settings = *settings;
+}
+
+const struct node_record *draft_peek_node(const struct core *core, uint32_t slot)
+{
+    ASSERT(slot < NODES_MAX);
+    const struct record *record = find(core, RECORD_NODE, slot);
+    return record != NULL ? &record->node : &core->cluster.nodes[slot];
+}
+
+const struct vm_record *draft_peek_vm(const struct core *core, uint32_t slot)
+{
+    ASSERT(slot < VMS_MAX);
+    const struct record *record = find(core, RECORD_VM, slot);
+    return record != NULL ? &record->vm : &core->cluster.vms[slot];
+}
+
+struct history_entry *draft_history(struct core *core, enum history_kind kind, uint32_t nodeid,
+                                    const struct vm_record *vm, const char *cause)
+{
+    struct header *header = &core->local.draft.delta.header;
+    ASSERT(kind != HISTORY_NONE);
+    if (header->next_history == 0) {
+        header->next_history = 1;
+    }
+    uint64_t sequence = header->next_history++;
+    struct record *record = add(core, RECORD_HISTORY, (uint32_t)(sequence % HISTORY_MAX));
+    struct history_entry *entry = &record->history;
+    entry->sequence = sequence;
+    entry->wall_ms = core->local.wall_ms;
+    entry->boot_ms = core->local.now_ms;
+    entry->term = header->term;
+    entry->kind = kind;
+    entry->nodeid = nodeid;
+    if (vm != NULL) {
+        memcpy(entry->vm, vm->name, NAME_BYTES);
+        entry->action = vm->action;
+    }
+    name_set(entry->cause, TEXT_BYTES, cause);
+    return entry;
+}
+
+struct action_id draft_action(struct core *core)
+{
+    ASSERT(core->local.draft.open);
+    return (struct action_id){core->local.draft.delta.header.term, ++core->local.next_counter};
+}
+
+static void trace_commit(const struct core *core, struct caller *caller)
+{
+    const struct delta *delta = &core->local.commit.delta;
+    struct text text = {0};
+    text_add_u64(text_add(&text, "commit version "), delta->header.version);
+    text_add_u64(text_add(&text, " term "), delta->header.term);
+    for (uint32_t i = 0; i < delta->count; i++) {
+        const struct record *record = &delta->records[i];
+        if (record->kind == RECORD_HISTORY) {
+            text_add(text_add(&text, "; "), record->history.vm);
+            text_add(text_add(&text, record->history.vm[0] ? ": " : ""), record->history.cause);
+        }
+    }
+    trace(caller, &text);
+}
+
+void draft_send(struct core *core, struct caller *caller, bool create)
+{
+    struct draft *draft = &core->local.draft;
+    struct commit *commit = &core->local.commit;
+    ASSERT(draft->open);
+    ASSERT(commit->state == COMMIT_IDLE);
+    draft->open = false;
+    const struct header *copy = &core->cluster.header;
+    bool same = draft->delta.count == 0 && draft->delta.header.term == copy->term &&
+                draft->delta.header.members == copy->members;
+    if (same) {
+        return;
+    }
+    struct header *header = &draft->delta.header;
+    header->version = copy->version + 1;
+    header->digest = state_digest_after(&core->cluster, &draft->delta);
+    header->commit = (struct origin){core->local.facts.nodeid, core->local.facts.agent_start,
+                                     ++core->local.next_counter};
+    commit->delta = draft->delta;
+    commit->create = create;
+    commit_begin(commit, caller, core->cluster.settings.call_ms);
+    trace_commit(core, caller);
+}

@@ -1,0 +1,173 @@
+/*
+ * Our own standing in the cluster.
+ *
+ * Decides: whether this agent may run guests at all. A term that names our incarnation lost, another
+ * incarnation than ours, or a read refused because our handle is blocklisted, each mean that the
+ * cluster may have given our VMs to others: every guest of ours is killed, by pidfd, with no libvirt in
+ * the path, until /proc shows none. Then, and only then, our hands are empty and we can be admitted.
+ * Being absent from the view, or without quorum, alone does nothing: the barrier protects the disks.
+ * Never: kills for want of knowledge (no copy of the state, storage away).
+ */
+#include "agent/life.h"
+
+#include "agent/peers.h"
+#include "agent/run.h"
+#include "agent/trace.h"
+#include "agent/view.h"
+#include "proto/assert.h"
+#include "proto/values.h"
+#include "storage/state.h"
+
+#define KILL_LIMIT_MS 3000
+
+/* The states of a life and the moves allowed between them. */
+static const struct {
+    const char *word;
+    uint32_t moves; /* mask of states it may move to */
+    const char *sentence;
+} lives[LIFE_STATE_COUNT] = {
+    [LIFE_UNKNOWN] = {"unknown", 1u << LIFE_OUTSIDE | 1u << LIFE_ADMITTED | 1u << LIFE_LOST,
+                      "no copy of the state yet: decide nothing"},
+    [LIFE_OUTSIDE] = {"outside", 1u << LIFE_ADMITTED | 1u << LIFE_LOST,
+                      "not admitted: hands must be empty first"},
+    [LIFE_ADMITTED] = {"admitted", 1u << LIFE_OUTSIDE | 1u << LIFE_LOST,
+                       "the state holds our incarnation"},
+    [LIFE_LOST] = {"lost", 1u << LIFE_OUTSIDE | 1u << LIFE_ADMITTED,
+                   "given up by the others, or blocklisted: kill what runs here"},
+};
+
+const char *life_word(enum life_state state)
+{
+    ASSERT(state < LIFE_STATE_COUNT);
+    return lives[state].word;
+}
+
+static void move(struct core *core, enum life_state state, struct caller *caller)
+{
+    struct life *life = &core->local.life;
+    if (life->state == state) {
+        return;
+    }
+    ASSERT(lives[life->state].moves & (1u << state));
+    struct text text = {0};
+    text_add(text_add(&text, "self: "), lives[life->state].word);
+    text_add(text_add(&text, " -> "), lives[state].word);
+    text_add(text_add(&text, " ("), lives[state].sentence);
+    trace(caller, text_add(&text, ")"));
+    if (life->state == LIFE_ADMITTED || state == LIFE_LOST || life->state == LIFE_UNKNOWN) {
+        life->empty = false; /* look in /proc anew */
+    }
+    if (state != LIFE_ADMITTED) {
+        run_drop_all(core);
+    }
+    life->state = state;
+    life->since_ms = caller->now_ms;
+    life->kill_retry_ms = 0;
+    peers_hurry(core);
+}
+
+static bool newly_admitted(const struct core *core, const struct node_record *node)
+{
+    const struct local *local = &core->local;
+    return uuid_equal(&node->boot, &local->facts.boot) && local->life.empty &&
+           local->storage.handle == HANDLE_OPEN &&
+           client_equal(&node->client, &local->storage.client);
+}
+
+static enum life_state judge(struct core *core)
+{
+    struct life *life = &core->local.life;
+    const struct storage_view *storage = &core->local.storage;
+    if (storage->blocklisted) {
+        return incarnation_is_none(life->incarnation) ? LIFE_OUTSIDE : LIFE_LOST;
+    }
+    if (core->cluster.header.version == 0) {
+        return storage->missing ? LIFE_OUTSIDE : LIFE_UNKNOWN;
+    }
+    uint8_t slot = state_find_node(&core->cluster, core->local.facts.nodeid);
+    if (slot == NODE_NONE) {
+        return LIFE_OUTSIDE;
+    }
+    const struct node_record *node = &core->cluster.nodes[slot];
+    bool ours = !incarnation_is_none(life->incarnation) &&
+                incarnation_equal(node->incarnation, life->incarnation);
+    if (node->state != NODE_ADMITTED) {
+        return ours && !(life->state == LIFE_LOST && life->empty) ? LIFE_LOST : LIFE_OUTSIDE;
+    }
+    if (ours && uuid_equal(&node->boot, &core->local.facts.boot)) {
+        return LIFE_ADMITTED;
+    }
+    if (newly_admitted(core, node)) {
+        life->incarnation = node->incarnation;
+        life->saved = false;
+        return LIFE_ADMITTED;
+    }
+    return LIFE_OUTSIDE;
+}
+
+static void empty_hands(struct core *core, struct caller *caller)
+{
+    struct life *life = &core->local.life;
+    (void)call_overdue(&life->kill_call, caller->now_ms);
+    if (life->empty || call_open(&life->kill_call) || caller->now_ms < life->kill_retry_ms) {
+        return;
+    }
+    (void)call_begin(caller, &life->kill_call, ACTION_KILL, KILL_LIMIT_MS, false);
+}
+
+static void keep_incarnation(struct core *core, struct caller *caller)
+{
+    struct life *life = &core->local.life;
+    (void)call_overdue(&life->save_call, caller->now_ms);
+    if (life->saved || call_open(&life->save_call)) {
+        return;
+    }
+    struct action *action =
+        call_begin(caller, &life->save_call, ACTION_SAVE_INCARNATION, KILL_LIMIT_MS, false);
+    action->incarnation = life->incarnation;
+}
+
+void life_carry_on(struct core *core, struct caller *caller)
+{
+    struct life *life = &core->local.life;
+    enum life_state state = judge(core);
+    if (state == LIFE_UNKNOWN && life->state != LIFE_UNKNOWN) {
+        state = life->state; /* the copy cannot be un-read */
+    }
+    move(core, state, caller);
+    if (life->state == LIFE_OUTSIDE && !incarnation_is_none(life->incarnation) &&
+        !core->local.storage.blocklisted) {
+        life->incarnation = (struct incarnation){0};
+        life->saved = false;
+    }
+    if (life->state == LIFE_OUTSIDE || life->state == LIFE_LOST) {
+        empty_hands(core, caller);
+    }
+    if (life->state == LIFE_OUTSIDE || life->state == LIFE_ADMITTED) {
+        keep_incarnation(core, caller);
+    }
+}
+
+void life_on_killed(struct core *core, const struct event *event, struct caller *caller)
+{
+    struct life *life = &core->local.life;
+    if (!call_ends(&life->kill_call, event)) {
+        return;
+    }
+    bool outside = life->state == LIFE_OUTSIDE || life->state == LIFE_LOST;
+    if (outside && event->killed.outcome == OUTCOME_DONE && event->killed.alive_count == 0) {
+        life->empty = true;
+        trace_words(caller, "self: hands are empty, no guest of ours in /proc");
+        peers_hurry(core);
+    } else {
+        life->kill_retry_ms = event->now_ms + core->cluster.settings.retry_ms / 4;
+    }
+}
+
+void life_on_saved(struct core *core, const struct event *event)
+{
+    struct life *life = &core->local.life;
+    if (call_ends(&life->save_call, event)) {
+        life->saved = event->done.outcome == OUTCOME_DONE;
+    }
+}

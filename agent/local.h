@@ -1,0 +1,186 @@
+/*
+ * This node's own half of the core: what it sees, what it waits for, what it has under way. Nothing
+ * here is remembered over a restart or told to another node's decisions except through heartbeats.
+ */
+#ifndef STEAD_AGENT_LOCAL_H
+#define STEAD_AGENT_LOCAL_H
+
+#include "agent/facts.h"
+#include "fencing/fence.h"
+#include "proto/call.h"
+#include "storage/barrier.h"
+#include "storage/commit.h"
+#include "storage/reload.h"
+
+/* Another agent, or ourselves, as its heartbeats show it. Only nodes in the ring have one. */
+struct peer {
+    uint32_t nodeid;
+    bool heard;          /* since it came into the ring, or since its process changed */
+    uint64_t heard_ms;   /* our clock */
+    uint64_t answered_ms; /* the newest of our own sending times it has answered, our clock */
+    uint64_t no_storage_since_ms; /* 0: it reaches the storage */
+    struct beat beat;    /* the newest */
+};
+
+enum handle_state { HANDLE_NONE, HANDLE_OPENING, HANDLE_OPEN };
+
+/* Our way to RADOS: handle, polls, whole reads. */
+struct storage_view {
+    enum handle_state handle;
+    struct client client;      /* of the present handle */
+    bool blocklisted;          /* a read was refused with -108: the answer to "am I lost?" */
+    bool missing;              /* no cluster was ever made in this pool */
+    bool stale;                /* a newer version exists than our copy */
+    bool damaged;              /* what we read did not match its own digest */
+    uint64_t good_ms;          /* the last good answer */
+    uint64_t newest_ms;        /* when our copy was last known to be the newest */
+    uint64_t next_poll_ms;
+    uint64_t reopen_ms;
+    struct call handle_call;
+    struct call poll_call;
+    struct call read_call;
+    struct call predecessor_call; /* blocklisting the handle of our predecessor process */
+    bool predecessor_blocked;     /* done, for the present handle: it may be recorded */
+    uint64_t predecessor_retry_ms;
+    struct reload reload;
+};
+
+/* Our own standing in the cluster. */
+enum life_state {
+    LIFE_UNKNOWN,  /* no copy of the state yet: decide nothing */
+    LIFE_OUTSIDE,  /* not admitted: hands must be empty, then a node may be admitted */
+    LIFE_ADMITTED, /* the state holds our incarnation */
+    LIFE_LOST,     /* a term names our incarnation lost, or our handle is blocklisted */
+    LIFE_STATE_COUNT
+};
+
+struct life {
+    enum life_state state;
+    struct incarnation incarnation; /* 0/0: none */
+    bool empty;                     /* no guest of ours in /proc, asked since we stood outside */
+    struct call kill_call;
+    uint64_t kill_retry_ms;
+    struct call save_call;
+    bool saved;
+    uint64_t since_ms;
+};
+
+/* A domain of ours as libvirt last told it. */
+struct domain {
+    struct uuid vm;
+    enum domain_state state;
+    struct action_id action; /* of the start that made it */
+    bool told;               /* since the connection was last made */
+};
+
+/* One VM this node runs, starts or ends. */
+enum run_state {
+    RUN_IDLE,     /* not in use */
+    RUN_ADOPT,    /* found or assigned without memory of it: what does its lease say? */
+    RUN_TAKE,     /* taking the lease; who has its images open beforehand? */
+    RUN_CREATE,   /* creating it paused; breaking dead locks beside that */
+    RUN_WATCHERS, /* which clients did QEMU open? */
+    RUN_NAME,     /* writing them into the lease */
+    RUN_CHECK,    /* is any of them, or this host, blocklisted? */
+    RUN_RESUME,   /* letting it run */
+    RUN_UP,       /* it runs */
+    RUN_SHUTDOWN, /* asked to shut down */
+    RUN_DESTROY,  /* pulling the plug through libvirt */
+    RUN_KILL,     /* SIGKILL: libvirt did not, or the lease is no longer ours */
+    RUN_BLOCK,    /* blocklisting the dead process's clients */
+    RUN_UNLOCK,   /* breaking its image locks */
+    RUN_RELEASE,  /* freeing the lease */
+    RUN_OVER,     /* nothing of it is left here; told until the state reflects it */
+    RUN_STATE_COUNT
+};
+
+struct run {
+    enum run_state state;
+    uint32_t slot;
+    struct uuid vm;
+    struct action_id action; /* of the record it serves */
+    struct call call;
+    struct call side_call; /* what goes on beside it in the same state */
+    bool done;             /* the state's own call succeeded */
+    bool side_done;
+    bool has_domain; /* libvirt has it, or may have */
+    bool starting;   /* a start: its end before RUN_UP is a failed start */
+    bool again;      /* after cleaning up our own leftovers, take the lease once more */
+    bool forfeit;    /* the lease is not ours: leave it alone */
+    bool clean;      /* the guest shut down by itself: its disks are closed */
+    bool suspect;    /* its disk refused I/O: is a client of its blocklisted? */
+    struct clients before; /* watchers from before the create: not ours */
+    struct lease lease;    /* as we last knew it */
+    struct lease wanted;   /* as we asked for it */
+    uint64_t deadline_ms;  /* of the start, or of the shutdown */
+    uint64_t retry_ms;
+    uint64_t check_ms; /* when to look at the lease next */
+    char reason[TEXT_BYTES]; /* why a start failed */
+};
+
+/* A fact told by a peer that the state does not reflect yet. */
+struct observed {
+    uint8_t node; /* slot of the teller */
+    struct incarnation incarnation;
+    struct observation fact;
+};
+#define OBSERVED_MAX 256
+
+/* An operator's command given on this node. */
+struct pending {
+    struct request request; /* kind NONE: free */
+    uint64_t deadline_ms;
+    uint64_t send_ms;
+};
+
+/* What only the acting node keeps; begun anew with each term. */
+struct acting {
+    uint64_t term;              /* that we took; 0: none */
+    struct fence fences[NODES_MAX];
+    struct barrier barriers[TAKEOVERS_MAX];
+    struct call address_calls[NODES_MAX]; /* taking an address entry off */
+    uint64_t address_retry_ms[NODES_MAX];
+    bool address_off[NODES_MAX]; /* it is off, read back */
+    uint64_t vm_retry_ms[VMS_MAX];
+    uint16_t barrier_of[VMS_MAX]; /* index in barriers + 1; 0: none */
+    uint32_t inbox_count;
+    struct request inbox[REQUESTS_MAX];
+    uint64_t waits_since_ms;    /* on every node: work has waited since; 0: none waits */
+    uint64_t waits_version;
+};
+
+/* The delta being built in this step, on top of the copy. */
+struct draft {
+    bool open;
+    struct delta delta;
+};
+
+struct local {
+    struct facts facts;
+    uint64_t now_ms;
+    uint64_t wall_ms;
+    uint64_t next_id;      /* of calls */
+    uint64_t next_counter; /* of action ids and origins */
+    struct event_ring ring;
+    uint32_t peer_count;
+    struct peer peers[NODES_MAX]; /* in the order of ring.nodeids */
+    uint64_t beat_next_ms;
+    uint64_t beat_last_ms;
+    struct beat beat;
+    bool domains_known;    /* libvirt has listed every domain of ours */
+    struct storage_view storage;
+    struct life life;
+    struct commit commit;
+    struct delta committed; /* the last one of ours, for the others */
+    struct draft draft;
+    struct acting acting;
+    uint32_t domain_count;
+    struct domain domains[RUNS_MAX];
+    uint32_t run_count; /* one past the last run in use */
+    struct run runs[RUNS_MAX];
+    uint32_t observed_count;
+    struct observed observed[OBSERVED_MAX];
+    struct pending pending[REQUESTS_MAX];
+};
+
+#endif

@@ -1,0 +1,341 @@
+/*
+ * The acting node's work on nodes.
+ *
+ * Decides, for each node, from its record, the ring and its heartbeats:
+ *   admitted, gone from the ring, VMs on it   -> lost (absent alone is not: fencing must help a VM)
+ *   admitted, back under another boot id      -> lost, client entries only: the machine lives again
+ *   lost, barrier stands, proof suffices      -> fenced; its VMs may be taken over
+ *   fenced, back with empty hands by a reboot,
+ *     or asked for by an operator             -> out, once its address entry is off
+ *   out, hands empty, storage and a new handle -> admitted under a new incarnation
+ * Assumes: caller holds the term; what it acts on outside is committed first.
+ * Never: touches a node's power or address once its machine is back, or admits one whose guests of an
+ * earlier life may live.
+ */
+#include "agent/nodes.h"
+
+#include <string.h>
+
+#include "agent/draft.h"
+#include "agent/peers.h"
+#include "agent/trace.h"
+#include "fencing/proof.h"
+#include "fencing/timing.h"
+#include "proto/assert.h"
+#include "proto/values.h"
+#include "storage/state.h"
+
+#define ROOM_PER_NODE 3 /* its record, its entry, the BMC's entry */
+
+static uint64_t bit(uint32_t slot)
+{
+    return UINT64_C(1) << slot;
+}
+
+/* The peer of a node whose agent speaks to us, or NULL. */
+static const struct peer *speaking(const struct core *core, const struct node_record *node)
+{
+    const struct peer *peer = peers_see(core, node->nodeid);
+    return peer != NULL && peers_speaks(core, peer) ? peer : NULL;
+}
+
+static bool holds_vm(const struct core *core, uint32_t slot)
+{
+    for (uint32_t i = 0; i < core->cluster.vm_end; i++) {
+        const struct vm_record *vm = draft_peek_vm(core, i);
+        if (vm->state != VM_FREE && vm->state != VM_STOPPED && vm->node == slot) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The same machine, another kernel: whatever ran there before is gone, once it says so. */
+static bool reborn(const struct node_record *node, const struct peer *peer)
+{
+    return uuid_equal(&peer->beat.machine, &node->machine) &&
+           !uuid_equal(&peer->beat.boot, &node->boot) && !uuid_is_zero(&peer->beat.boot);
+}
+
+static void lose(struct core *core, uint32_t slot, bool client_only, const char *why)
+{
+    struct node_record *node = draft_node(core, slot);
+    ASSERT(node->state == NODE_ADMITTED);
+    node->state = NODE_LOST;
+    node->client_only = client_only;
+    node->proofs = 0;
+    node->fence_term = core->local.draft.delta.header.term;
+    core->local.draft.delta.header.members &= ~bit(slot);
+    struct text text = {0};
+    text_add(text_add(text_add(&text, node->name), " (incarnation "), "");
+    text_add_incarnation(&text, node->incarnation);
+    text_add(text_add(&text, ") lost: "), why);
+    draft_history(core, HISTORY_NODE_LOST, node->nodeid, NULL, text.bytes);
+}
+
+static void draft_absent(struct core *core, uint32_t slot, const struct node_record *node)
+{
+    if (node->fence_wanted) {
+        lose(core, slot, false, "an operator asked for its fence");
+    } else if (holds_vm(core, slot)) {
+        lose(core, slot, false, "it left the ring and VMs are on it");
+    }
+}
+
+void nodes_draft_lost(struct core *core)
+{
+    for (uint32_t slot = 0; slot < NODES_MAX; slot++) {
+        const struct node_record *node = draft_peek_node(core, slot);
+        bool absent = node->state == NODE_ADMITTED && peers_see(core, node->nodeid) == NULL;
+        if (absent && draft_room(core) >= ROOM_PER_NODE) {
+            draft_absent(core, slot, node);
+        }
+    }
+}
+
+/* Facts that a member tells of itself and that changed. */
+static void draft_facts(struct core *core, uint32_t slot, const struct beat *beat)
+{
+    const struct node_record *node = draft_peek_node(core, slot);
+    bool same_bmc = strncmp(node->bmc.address, beat->bmc.address, ADDRESS_BYTES) == 0 &&
+                    node->bmc.cipher_suite == beat->bmc.cipher_suite &&
+                    (node->bmc.verified || !beat->bmc.verified);
+    bool handle = !client_is_none(&beat->client) && !client_equal(&beat->client, &node->client);
+    if (same_bmc && !handle && node->memory_mib == beat->memory_mib) {
+        return;
+    }
+    struct node_record *next = draft_node(core, slot);
+    next->bmc = beat->bmc;
+    next->memory_mib = beat->memory_mib;
+    if (handle) {
+        next->client = beat->client;
+    }
+}
+
+static void draft_member(struct core *core, uint32_t slot, const struct node_record *node,
+                         const struct peer *peer)
+{
+    const struct beat *beat = &peer->beat;
+    bool known_handle = client_equal(&beat->client, &node->client);
+    if (node->fence_wanted) {
+        lose(core, slot, false, "an operator asked for its fence");
+    } else if (!uuid_equal(&beat->boot, &node->boot)) {
+        lose(core, slot, true, "it is back under another boot id");
+    } else if (!incarnation_equal(beat->incarnation, node->incarnation) && beat->empty &&
+               !known_handle) {
+        lose(core, slot, true, "it came back not knowing its incarnation");
+    } else if (incarnation_equal(beat->incarnation, node->incarnation)) {
+        core->local.draft.delta.header.members |= bit(slot);
+        draft_facts(core, slot, beat);
+    }
+}
+
+static void draft_power(struct core *core, uint32_t slot, const struct node_record *node)
+{
+    struct fence *fence = &core->local.acting.fences[slot];
+    bool news = (fence->power == POWER_OFF || fence->power == POWER_FAILED) && !fence->power_told &&
+                incarnation_equal(fence->incarnation, node->incarnation);
+    if (!news) {
+        return;
+    }
+    struct text text = {0};
+    text_add(text_add(&text, "BMC of "), node->name);
+    text_add(&text, fence->power == POWER_OFF ? ": off, read back; " : ": not proven off; ");
+    text_add(&text, fence->power_text);
+    draft_history(core, HISTORY_BMC, node->nodeid, NULL, text.bytes)->number =
+        fence->power == POWER_OFF ? OUTCOME_DONE : OUTCOME_FAILED;
+    if (fence->power == POWER_OFF) {
+        draft_node(core, slot)->proofs |= PROOF_POWER;
+    }
+    fence->power_told = true;
+}
+
+static void draft_lost(struct core *core, uint32_t slot, const struct node_record *node)
+{
+    struct fence *fence = &core->local.acting.fences[slot];
+    const struct peer *peer = speaking(core, node);
+    if (!incarnation_equal(fence->incarnation, node->incarnation)) {
+        return; /* not begun by us yet */
+    }
+    if (peer != NULL && peer->beat.empty && reborn(node, peer)) {
+        fence->proofs |= PROOF_REBORN;
+    }
+    uint32_t proofs = fence->proofs | node->proofs; /* an operator's word is in the record */
+    if (fence->state != FENCE_STANDS || !proof_suffices(proofs, core->cluster.settings.proof)) {
+        return;
+    }
+    struct node_record *next = draft_node(core, slot);
+    next->state = NODE_FENCED;
+    next->proofs = proofs;
+    next->address_blocked = fence->address;
+    next->fence_wanted = false;
+    char proof[TEXT_BYTES];
+    proof_text(proofs, proof);
+    struct text text = {0};
+    text_add(text_add(&text, next->name), " fenced, proof: ");
+    text_add(text_add(&text, proof), "; barrier after ");
+    text_add(text_add_u64(&text, fence->stands_ms - fence->begun_ms), " ms");
+    draft_history(core, HISTORY_NODE_FENCED, next->nodeid, NULL, text.bytes)->number = proofs;
+}
+
+/* May a fenced node come back: hands empty, and by a reboot or an operator's word? */
+static bool may_return(const struct core *core, const struct node_record *node)
+{
+    const struct peer *peer = speaking(core, node);
+    return node->state == NODE_FENCED && peer != NULL && peer->beat.empty &&
+           (node->unfence_wanted || reborn(node, peer));
+}
+
+static void draft_fenced(struct core *core, uint32_t slot, const struct node_record *node)
+{
+    if (!may_return(core, node) ||
+        (node->address_blocked && !core->local.acting.address_off[slot])) {
+        return;
+    }
+    struct node_record *next = draft_node(core, slot);
+    next->state = NODE_OUT;
+    next->address_blocked = false;
+    next->unfence_wanted = false;
+    core->local.acting.address_off[slot] = false;
+    struct text text = {0};
+    text_add(text_add(&text, node->name), " is back with empty hands; its address entry is off");
+    draft_history(core, HISTORY_NODE_UNFENCED, node->nodeid, NULL, text.bytes);
+}
+
+static void draft_out(struct core *core, uint32_t slot, const struct node_record *node)
+{
+    const struct peer *peer = speaking(core, node);
+    bool ready = peer != NULL && peer->beat.empty && peer->beat.storage &&
+                 !client_is_none(&peer->beat.client) &&
+                 !client_equal(&peer->beat.client, &node->client);
+    if (!ready) {
+        return;
+    }
+    struct node_record *next = draft_node(core, slot);
+    struct header *header = &core->local.draft.delta.header;
+    ASSERT(header->next_incarnation > 0);
+    next->state = NODE_ADMITTED;
+    next->machine = peer->beat.machine;
+    next->boot = peer->beat.boot;
+    next->incarnation = (struct incarnation){header->epoch, header->next_incarnation++};
+    next->client = peer->beat.client;
+    next->bmc = peer->beat.bmc;
+    next->memory_mib = peer->beat.memory_mib;
+    next->feature_level = peer->beat.feature_level;
+    next->proofs = 0;
+    next->client_only = false;
+    header->members |= bit(slot);
+    struct text text = {0};
+    text_add(text_add(&text, next->name), " admitted as incarnation ");
+    text_add_incarnation(&text, next->incarnation);
+    draft_history(core, HISTORY_NODE_ADMITTED, next->nodeid, NULL, text.bytes);
+}
+
+static void draft_one(struct core *core, uint32_t slot)
+{
+    const struct node_record *node = draft_peek_node(core, slot);
+    const struct peer *peer = speaking(core, node);
+    switch (node->state) {
+    case NODE_ADMITTED:
+        if (peer != NULL) {
+            draft_member(core, slot, node, peer);
+        } else if (peers_see(core, node->nodeid) == NULL) {
+            draft_absent(core, slot, node);
+        }
+        return;
+    case NODE_LOST:
+        draft_power(core, slot, node);
+        draft_lost(core, slot, draft_peek_node(core, slot));
+        return;
+    case NODE_FENCED:
+        draft_power(core, slot, node);
+        draft_fenced(core, slot, draft_peek_node(core, slot));
+        return;
+    case NODE_OUT:
+        draft_out(core, slot, node);
+        return;
+    case NODE_FREE:
+    case NODE_STATE_COUNT:
+        return;
+    }
+}
+
+void nodes_draft(struct core *core, struct caller *caller)
+{
+    (void)caller;
+    for (uint32_t slot = 0; slot < NODES_MAX; slot++) {
+        if (draft_room(core) >= ROOM_PER_NODE + 1) {
+            draft_one(core, slot);
+        }
+    }
+}
+
+/* Takes the address entry of a node off that may come back, or that is present and yet cut off from
+ * the storage (a stale actor's late hand). */
+static void free_address(struct core *core, uint32_t slot, const struct node_record *node,
+                         struct caller *caller)
+{
+    struct acting *acting = &core->local.acting;
+    const struct peer *peer = speaking(core, node);
+    bool barred = (node->state == NODE_OUT || node->state == NODE_ADMITTED) && peer != NULL &&
+                  peer->no_storage_since_ms != 0 &&
+                  caller->now_ms - peer->no_storage_since_ms > core->cluster.settings.call_ms;
+    bool wanted = may_return(core, node) && node->address_blocked && !acting->address_off[slot];
+    (void)call_overdue(&acting->address_calls[slot], caller->now_ms);
+    if ((!wanted && !barred) || client_is_none(&node->client) ||
+        call_open(&acting->address_calls[slot]) || !caller_fresh(caller) ||
+        caller->now_ms < acting->address_retry_ms[slot]) {
+        return;
+    }
+    struct action *action = call_begin(caller, &acting->address_calls[slot], ACTION_BLOCK_REMOVE,
+                                       core->cluster.settings.call_ms, true);
+    action->block.count = 1;
+    action->block.entries[0] = client_address_entry(&node->client);
+    acting->address_retry_ms[slot] = caller->now_ms + core->cluster.settings.call_ms;
+}
+
+void nodes_act(struct core *core, struct caller *caller)
+{
+    for (uint32_t slot = 0; slot < NODES_MAX; slot++) {
+        const struct node_record *node = &core->cluster.nodes[slot];
+        struct fence *fence = &core->local.acting.fences[slot];
+        if (node->state == NODE_FREE) {
+            continue;
+        }
+        bool away = peers_see(core, node->nodeid) == NULL;
+        fence_on_tick(fence, caller->now_ms);
+        if (node->state == NODE_LOST || (node->state == NODE_FENCED && away)) {
+            const struct peer *peer = peers_see(core, node->nodeid);
+            struct node_record seen = *node;
+            seen.client_only |= peer != NULL && peer->heard && reborn(node, peer);
+            fence_carry_on(fence, &seen, &core->cluster.settings, caller);
+        }
+        free_address(core, slot, node, caller);
+    }
+}
+
+bool nodes_on_block(struct core *core, const struct event *event)
+{
+    struct acting *acting = &core->local.acting;
+    for (uint32_t slot = 0; slot < NODES_MAX; slot++) {
+        if (fence_on_block(&acting->fences[slot], event, &core->cluster.settings)) {
+            return true;
+        }
+        if (call_ends(&acting->address_calls[slot], event)) {
+            acting->address_off[slot] = event->block.outcome == OUTCOME_DONE &&
+                                        core->cluster.nodes[slot].state == NODE_FENCED;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool nodes_on_power(struct core *core, const struct event *event)
+{
+    for (uint32_t slot = 0; slot < NODES_MAX; slot++) {
+        if (fence_on_power(&core->local.acting.fences[slot], event, &core->cluster.settings)) {
+            return true;
+        }
+    }
+    return false;
+}

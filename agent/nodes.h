@@ -1,0 +1,20 @@
+/* The acting node's work on nodes: losing, fencing, taking back, admitting. Pure. */
+#ifndef STEAD_AGENT_NODES_H
+#define STEAD_AGENT_NODES_H
+
+#include "agent/core.h"
+
+/* Outside work that the committed state calls for: fences, address entries taken off. */
+void nodes_act(struct core *core, struct caller *caller);
+
+/* Drafts what is to change in the nodes' records. */
+void nodes_draft(struct core *core, struct caller *caller);
+
+/* Drafts the loss of every absent node whose fencing can help a VM (part of taking a term too). */
+void nodes_draft_lost(struct core *core);
+
+/* The answers to calls of nodes_act; false: none of ours. */
+bool nodes_on_block(struct core *core, const struct event *event);
+bool nodes_on_power(struct core *core, const struct event *event);
+
+#endif

@@ -1,0 +1,79 @@
+/*
+ * Choosing a place.
+ *
+ * Decides: the survivor with the fewest VMs that has the memory (hard), ties by slot. A node where the
+ * VM failed to start is taken only when no other is left.
+ * Assumes: a VM weighs on its node in every state but stopped, recovering ones included only where they
+ * are placed anew. Never: picks a node that is not a fresh, speaking member with its storage.
+ */
+#include "agent/place.h"
+
+#include <string.h>
+
+#include "agent/draft.h"
+#include "agent/peers.h"
+#include "proto/assert.h"
+#include "proto/values.h"
+
+static bool able(const struct core *core, uint32_t slot)
+{
+    const struct node_record *node = draft_peek_node(core, slot);
+    uint64_t bit = UINT64_C(1) << slot;
+    if (node->state != NODE_ADMITTED || (core->local.draft.delta.header.members & bit) == 0) {
+        return false;
+    }
+    const struct peer *peer = peers_see(core, node->nodeid);
+    return peer != NULL && peers_speaks(core, peer) && peer->beat.able &&
+           incarnation_equal(peer->beat.incarnation, node->incarnation) &&
+           client_equal(&peer->beat.client, &node->client);
+}
+
+void place_add(struct loads *loads, uint8_t node, uint32_t memory_mib)
+{
+    ASSERT(node < NODES_MAX);
+    loads->vm_count[node]++;
+    loads->used_mib[node] += memory_mib;
+}
+
+void place_loads(const struct core *core, struct loads *ret_loads)
+{
+    ASSERT(core->local.draft.open);
+    memset(ret_loads, 0, sizeof(*ret_loads));
+    for (uint32_t slot = 0; slot < NODES_MAX; slot++) {
+        ret_loads->memory_mib[slot] = draft_peek_node(core, slot)->memory_mib;
+        if (able(core, slot)) {
+            ret_loads->able |= UINT64_C(1) << slot;
+        }
+    }
+    for (uint32_t slot = 0; slot < core->cluster.vm_end; slot++) {
+        const struct vm_record *vm = draft_peek_vm(core, slot);
+        bool placed =
+            vm->state == VM_STARTING || vm->state == VM_RUNNING || vm->state == VM_STOPPING;
+        if (placed && vm->node < NODES_MAX) {
+            place_add(ret_loads, vm->node, vm->memory_mib);
+        }
+    }
+}
+
+static uint8_t fewest(const struct loads *loads, uint32_t memory_mib, uint64_t among)
+{
+    uint8_t best = NODE_NONE;
+    for (uint8_t slot = 0; slot < NODES_MAX; slot++) {
+        bool fits = (among & (UINT64_C(1) << slot)) != 0 &&
+                    loads->used_mib[slot] + memory_mib <= loads->memory_mib[slot];
+        if (fits && (best == NODE_NONE || loads->vm_count[slot] < loads->vm_count[best])) {
+            best = slot;
+        }
+    }
+    return best;
+}
+
+uint8_t place_choose(const struct loads *loads, uint32_t memory_mib, uint64_t avoid)
+{
+    uint8_t node = fewest(loads, memory_mib, loads->able & ~avoid);
+    if (node == NODE_NONE) {
+        node = fewest(loads, memory_mib, loads->able);
+    }
+    ASSERT(node == NODE_NONE || (loads->able & (UINT64_C(1) << node)) != 0);
+    return node;
+}

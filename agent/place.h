@@ -1,0 +1,24 @@
+/* Choosing a place for a VM. Pure, integer, deterministic. */
+#ifndef STEAD_AGENT_PLACE_H
+#define STEAD_AGENT_PLACE_H
+
+#include "agent/core.h"
+
+struct loads {
+    uint64_t able; /* mask of the nodes that can take a VM now */
+    uint32_t vm_count[NODES_MAX];
+    uint64_t used_mib[NODES_MAX];
+    uint32_t memory_mib[NODES_MAX];
+};
+
+/* What each node carries, by the copy and the draft on top of it. */
+void place_loads(const struct core *core, struct loads *ret_loads);
+
+/* The able node with the fewest VMs that has the memory; of equals the lowest slot. Nodes in `avoid`
+ * only when no other is left. NODE_NONE: there is none. */
+uint8_t place_choose(const struct loads *loads, uint32_t memory_mib, uint64_t avoid);
+
+/* Counts a VM placed there. */
+void place_add(struct loads *loads, uint8_t node, uint32_t memory_mib);
+
+#endif

@@ -1,0 +1,390 @@
+/*
+ * The VMs of this host.
+ *
+ * Decides: which VMs this node must start, keep or end, from the copy of the state and what libvirt
+ * tells; and, after an agent restart, what to make of what it finds: the lease decides. The
+ * domain list is complete before anything is begun.
+ * Assumes: life.c has established that our incarnation lives; it drops all runs when it ends.
+ * Never: keeps a guest whose lease is not ours, or begins a start without fresh quorum (run_start.c).
+ */
+#include "agent/run.h"
+
+#include <string.h>
+
+#include "agent/peers.h"
+#include "agent/trace.h"
+#include "fencing/timing.h"
+#include "proto/assert.h"
+#include "proto/values.h"
+#include "storage/lease.h"
+#include "storage/state.h"
+
+#define BIT(state) (1u << (state))
+#define ENDS (BIT(RUN_DESTROY) | BIT(RUN_KILL) | BIT(RUN_BLOCK) | BIT(RUN_RELEASE) | BIT(RUN_OVER))
+
+/* The states of a run and the moves allowed between them. */
+static const struct {
+    const char *word;
+    uint32_t moves;
+} rows[RUN_STATE_COUNT] = {
+    [RUN_IDLE] = {"idle", BIT(RUN_ADOPT) | BIT(RUN_TAKE)},
+    [RUN_ADOPT] = {"adopt", ENDS | BIT(RUN_TAKE) | BIT(RUN_UP)},
+    [RUN_TAKE] = {"take lease", ENDS | BIT(RUN_CREATE) | BIT(RUN_ADOPT)},
+    [RUN_CREATE] = {"create", ENDS | BIT(RUN_WATCHERS)},
+    [RUN_WATCHERS] = {"read clients", ENDS | BIT(RUN_NAME)},
+    [RUN_NAME] = {"name clients", ENDS | BIT(RUN_CHECK)},
+    [RUN_CHECK] = {"check blocklist", ENDS | BIT(RUN_RESUME)},
+    [RUN_RESUME] = {"resume", ENDS | BIT(RUN_UP)},
+    [RUN_UP] = {"up", ENDS | BIT(RUN_SHUTDOWN)},
+    [RUN_SHUTDOWN] = {"shut down", ENDS},
+    [RUN_DESTROY] = {"destroy", ENDS},
+    [RUN_KILL] = {"kill", ENDS},
+    [RUN_BLOCK] = {"block own clients", ENDS | BIT(RUN_UNLOCK) | BIT(RUN_TAKE)},
+    [RUN_UNLOCK] = {"break own locks", ENDS | BIT(RUN_TAKE)},
+    [RUN_RELEASE] = {"release lease", ENDS},
+    [RUN_OVER] = {"over", BIT(RUN_IDLE)},
+};
+
+const char *run_word(enum run_state state)
+{
+    ASSERT(state < RUN_STATE_COUNT);
+    return rows[state].word;
+}
+
+void run_move(struct run_step *step, enum run_state state, const char *cause)
+{
+    struct run *run = step->run;
+    ASSERT(state < RUN_STATE_COUNT);
+    ASSERT(rows[run->state].moves & BIT(state));
+    struct text text = {0};
+    text_add(text_add(&text, "vm "), step->core->cluster.vms[run->slot].name);
+    text_add(text_add(text_add(&text, ": "), rows[run->state].word), " -> ");
+    text_add(text_add(text_add(&text, rows[state].word), " ("), cause);
+    trace(step->caller, text_add(&text, ")"));
+    run->state = state;
+    run->call = (struct call){0};
+    run->side_call = (struct call){0};
+    run->done = false;
+    run->side_done = false;
+    run->retry_ms = 0;
+    if (state == RUN_UP) {
+        ASSERT(run->lease.state == LEASE_HELD);
+        run->starting = false;
+        run->again = false;
+        run->check_ms = step->caller->now_ms;
+    }
+    if (state == RUN_UP || state == RUN_OVER) {
+        peers_hurry(step->core);
+    }
+}
+
+void run_retry(struct run_step *step)
+{
+    step->run->retry_ms = step->caller->now_ms + step->core->cluster.settings.retry_ms / 4;
+}
+
+const struct vm_record *run_assigned(const struct core *core, const struct run *run)
+{
+    ASSERT(run->slot < VMS_MAX);
+    const struct vm_record *vm = &core->cluster.vms[run->slot];
+    bool ours = uuid_equal(&vm->uuid, &run->vm) && vm->node != NODE_NONE &&
+                vm->node == state_find_node(&core->cluster, core->local.facts.nodeid) &&
+                incarnation_equal(vm->incarnation, core->local.life.incarnation);
+    bool held = vm->state == VM_STARTING || vm->state == VM_RUNNING || vm->state == VM_STOPPING;
+    return ours && held ? vm : NULL;
+}
+
+static struct domain *find_domain(struct local *local, const struct uuid *vm)
+{
+    for (uint32_t i = 0; i < local->domain_count; i++) {
+        if (uuid_equal(&local->domains[i].vm, vm)) {
+            return &local->domains[i];
+        }
+    }
+    return NULL;
+}
+
+static struct run *find_run(struct local *local, const struct uuid *vm)
+{
+    for (uint32_t i = 0; i < local->run_count; i++) {
+        if (local->runs[i].state != RUN_IDLE && uuid_equal(&local->runs[i].vm, vm)) {
+            return &local->runs[i];
+        }
+    }
+    return NULL;
+}
+
+static struct run *new_run(struct local *local)
+{
+    for (uint32_t i = 0; i < local->run_count; i++) {
+        if (local->runs[i].state == RUN_IDLE) {
+            return &local->runs[i];
+        }
+    }
+    return local->run_count < RUNS_MAX ? &local->runs[local->run_count++] : NULL;
+}
+
+static void begin(struct core *core, uint32_t slot, struct caller *caller)
+{
+    struct run *run = new_run(&core->local);
+    if (run == NULL) { /* full: the assignment stands and is tried again when there is room */
+        return;
+    }
+    const struct vm_record *vm = &core->cluster.vms[slot];
+    const struct domain *domain = find_domain(&core->local, &vm->uuid);
+    *run = (struct run){.slot = slot, .vm = vm->uuid, .has_domain = domain != NULL};
+    struct run_step step = {core, run, caller};
+    const struct vm_record *assigned = run_assigned(core, run);
+    run->deadline_ms = caller->now_ms + core->cluster.settings.start_ms;
+    if (assigned != NULL) {
+        run->action = assigned->action;
+        run->starting = assigned->state == VM_STARTING;
+    }
+    bool fresh_start = run->starting && domain == NULL;
+    if (fresh_start) {
+        run->lease.generation = vm->generation;
+    }
+    run_move(&step, fresh_start ? RUN_TAKE : RUN_ADOPT, fresh_start ? "assigned" : "found here");
+}
+
+void run_drop_all(struct core *core)
+{
+    for (uint32_t i = 0; i < core->local.run_count; i++) {
+        core->local.runs[i] = (struct run){0};
+    }
+    core->local.run_count = 0;
+}
+
+/* The state moved under a run: does it still want what the run is doing? */
+static void follow_record(struct run_step *step)
+{
+    struct run *run = step->run;
+    const struct vm_record *vm = run_assigned(step->core, run);
+    bool same = vm != NULL && action_id_equal(vm->action, run->action);
+    if (run->state == RUN_OVER) {
+        if (!same) { /* reflected, or assigned anew */
+            *run = (struct run){0};
+        }
+        return;
+    }
+    if (same || run->state >= RUN_SHUTDOWN || run->state == RUN_ADOPT) {
+        return;
+    }
+    if (run->state == RUN_UP && vm != NULL) {
+        run->action = vm->action;
+        if (vm->state == VM_STOPPING) {
+            run->deadline_ms = step->caller->now_ms + vm->stop_timeout_ms;
+            run_move(step, RUN_SHUTDOWN, "wanted stopped");
+        }
+        return;
+    }
+    if (run->state == RUN_TAKE) { /* whether the lease was taken is open: ask it */
+        run->starting = false;
+        run_move(step, RUN_ADOPT, "no longer wanted here");
+        return;
+    }
+    run->starting = false;
+    run_end(step, "no longer wanted here");
+}
+
+static void carry_on_one(struct run_step *step)
+{
+    struct run *run = step->run;
+    if (call_overdue(&run->call, step->caller->now_ms)) {
+        run_retry(step);
+    }
+    (void)call_overdue(&run->side_call, step->caller->now_ms);
+    follow_record(step);
+    if (run->state == RUN_IDLE || step->caller->now_ms < run->retry_ms) {
+        return;
+    }
+    if (run->state < RUN_UP) {
+        run_start_carry_on(step);
+    } else {
+        run_end_carry_on(step);
+    }
+}
+
+static void begin_assigned(struct core *core, struct caller *caller)
+{
+    uint8_t own = state_find_node(&core->cluster, core->local.facts.nodeid);
+    for (uint32_t slot = 0; slot < core->cluster.vm_end; slot++) {
+        const struct vm_record *vm = &core->cluster.vms[slot];
+        struct run probe = {.slot = slot, .vm = vm->uuid};
+        if (vm->state != VM_FREE && vm->node == own && run_assigned(core, &probe) != NULL &&
+            find_run(&core->local, &vm->uuid) == NULL) {
+            begin(core, slot, caller);
+        }
+    }
+    for (uint32_t i = 0; i < core->local.domain_count; i++) { /* ours, but assigned elsewhere */
+        const struct uuid *uuid = &core->local.domains[i].vm;
+        uint32_t slot = state_find_vm_uuid(&core->cluster, uuid);
+        if (slot != VMS_MAX && find_run(&core->local, uuid) == NULL) {
+            begin(core, slot, caller);
+        }
+    }
+}
+
+void run_carry_on(struct core *core, struct caller *caller)
+{
+    struct local *local = &core->local;
+    if (local->life.state != LIFE_ADMITTED || !local->domains_known) {
+        return;
+    }
+    begin_assigned(core, caller);
+    for (uint32_t i = 0; i < local->run_count; i++) {
+        if (local->runs[i].state != RUN_IDLE) {
+            struct run_step step = {core, &local->runs[i], caller};
+            carry_on_one(&step);
+        }
+    }
+}
+
+bool run_on_answer(struct core *core, const struct event *event, struct caller *caller)
+{
+    struct local *local = &core->local;
+    for (uint32_t i = 0; event->id != 0 && i < local->run_count; i++) {
+        struct run *run = &local->runs[i];
+        struct run_step step = {core, run, caller};
+        if (call_ends(&run->call, event)) {
+            if (run->state < RUN_UP) {
+                run_start_on_answer(&step, event);
+            } else {
+                run_end_on_answer(&step, event);
+            }
+            return true;
+        }
+        if (call_ends(&run->side_call, event)) {
+            if (run->state < RUN_UP) {
+                run_start_on_side(&step, event);
+            } else {
+                run_up_on_side(&step, event);
+            }
+            return true;
+        }
+    }
+    return false;
+}
+
+static void domain_gone(struct run_step *step, enum domain_end end)
+{
+    struct run *run = step->run;
+    run->has_domain = false;
+    run->clean = end == END_SHUTDOWN && run->state >= RUN_UP && !run->starting;
+    switch (run->state) {
+    case RUN_WATCHERS:
+    case RUN_NAME:
+    case RUN_CHECK:
+    case RUN_RESUME:
+        run_undo(step, "QEMU ended while it was being started");
+        return;
+    case RUN_UP:
+    case RUN_SHUTDOWN:
+        run_end(step, run->clean ? "the guest shut down" : "QEMU ended");
+        return;
+    case RUN_IDLE:
+    case RUN_ADOPT: /* the lease is being read; then it counts as gone */
+    case RUN_TAKE:
+    case RUN_CREATE:  /* its own answer tells */
+    case RUN_DESTROY: /* likewise */
+    case RUN_KILL:
+    case RUN_BLOCK:
+    case RUN_UNLOCK:
+    case RUN_RELEASE:
+    case RUN_OVER:
+    case RUN_STATE_COUNT:
+        return;
+    }
+}
+
+static void forget_domain(struct local *local, struct domain *domain)
+{
+    ASSERT(local->domain_count > 0);
+    *domain = local->domains[--local->domain_count];
+}
+
+void run_on_domain(struct core *core, const struct event_domain *told, struct caller *caller)
+{
+    struct local *local = &core->local;
+    struct domain *domain = find_domain(local, &told->vm);
+    struct run *run = find_run(local, &told->vm);
+    struct run_step step = {core, run, caller};
+    if (told->state == DOMAIN_GONE) {
+        if (domain != NULL) {
+            forget_domain(local, domain);
+        }
+        if (run != NULL) {
+            domain_gone(&step, told->end);
+        }
+        return;
+    }
+    if (domain == NULL) {
+        if (local->domain_count == RUNS_MAX) {
+            return;
+        }
+        domain = &local->domains[local->domain_count++];
+    }
+    *domain = (struct domain){told->vm, told->state, told->action, true};
+    if (run != NULL && run->state == RUN_UP && told->state == DOMAIN_IO_ERROR) {
+        run->check_ms = caller->now_ms; /* are we blocklisted, is the lease another's? */
+        run->suspect = true;
+    }
+    if (run != NULL && (run->state == RUN_ADOPT || run->state >= RUN_UP)) {
+        run->has_domain = true;
+    }
+}
+
+void run_on_domains(struct core *core, bool connected, struct caller *caller)
+{
+    struct local *local = &core->local;
+    if (!connected) {
+        for (uint32_t i = 0; i < local->domain_count; i++) {
+            local->domains[i].told = false;
+        }
+        return;
+    }
+    local->domains_known = true;
+    for (uint32_t i = local->domain_count; i > 0; i--) { /* not listed any more: it ended meanwhile */
+        if (!local->domains[i - 1].told) {
+            struct event_domain gone = {.vm = local->domains[i - 1].vm, .state = DOMAIN_GONE};
+            run_on_domain(core, &gone, caller);
+        }
+    }
+}
+
+static void observe(const struct core *core, const struct run *run, struct beat *beat)
+{
+    const struct vm_record *vm = run_assigned(core, run);
+    bool same = vm != NULL && action_id_equal(vm->action, run->action);
+    bool up = run->state == RUN_UP && vm != NULL && vm->state == VM_STARTING;
+    if (!same || (run->state != RUN_OVER && !up)) {
+        return;
+    }
+    struct observation *fact = &beat->observations[beat->observation_count++];
+    bool freed = run->lease.state == LEASE_FREE;
+    *fact = (struct observation){
+        .slot = run->slot,
+        .vm = run->vm,
+        .kind = up                        ? OBSERVED_RUNNING
+                : freed && !run->starting ? OBSERVED_STOPPED
+                                          : OBSERVED_START_FAILED,
+        .action = run->action,
+        .generation = run->lease.generation,
+        .lease = run->lease.state,
+        .lease_holder = run->lease.holder,
+        .lease_incarnation = run->lease.incarnation,
+    };
+    memcpy(fact->reason, run->reason, TEXT_BYTES);
+}
+
+void run_fill_observations(const struct core *core, struct beat *beat)
+{
+    for (uint32_t i = 0; i < core->local.run_count; i++) {
+        if (beat->observation_count == OBSERVATIONS_MAX) { /* the rest with a later heartbeat */
+            return;
+        }
+        if (core->local.runs[i].state != RUN_IDLE) {
+            observe(core, &core->local.runs[i], beat);
+        }
+    }
+}

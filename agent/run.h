@@ -1,0 +1,54 @@
+/*
+ * The VMs of this host: each one the state assigns to us is started, kept, or ended, as a machine of
+ * its own (enum run_state). Pure. run.c: the machine and its table; run_start.c: up to RUN_UP;
+ * run_end.c: from there on.
+ */
+#ifndef STEAD_AGENT_RUN_H
+#define STEAD_AGENT_RUN_H
+
+#include "agent/core.h"
+
+/* Brings the runs in line with the copy of the state and begins what is due. Each step. */
+void run_carry_on(struct core *core, struct caller *caller);
+
+/* The answer to a call of a run (lease, block, locks, watchers, domain, kill); false: none of ours. */
+bool run_on_answer(struct core *core, const struct event *event, struct caller *caller);
+
+/* libvirt told of a domain, or lost or made its connection. */
+void run_on_domain(struct core *core, const struct event_domain *domain, struct caller *caller);
+void run_on_domains(struct core *core, bool connected, struct caller *caller);
+
+/* Our life ended: the runs are forgotten; what still runs is killed by life.c. */
+void run_drop_all(struct core *core);
+
+/* What our runs know that the state does not reflect yet. */
+void run_fill_observations(const struct core *core, struct beat *beat);
+
+const char *run_word(enum run_state state);
+
+/* Between run*.c only. */
+struct run_step {
+    struct core *core;
+    struct run *run;
+    struct caller *caller;
+};
+
+/* The one mover: asserts that the move is allowed, traces it, forgets the calls of the old state. */
+void run_move(struct run_step *step, enum run_state state, const char *cause);
+/* The record this run serves, if the state still assigns the VM to us; NULL if not. */
+const struct vm_record *run_assigned(const struct core *core, const struct run *run);
+/* Try the state's call again after a while. */
+void run_retry(struct run_step *step);
+/* A start fails: clean up what there is of it and say why. */
+void run_undo(struct run_step *step, const char *reason);
+/* Ends what is left here, from wherever it is: domain, clients, locks, lease. */
+void run_end(struct run_step *step, const char *cause);
+
+void run_start_carry_on(struct run_step *step);
+void run_start_on_answer(struct run_step *step, const struct event *event);
+void run_start_on_side(struct run_step *step, const struct event *event);
+void run_end_carry_on(struct run_step *step);
+void run_end_on_answer(struct run_step *step, const struct event *event);
+void run_up_on_side(struct run_step *step, const struct event *event);
+
+#endif

@@ -1,0 +1,276 @@
+/*
+ * A VM of this host from RUN_UP to its end.
+ *
+ * Decides the order of an end: domain gone; unless the guest shut down by itself, the dead process's
+ * clients blocklisted and its image locks broken (its last write may still be queued in an OSD,
+ * and waiting for a dead lock takes 29 s, measured); only then the lease freed, or taken again.
+ * While up, the lease is looked at every few polls, and at once on an I/O error: one that is no longer
+ * ours, or a blocklisted client of ours, ends the guest by SIGKILL.
+ * Never: releases a lease while a process that may write could live.
+ */
+#include <string.h>
+
+#include "agent/run.h"
+#include "fencing/timing.h"
+#include "proto/assert.h"
+#include "proto/values.h"
+#include "storage/lease.h"
+
+#define DESTROY_LIMIT_MS 5000 /* libvirt's own: SIGTERM, 10 s, SIGKILL; we do not wait for that */
+#define KILL_LIMIT_MS 3000
+
+void run_end(struct run_step *step, const char *cause)
+{
+    const struct run *run = step->run;
+    if (run->has_domain) {
+        run_move(step, RUN_DESTROY, cause);
+    } else if (run->lease.state == LEASE_HELD && !run->forfeit) {
+        run_move(step, run->clean ? RUN_RELEASE : RUN_BLOCK, cause);
+    } else {
+        run_move(step, RUN_OVER, cause);
+    }
+}
+
+void run_undo(struct run_step *step, const char *reason)
+{
+    struct run *run = step->run;
+    name_set(run->reason, TEXT_BYTES, reason);
+    if (!lease_held_by(&run->lease, step->core->local.facts.nodeid,
+                       step->core->local.life.incarnation)) {
+        run->forfeit = true;
+    }
+    run_end(step, run->reason);
+}
+
+static const struct settings *settings_of(const struct run_step *step)
+{
+    return &step->core->cluster.settings;
+}
+
+static struct action *call_vm(struct run_step *step, struct call *call, enum action_kind kind,
+                              uint32_t limit_ms)
+{
+    const struct vm_record *vm = &step->core->cluster.vms[step->run->slot];
+    struct action *action = call_begin(step->caller, call, kind, limit_ms, false);
+    memcpy(action->vm.name, vm->name, NAME_BYTES);
+    action->vm.uuid = step->run->vm;
+    action->vm.action = step->run->action;
+    action->vm.definition_version = vm->definition_version;
+    action->vm.definition_digest = vm->definition_digest;
+    return action;
+}
+
+/* Every client the dead process may have had: those the lease names, and those we were naming. */
+static void block_clients(struct run_step *step)
+{
+    struct run *run = step->run;
+    struct clients clients = run->lease.clients;
+    for (uint32_t i = 0; i < run->wanted.clients.count; i++) {
+        (void)clients_add(&clients, &run->wanted.clients.list[i]);
+    }
+    if (clients.count == 0) { /* it never ran: nothing of it can be under way */
+        run_move(step, run->again ? RUN_TAKE : RUN_RELEASE, "it had no clients");
+        return;
+    }
+    struct action *action = call_begin(step->caller, &run->call, ACTION_BLOCK_ADD,
+                                       settings_of(step)->call_ms, false);
+    action->block.count = clients.count;
+    memcpy(action->block.entries, clients.list, clients.count * sizeof(struct client));
+}
+
+static void release(struct run_step *step)
+{
+    struct run *run = step->run;
+    run->wanted = lease_free(&run->lease);
+    struct action *action = call_begin(step->caller, &run->call, ACTION_LEASE_CHANGE,
+                                       settings_of(step)->call_ms, false);
+    action->lease.lease = run->wanted;
+}
+
+static void look_after(struct run_step *step)
+{
+    struct run *run = step->run;
+    if (step->caller->now_ms < run->check_ms) {
+        return;
+    }
+    run->check_ms = step->caller->now_ms + timing_lease_check_ms(settings_of(step));
+    struct action *action = call_begin(step->caller, &run->call, ACTION_LEASE_READ,
+                                       settings_of(step)->call_ms, false);
+    action->lease.lease.vm = run->vm;
+    if (run->suspect && !call_open(&run->side_call) && run->lease.clients.count > 0) {
+        action = call_begin(step->caller, &run->side_call, ACTION_BLOCK_CHECK,
+                            settings_of(step)->call_ms, false);
+        action->block.count = run->lease.clients.count;
+        memcpy(action->block.entries, run->lease.clients.list,
+               run->lease.clients.count * sizeof(struct client));
+    }
+}
+
+static void shut_down(struct run_step *step)
+{
+    struct run *run = step->run;
+    if (step->caller->now_ms >= run->deadline_ms) {
+        run_move(step, RUN_DESTROY, "it did not shut down in time");
+    } else if (!run->done) {
+        (void)call_vm(step, &run->call, ACTION_DOMAIN_SHUTDOWN, settings_of(step)->call_ms);
+    }
+}
+
+void run_end_carry_on(struct run_step *step)
+{
+    struct run *run = step->run;
+    if (run->state == RUN_SHUTDOWN && step->caller->now_ms >= run->deadline_ms) {
+        shut_down(step);
+    }
+    if (call_open(&run->call)) {
+        return;
+    }
+    switch (run->state) {
+    case RUN_UP:
+        look_after(step);
+        return;
+    case RUN_SHUTDOWN:
+        shut_down(step);
+        return;
+    case RUN_DESTROY:
+        (void)call_vm(step, &run->call, ACTION_DOMAIN_DESTROY, DESTROY_LIMIT_MS);
+        return;
+    case RUN_KILL:
+        (void)call_vm(step, &run->call, ACTION_KILL, KILL_LIMIT_MS);
+        return;
+    case RUN_BLOCK:
+        block_clients(step);
+        return;
+    case RUN_UNLOCK:
+        (void)call_vm(step, &run->call, ACTION_LOCKS_BREAK, settings_of(step)->call_ms);
+        return;
+    case RUN_RELEASE:
+        release(step);
+        return;
+    case RUN_IDLE:
+    case RUN_OVER:
+    case RUN_ADOPT:
+    case RUN_TAKE:
+    case RUN_CREATE:
+    case RUN_WATCHERS:
+    case RUN_NAME:
+    case RUN_CHECK:
+    case RUN_RESUME:
+    case RUN_STATE_COUNT:
+        return;
+    }
+}
+
+static void on_look(struct run_step *step, const struct event_lease *answer)
+{
+    struct run *run = step->run;
+    if (answer->outcome == OUTCOME_DONE && answer->has_lease &&
+        !lease_held_by(&answer->lease, step->core->local.facts.nodeid,
+                       step->core->local.life.incarnation)) {
+        run->forfeit = true;
+        run->lease = answer->lease;
+        run_move(step, RUN_KILL, "its lease is no longer ours");
+    }
+}
+
+void run_up_on_side(struct run_step *step, const struct event *event)
+{
+    ASSERT(step->run->state >= RUN_UP);
+    step->run->suspect = event->block.outcome != OUTCOME_DONE;
+    if (step->run->state == RUN_UP && event->block.outcome == OUTCOME_DONE &&
+        event->block.blocked_count > 0) {
+        run_move(step, RUN_KILL, "a client of its is blocklisted");
+    }
+}
+
+static void ended(struct run_step *step, const char *cause)
+{
+    step->run->has_domain = false;
+    run_end(step, cause);
+}
+
+static void on_release(struct run_step *step, const struct event_lease *answer)
+{
+    struct run *run = step->run;
+    bool late = answer->outcome == OUTCOME_REFUSED && answer->has_lease &&
+                lease_is(&run->wanted, &answer->lease);
+    if (answer->outcome == OUTCOME_DONE || late) {
+        run->lease = run->wanted;
+        run_move(step, RUN_OVER, "the lease is free");
+    } else if (answer->outcome == OUTCOME_REFUSED && answer->has_lease) {
+        run->lease = answer->lease; /* a late change of ours, or it was taken over */
+        run->clean = false;
+        run->forfeit = !lease_held_by(&answer->lease, step->core->local.facts.nodeid,
+                                      step->core->local.life.incarnation);
+        run_end(step, "the lease had changed");
+    } else if (answer->outcome == OUTCOME_MISSING) {
+        run->forfeit = true;
+        run_end(step, "the lease is missing");
+    } else {
+        run_retry(step);
+    }
+}
+
+static void on_unlock(struct run_step *step, enum outcome outcome)
+{
+    bool open = outcome != OUTCOME_DONE && outcome != OUTCOME_MISSING;
+    if (open) {
+        run_retry(step);
+        return;
+    }
+    run_move(step, step->run->again ? RUN_TAKE : RUN_RELEASE, "nothing of it can write any more");
+}
+
+void run_end_on_answer(struct run_step *step, const struct event *event)
+{
+    struct run *run = step->run;
+    switch (run->state) {
+    case RUN_UP:
+        on_look(step, &event->lease);
+        return;
+    case RUN_SHUTDOWN:
+        run->done = event->domain_done.outcome == OUTCOME_DONE;
+        run_retry(step);
+        return;
+    case RUN_DESTROY:
+        if (event->domain_done.outcome == OUTCOME_DONE ||
+            event->domain_done.outcome == OUTCOME_MISSING) {
+            ended(step, "destroyed");
+        } else {
+            run_move(step, RUN_KILL, "libvirt did not destroy it");
+        }
+        return;
+    case RUN_KILL:
+        if (event->killed.outcome == OUTCOME_DONE && event->killed.alive_count == 0) {
+            ended(step, "killed");
+        } else {
+            run_retry(step);
+        }
+        return;
+    case RUN_BLOCK:
+        if (event->block.outcome == OUTCOME_DONE) {
+            run_move(step, RUN_UNLOCK, "its clients are blocklisted");
+        } else {
+            run_retry(step);
+        }
+        return;
+    case RUN_UNLOCK:
+        on_unlock(step, event->done.outcome);
+        return;
+    case RUN_RELEASE:
+        on_release(step, &event->lease);
+        return;
+    case RUN_IDLE:
+    case RUN_OVER:
+    case RUN_ADOPT:
+    case RUN_TAKE:
+    case RUN_CREATE:
+    case RUN_WATCHERS:
+    case RUN_NAME:
+    case RUN_CHECK:
+    case RUN_RESUME:
+    case RUN_STATE_COUNT:
+        break;
+    }
+    ASSERT(!"an answer in a state that asks nothing");
+}

@@ -1,0 +1,369 @@
+/*
+ * Starting one VM on this host, up to RUN_UP.
+ *
+ * Decides the order that keeps one writer per disk (I1, I2): take the lease by compare-and-set on the
+ * very generation we were told; create the domain paused; read which RADOS clients that QEMU opened;
+ * write them into the lease; see that neither they nor this host are blocklisted; only then let it run.
+ * A guest never runs with a client its lease does not name, and any failed step destroys it.
+ * Taking the lease and resuming need fresh quorum at the moment of the call; both carry it to the edge.
+ * Never: takes a timed-out step for a failed one. A lease change is asked again with the same bytes;
+ * a creation of unknown outcome is destroyed.
+ */
+#include <string.h>
+
+#include "agent/peers.h"
+#include "agent/run.h"
+#include "agent/view.h"
+#include "proto/assert.h"
+#include "proto/values.h"
+#include "storage/lease.h"
+#include "storage/state.h"
+
+#define WATCHERS_AGAIN_MS 20 /* QEMU has opened its images when the create returns; watchers follow */
+
+static const struct settings *settings_of(const struct run_step *step)
+{
+    return &step->core->cluster.settings;
+}
+
+static bool may_begin(const struct run_step *step)
+{
+    const struct core *core = step->core;
+    uint8_t own = state_find_node(&core->cluster, core->local.facts.nodeid);
+    return own != NODE_NONE && (core->cluster.header.members & (UINT64_C(1) << own)) != 0 &&
+           caller_fresh(step->caller) && view_recorded(core);
+}
+
+static bool ours(const struct run_step *step, const struct lease *lease)
+{
+    return lease_held_by(lease, step->core->local.facts.nodeid,
+                         step->core->local.life.incarnation);
+}
+
+static struct action *call_vm(struct run_step *step, struct call *call, enum action_kind kind,
+                              uint32_t limit_ms, bool bound)
+{
+    const struct vm_record *vm = &step->core->cluster.vms[step->run->slot];
+    struct action *action = call_begin(step->caller, call, kind, limit_ms, bound);
+    memcpy(action->vm.name, vm->name, NAME_BYTES);
+    action->vm.uuid = step->run->vm;
+    action->vm.action = step->run->action;
+    action->vm.definition_version = vm->definition_version;
+    action->vm.definition_digest = vm->definition_digest;
+    return action;
+}
+
+static void change_lease(struct run_step *step, bool bound)
+{
+    struct action *action = call_begin(step->caller, &step->run->call, ACTION_LEASE_CHANGE,
+                                       settings_of(step)->call_ms, bound);
+    action->lease.lease = step->run->wanted;
+    action->lease.wait_map = step->run->state == RUN_TAKE;
+}
+
+static void begin_take(struct run_step *step)
+{
+    struct run *run = step->run;
+    if (!may_begin(step)) {
+        return;
+    }
+    if (!run->side_done && !call_open(&run->side_call)) {
+        (void)call_vm(step, &run->side_call, ACTION_WATCHERS_READ, settings_of(step)->call_ms,
+                      false);
+    }
+    if (!run->done && !call_open(&run->call)) {
+        run->wanted = lease_take(&step->core->cluster.header.cluster_id, &run->vm,
+                                 run->lease.generation, step->core->local.facts.nodeid,
+                                 step->core->local.life.incarnation, run->action);
+        change_lease(step, true);
+    }
+}
+
+static void begin_create(struct run_step *step)
+{
+    struct run *run = step->run;
+    if (!run->side_done && !call_open(&run->side_call)) {
+        (void)call_vm(step, &run->side_call, ACTION_LOCKS_BREAK, settings_of(step)->call_ms,
+                      false);
+    }
+    if (!run->done && !call_open(&run->call)) {
+        run->has_domain = true; /* or may have, from here on */
+        (void)call_vm(step, &run->call, ACTION_DOMAIN_CREATE, settings_of(step)->start_ms, false);
+    }
+}
+
+static void begin_check(struct run_step *step)
+{
+    struct run *run = step->run;
+    struct action *action = call_begin(step->caller, &run->call, ACTION_BLOCK_CHECK,
+                                       settings_of(step)->call_ms, false);
+    ASSERT(run->lease.clients.count > 0);
+    memcpy(action->block.entries, run->lease.clients.list,
+           run->lease.clients.count * sizeof(struct client));
+    action->block.count = run->lease.clients.count;
+    if (action->block.count < BLOCK_ENTRIES_MAX) { /* beyond that the clients alone must do */
+        action->block.entries[action->block.count++] =
+            client_address_entry(&step->core->local.storage.client);
+    }
+}
+
+static bool too_late(const struct run_step *step)
+{
+    return step->run->state != RUN_TAKE && step->run->state != RUN_ADOPT &&
+           step->caller->now_ms >= step->run->deadline_ms;
+}
+
+void run_start_carry_on(struct run_step *step)
+{
+    struct run *run = step->run;
+    if (too_late(step)) {
+        run_undo(step, "the start took too long");
+        return;
+    }
+    if (run->state == RUN_TAKE) {
+        begin_take(step);
+        return;
+    }
+    if (run->state == RUN_CREATE) {
+        begin_create(step);
+        return;
+    }
+    if (call_open(&run->call)) {
+        return;
+    }
+    if (run->state == RUN_ADOPT) {
+        struct action *action = call_begin(step->caller, &run->call, ACTION_LEASE_READ,
+                                           settings_of(step)->call_ms, false);
+        action->lease.lease.vm = run->vm;
+    } else if (run->state == RUN_WATCHERS) {
+        (void)call_vm(step, &run->call, ACTION_WATCHERS_READ, settings_of(step)->call_ms, false);
+    } else if (run->state == RUN_NAME) {
+        change_lease(step, false);
+    } else if (run->state == RUN_CHECK) {
+        begin_check(step);
+    } else if (run->state == RUN_RESUME && may_begin(step)) {
+        (void)call_vm(step, &run->call, ACTION_DOMAIN_RESUME, settings_of(step)->call_ms, true);
+    }
+}
+
+/* A lease is ours and known: what was found here is kept, or ended properly. */
+static void adopt(struct run_step *step)
+{
+    struct run *run = step->run;
+    const struct vm_record *vm = run_assigned(step->core, run);
+    enum domain_state domain = DOMAIN_GONE;
+    for (uint32_t i = 0; i < step->core->local.domain_count; i++) {
+        if (uuid_equal(&step->core->local.domains[i].vm, &run->vm)) {
+            domain = step->core->local.domains[i].state;
+        }
+    }
+    run->has_domain = domain != DOMAIN_GONE;
+    bool runs = run->has_domain && domain != DOMAIN_STARTING;
+    run->again = vm != NULL && vm->state == VM_STARTING && !runs;
+    if (vm != NULL && runs) {
+        run_move(step, RUN_UP, "its lease is ours");
+    } else {
+        run_end(step, runs ? "no longer wanted here" : "left over from before");
+    }
+}
+
+static void on_adopt(struct run_step *step, const struct event_lease *answer)
+{
+    struct run *run = step->run;
+    if (answer->outcome != OUTCOME_DONE) { /* missing: held by whoever could run it; a person looks */
+        run_retry(step);
+        return;
+    }
+    run->lease = answer->lease;
+    if (ours(step, &run->lease)) {
+        adopt(step);
+    } else if (run->has_domain) {
+        run->forfeit = true;
+        run_move(step, RUN_KILL, "its lease is not ours");
+    } else if (run->starting) {
+        run->lease.generation = step->core->cluster.vms[run->slot].generation;
+        run_move(step, RUN_TAKE, "assigned");
+    } else {
+        run_move(step, RUN_OVER, "nothing of it is here");
+    }
+}
+
+static void taken(struct run_step *step)
+{
+    struct run *run = step->run;
+    if (run->done && run->side_done) {
+        run->deadline_ms = step->caller->now_ms + settings_of(step)->start_ms;
+        run_move(step, RUN_CREATE, "the lease is ours");
+        begin_create(step);
+    }
+}
+
+static void on_take(struct run_step *step, const struct event_lease *answer)
+{
+    struct run *run = step->run;
+    if (answer->outcome == OUTCOME_DONE) {
+        run->lease = run->wanted;
+        run->done = true;
+    } else if (answer->outcome == OUTCOME_REFUSED && answer->has_lease) {
+        run->lease = answer->lease;
+        if (lease_is(&run->wanted, &answer->lease)) { /* our own success, read as a refusal */
+            run->done = true;
+        } else if (ours(step, &answer->lease)) {
+            run->again = true;
+            run_move(step, RUN_BLOCK, "left over from an earlier try");
+            return;
+        } else {
+            run_undo(step, answer->lease.state == LEASE_FREE ? "the lease is at another generation"
+                                                             : "another node holds the lease");
+            return;
+        }
+    } else if (answer->outcome == OUTCOME_MISSING) {
+        run_undo(step, "the run lease is missing: see stead vm show");
+        return;
+    } else { /* unknown: the same bytes once more */
+        run_retry(step);
+        return;
+    }
+    taken(step);
+}
+
+static void on_create(struct run_step *step, const struct event *event)
+{
+    struct run *run = step->run;
+    if (event->domain_done.outcome == OUTCOME_DONE) {
+        run->done = true;
+        if (run->side_done) {
+            run_move(step, RUN_WATCHERS, "created, paused");
+        }
+        return;
+    }
+    run_undo(step, event->domain_done.outcome == OUTCOME_UNKNOWN ? "libvirt did not answer in time"
+                                                                 : event->domain_done.text);
+}
+
+static void on_watchers(struct run_step *step, const struct event *event)
+{
+    struct run *run = step->run;
+    struct clients opened = {0};
+    struct client here = client_address_entry(&step->core->local.storage.client);
+    for (uint32_t i = 0; i < event->watchers.clients.count; i++) {
+        const struct client *client = &event->watchers.clients.list[i];
+        struct client address = client_address_entry(client);
+        if (client_equal(&address, &here) && !clients_hold(&run->before, client)) {
+            (void)clients_add(&opened, client);
+        }
+    }
+    bool all = event->watchers.outcome == OUTCOME_DONE && opened.count > 0 &&
+               opened.count >= event->watchers.image_count;
+    if (!all) {
+        run->retry_ms = step->caller->now_ms + WATCHERS_AGAIN_MS;
+        return;
+    }
+    run->wanted = lease_name(&run->lease, &opened);
+    run_move(step, RUN_NAME, "QEMU has its images open");
+}
+
+static void on_name(struct run_step *step, const struct event_lease *answer)
+{
+    struct run *run = step->run;
+    bool late = answer->outcome == OUTCOME_REFUSED && answer->has_lease &&
+                lease_is(&run->wanted, &answer->lease);
+    if (answer->outcome == OUTCOME_DONE || late) {
+        run->lease = run->wanted;
+        run_move(step, RUN_CHECK, "the lease names its clients");
+    } else if (answer->outcome == OUTCOME_REFUSED) {
+        run->forfeit = true;
+        name_set(run->reason, TEXT_BYTES, "the lease was taken by another node");
+        run_move(step, RUN_KILL, "the lease was taken from us");
+    } else {
+        run_retry(step);
+    }
+}
+
+static void on_check(struct run_step *step, const struct event_block *answer)
+{
+    if (answer->outcome != OUTCOME_DONE) {
+        run_retry(step);
+    } else if (answer->blocked_count > 0) {
+        run_undo(step, "this host or the new QEMU is blocklisted");
+    } else {
+        run_move(step, RUN_RESUME, "not blocklisted");
+    }
+}
+
+static void on_resume(struct run_step *step, const struct event *event)
+{
+    if (event->domain_done.outcome == OUTCOME_DONE) {
+        run_move(step, RUN_UP, "resumed");
+    } else if (event->domain_done.outcome == OUTCOME_STALE) {
+        run_retry(step); /* never sent; once more when we are fresh again */
+    } else {
+        run_undo(step, event->domain_done.outcome == OUTCOME_UNKNOWN
+                           ? "libvirt did not answer the resume in time"
+                           : event->domain_done.text);
+    }
+}
+
+void run_start_on_answer(struct run_step *step, const struct event *event)
+{
+    switch (step->run->state) {
+    case RUN_ADOPT:
+        on_adopt(step, &event->lease);
+        return;
+    case RUN_TAKE:
+        on_take(step, &event->lease);
+        return;
+    case RUN_CREATE:
+        on_create(step, event);
+        return;
+    case RUN_WATCHERS:
+        on_watchers(step, event);
+        return;
+    case RUN_NAME:
+        on_name(step, &event->lease);
+        return;
+    case RUN_CHECK:
+        on_check(step, &event->block);
+        return;
+    case RUN_RESUME:
+        on_resume(step, event);
+        return;
+    case RUN_IDLE:
+    case RUN_UP:
+    case RUN_SHUTDOWN:
+    case RUN_DESTROY:
+    case RUN_KILL:
+    case RUN_BLOCK:
+    case RUN_UNLOCK:
+    case RUN_RELEASE:
+    case RUN_OVER:
+    case RUN_STATE_COUNT:
+        break;
+    }
+    ASSERT(!"an answer in a state that asks nothing");
+}
+
+void run_start_on_side(struct run_step *step, const struct event *event)
+{
+    struct run *run = step->run;
+    if (run->state == RUN_TAKE) {
+        run->side_done = event->watchers.outcome == OUTCOME_DONE;
+        run->before = event->watchers.clients;
+        if (event->watchers.outcome == OUTCOME_MISSING) {
+            name_set(run->reason, TEXT_BYTES, "an image or the definition is missing");
+        }
+        if (!run->side_done) {
+            run_retry(step);
+            return;
+        }
+        taken(step);
+        return;
+    }
+    ASSERT(run->state == RUN_CREATE);
+    run->side_done = event->done.outcome == OUTCOME_DONE || event->done.outcome == OUTCOME_MISSING;
+    if (!run->side_done) {
+        run_retry(step);
+    } else if (run->done) {
+        run_move(step, RUN_WATCHERS, "created, paused");
+    }
+}

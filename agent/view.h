@@ -1,0 +1,27 @@
+/* Our way to the committed state: the handle, polls, whole reads, deltas. Pure. */
+#ifndef STEAD_AGENT_VIEW_H
+#define STEAD_AGENT_VIEW_H
+
+#include "agent/core.h"
+
+/* Begins what is due: opens a handle, polls the header, reads the whole state. */
+void view_carry_on(struct core *core, struct caller *caller);
+
+void view_on_handle(struct core *core, const struct event *event, struct caller *caller);
+void view_on_poll(struct core *core, const struct event *event, struct caller *caller);
+void view_on_state(struct core *core, const struct event *event, struct caller *caller);
+void view_on_delta(struct core *core, const struct delta *delta, struct caller *caller);
+
+/* Any storage answer: was it a good one, or did it say that our handle is blocklisted? */
+void view_note(struct core *core, enum outcome outcome);
+
+/* The answer to the blocklisting of our predecessor's handle; false: not that. */
+bool view_on_block(struct core *core, const struct event *event);
+
+/* The handle as the others may record it; none while a predecessor's could still write. */
+struct client view_announced(const struct core *core);
+
+/* Does the state name our present handle, so that we may write by it? */
+bool view_recorded(const struct core *core);
+
+#endif

@@ -1,0 +1,325 @@
+/*
+ * The acting node's work on VMs.
+ *
+ * Decides, for each VM, level-triggered from its record: where a wanted one starts, when a running one
+ * stops, and how the VM of a dead holder is taken over: barrier on the clients its lease names, the
+ * holder proven, then a start elsewhere from the very generation that was barred (I1, I2). A lease found
+ * in the hands of a living node is followed: the lease decides who may run, the state follows it.
+ * No terminal "error" for want of a node: what cannot be placed says why and is tried again (I5).
+ * Never: frees or hands on a lease whose holder may live.
+ */
+#include "agent/vms.h"
+
+#include <string.h>
+
+#include "agent/draft.h"
+#include "agent/observed.h"
+#include "agent/trace.h"
+#include "fencing/timing.h"
+#include "proto/assert.h"
+#include "proto/values.h"
+#include "storage/state.h"
+
+#define ROOM_PER_VM 2    /* its record and an entry */
+#define URGENT_MAX 24    /* VMs placed in one commit, the highest priorities first */
+
+static bool held(const struct vm_record *vm)
+{
+    return vm->state == VM_STARTING || vm->state == VM_RUNNING || vm->state == VM_STOPPING ||
+           vm->state == VM_RECOVERING;
+}
+
+/* Is the holder's life over or ending, by the committed state? */
+static bool orphaned(const struct core *core, const struct vm_record *vm)
+{
+    return held(vm) && !state_incarnation_lives(&core->cluster, vm->node, vm->incarnation);
+}
+
+/* ... and is it proven? A node still being fenced has not been. */
+static bool proven(const struct core *core, const struct vm_record *vm)
+{
+    ASSERT(held(vm));
+    if (vm->node >= NODES_MAX) {
+        return true;
+    }
+    const struct node_record *node = draft_peek_node(core, vm->node);
+    return !(node->state == NODE_LOST && incarnation_equal(node->incarnation, vm->incarnation));
+}
+
+static struct barrier *barrier_of(struct core *core, uint32_t slot)
+{
+    struct acting *acting = &core->local.acting;
+    uint16_t index = acting->barrier_of[slot];
+    ASSERT(index <= TAKEOVERS_MAX);
+    return index == 0 ? NULL : &acting->barriers[index - 1];
+}
+
+static void drop_barrier(struct core *core, uint32_t slot)
+{
+    struct barrier *barrier = barrier_of(core, slot);
+    if (barrier != NULL) {
+        *barrier = (struct barrier){0};
+        core->local.acting.barrier_of[slot] = 0;
+    }
+}
+
+static struct barrier *begin_barrier(struct core *core, uint32_t slot, bool again)
+{
+    struct acting *acting = &core->local.acting;
+    const struct vm_record *vm = &core->cluster.vms[slot];
+    for (uint16_t i = 0; i < TAKEOVERS_MAX; i++) {
+        if (uuid_is_zero(&acting->barriers[i].vm)) {
+            struct client address = {{0}};
+            if (vm->node < NODES_MAX && !client_is_none(&core->cluster.nodes[vm->node].client)) {
+                address = client_address_entry(&core->cluster.nodes[vm->node].client);
+            }
+            barrier_init(&acting->barriers[i], slot, &vm->uuid, &address, again);
+            acting->barrier_of[slot] = (uint16_t)(i + 1);
+            return &acting->barriers[i];
+        }
+    }
+    return NULL; /* full: this one waits for its turn */
+}
+
+/* The lease turned out to be in the hands of a present life: the node holding it, or NODE_NONE. */
+static uint8_t living_holder(const struct core *core, const struct lease *lease)
+{
+    uint8_t node = state_find_node(&core->cluster, lease->holder);
+    bool lives = lease->state == LEASE_HELD && node != NODE_NONE &&
+                 state_incarnation_lives(&core->cluster, node, lease->incarnation);
+    return lives ? node : NODE_NONE;
+}
+
+static bool lease_known(const struct barrier *barrier)
+{
+    return barrier->state == BARRIER_WATCHERS || barrier->state == BARRIER_RAISING;
+}
+
+void vms_act(struct core *core, struct caller *caller)
+{
+    for (uint32_t slot = 0; slot < core->cluster.vm_end; slot++) {
+        const struct vm_record *vm = &core->cluster.vms[slot];
+        struct barrier *barrier = barrier_of(core, slot);
+        if (!orphaned(core, vm)) {
+            drop_barrier(core, slot);
+            continue;
+        }
+        if (barrier == NULL) {
+            barrier = begin_barrier(core, slot, vm->state == VM_RECOVERING && vm->attempts > 0);
+        }
+        if (barrier == NULL) {
+            continue;
+        }
+        barrier_on_tick(barrier, caller->now_ms);
+        if (lease_known(barrier) && living_holder(core, &barrier->lease) != NODE_NONE) {
+            continue; /* to be followed, not barred */
+        }
+        if (barrier->state == BARRIER_STANDS && vm->want == WANT_STOPPED && proven(core, vm) &&
+            caller_fresh(caller) && !call_open(&barrier->call)) {
+            barrier_free(barrier, &core->cluster.settings, caller);
+        } else {
+            barrier_carry_on(barrier, &core->cluster.settings, caller);
+        }
+    }
+}
+
+bool vms_on_answer(struct core *core, const struct event *event)
+{
+    struct acting *acting = &core->local.acting;
+    const struct settings *settings = &core->cluster.settings;
+    for (uint32_t i = 0; event->id != 0 && i < TAKEOVERS_MAX; i++) {
+        struct barrier *barrier = &acting->barriers[i];
+        if (barrier->call.id != event->id) {
+            continue;
+        }
+        if (event->kind == EVENT_LEASE) {
+            return barrier_on_lease(barrier, event, &core->cluster.header.cluster_id, settings);
+        }
+        if (event->kind == EVENT_WATCHERS) {
+            return barrier_on_watchers(barrier, event, settings);
+        }
+        return event->kind == EVENT_BLOCK && barrier_on_block(barrier, event, settings);
+    }
+    return false;
+}
+
+static const char *node_name(const struct core *core, uint8_t node)
+{
+    return node < NODES_MAX ? draft_peek_node(core, node)->name : "nobody";
+}
+
+void vms_draft_start(struct core *core, struct loads *loads, uint32_t slot, uint8_t node,
+                     uint64_t generation, const char *why)
+{
+    ASSERT(node < NODES_MAX);
+    struct vm_record *vm = draft_vm(core, slot);
+    const struct node_record *place = draft_peek_node(core, node);
+    ASSERT(place->state == NODE_ADMITTED);
+    struct text text = {0};
+    text_add(text_add(&text, "start on "), place->name);
+    text_add_u64(text_add(&text, " (the fewest VMs there: "), loads->vm_count[node]);
+    text_add(text_add(text_add(&text, "; "), why), ")");
+    vm->state = VM_STARTING;
+    vm->node = node;
+    vm->incarnation = place->incarnation;
+    vm->action = draft_action(core);
+    vm->generation = generation;
+    vm->reason[0] = '\0';
+    memset(vm->reason, 0, TEXT_BYTES);
+    place_add(loads, node, vm->memory_mib);
+    draft_history(core, HISTORY_VM_STARTING, place->nodeid, vm, text.bytes);
+}
+
+/* It cannot be where it is wanted: say so, once. */
+static void draft_waiting(struct core *core, uint32_t slot, enum vm_state state, const char *reason)
+{
+    const struct vm_record *vm = draft_peek_vm(core, slot);
+    if (vm->state == state && strncmp(vm->reason, reason, TEXT_BYTES) == 0) {
+        return;
+    }
+    struct vm_record *next = draft_vm(core, slot);
+    next->state = state;
+    name_set(next->reason, TEXT_BYTES, reason);
+    draft_history(core, state == VM_RECOVERING ? HISTORY_VM_RECOVERING : HISTORY_VM_FAILED, 0, next,
+                  reason);
+}
+
+static void place(struct core *core, struct loads *loads, uint32_t slot, uint64_t generation,
+                  enum vm_state otherwise, const char *why)
+{
+    const struct vm_record *vm = draft_peek_vm(core, slot);
+    uint8_t node = place_choose(loads, vm->memory_mib, vm->avoid);
+    if (node == NODE_NONE) {
+        draft_waiting(core, slot, otherwise, "no node that is online has the memory for it");
+        return;
+    }
+    vms_draft_start(core, loads, slot, node, generation, why);
+}
+
+static void draft_orphan(struct core *core, struct loads *loads, uint32_t slot)
+{
+    const struct vm_record *vm = draft_peek_vm(core, slot);
+    const struct barrier *barrier = barrier_of(core, slot);
+    if (barrier == NULL || !proven(core, vm)) {
+        return;
+    }
+    uint8_t living = lease_known(barrier) ? living_holder(core, &barrier->lease) : NODE_NONE;
+    if (living != NODE_NONE) {
+        vms_draft_start(core, loads, slot, living, barrier->lease.generation,
+                        "its lease is in that node's hands");
+    } else if (barrier->missing) {
+        draft_waiting(core, slot, VM_RECOVERING,
+                      "its run lease is missing or foreign: it counts as held by every node");
+    } else if (barrier->state == BARRIER_FREE) {
+        struct vm_record *next = draft_vm(core, slot);
+        next->state = VM_STOPPED;
+        next->node = NODE_NONE;
+        next->generation = barrier->lease.generation;
+        draft_history(core, HISTORY_VM_STOPPED, 0, next, "its holder is gone, its lease is free");
+    } else if (barrier->state == BARRIER_STANDS && vm->want == WANT_RUNNING) {
+        struct text why = {0};
+        text_add(text_add(&why, "its holder "), node_name(core, vm->node));
+        text_add(&why, " is proven harmless, its clients barred");
+        place(core, loads, slot, barrier->lease.generation, VM_RECOVERING, why.bytes);
+    }
+}
+
+static void draft_stopping(struct core *core, uint32_t slot)
+{
+    struct vm_record *vm = draft_vm(core, slot);
+    ASSERT(vm->state == VM_RUNNING || vm->state == VM_STARTING);
+    vm->state = VM_STOPPING;
+    vm->action = draft_action(core);
+    draft_history(core, HISTORY_VM_STOPPING, draft_peek_node(core, vm->node)->nodeid, vm,
+                  "wanted stopped");
+}
+
+static void draft_removed(struct core *core, uint32_t slot)
+{
+    struct vm_record vm = *draft_peek_vm(core, slot);
+    draft_remove_vm(core, slot);
+    draft_history(core, HISTORY_VM_REMOVED, 0, &vm, "removed; its images are kept");
+}
+
+static void draft_one(struct core *core, struct loads *loads, uint32_t slot)
+{
+    const struct vm_record *vm = draft_peek_vm(core, slot);
+    if (orphaned(core, vm)) {
+        draft_orphan(core, loads, slot);
+        return;
+    }
+    if (vm->state == VM_STOPPED && vm->removing) {
+        draft_removed(core, slot);
+    } else if (vm->state == VM_STOPPED && vm->want == WANT_RUNNING) {
+        if (core->local.now_ms >= core->local.acting.vm_retry_ms[slot]) {
+            place(core, loads, slot, vm->generation, VM_STOPPED, "wanted running");
+        }
+    } else if ((vm->state == VM_RUNNING || vm->state == VM_STARTING) &&
+               vm->want == WANT_STOPPED) {
+        draft_stopping(core, slot);
+    }
+}
+
+/* Is there anything to decide about it? Cheap: asked for every VM. */
+static bool calls(const struct core *core, uint32_t slot)
+{
+    const struct vm_record *vm = &core->cluster.vms[slot];
+    if (vm->state == VM_FREE) {
+        return false;
+    }
+    if (orphaned(core, vm)) {
+        return core->local.acting.barrier_of[slot] != 0;
+    }
+    return vm->state == VM_STOPPED ? vm->removing || vm->want == WANT_RUNNING
+                                   : vm->want == WANT_STOPPED && vm->state != VM_STOPPING;
+}
+
+/* Keeps `urgent` sorted by priority, then slot; the least urgent falls out when it is full. */
+static void insert(const struct core *core, uint32_t *urgent, uint32_t *count, uint32_t slot)
+{
+    uint32_t at = *count;
+    while (at > 0 &&
+           core->cluster.vms[urgent[at - 1]].priority < core->cluster.vms[slot].priority) {
+        at--;
+    }
+    if (at == URGENT_MAX) {
+        return;
+    }
+    uint32_t last = *count < URGENT_MAX ? *count : URGENT_MAX - 1;
+    memmove(&urgent[at + 1], &urgent[at], (last - at) * sizeof(urgent[0]));
+    urgent[at] = slot;
+    *count = last + 1;
+}
+
+void vms_draft(struct core *core)
+{
+    struct loads loads;
+    uint32_t urgent[URGENT_MAX];
+    uint32_t count = 0;
+    observed_draft(core);
+    for (uint32_t slot = 0; slot < core->cluster.vm_end; slot++) {
+        if (calls(core, slot)) {
+            insert(core, urgent, &count, slot);
+        }
+    }
+    if (count == 0) {
+        return;
+    }
+    place_loads(core, &loads);
+    for (uint32_t i = 0; i < count && draft_room(core) >= ROOM_PER_VM; i++) {
+        draft_one(core, &loads, urgent[i]);
+    }
+}
+
+bool vms_wait(const struct core *core)
+{
+    for (uint32_t slot = 0; slot < core->cluster.vm_end; slot++) {
+        const struct vm_record *vm = &core->cluster.vms[slot];
+        bool owed = orphaned(core, vm) ||
+                    (vm->state == VM_STOPPED && vm->want == WANT_RUNNING && vm->attempts == 0);
+        if (owed && vm->reason[0] == '\0') {
+            return true;
+        }
+    }
+    return false;
+}
