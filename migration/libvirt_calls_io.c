@@ -1,0 +1,277 @@
+/*
+ * The calls to libvirt, as they are: blocking. What each failure means is decided here.
+ *
+ * FAILED is only said when libvirtd answered with an error. A connection that broke under a call
+ * says nothing about it: the call may still be carried out (measured: a start whose client had gone
+ * ran the domain ten seconds later), so that is UNKNOWN.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <libvirt/virterror.h>
+
+#include "migration/libvirt_inner_io.h"
+#include "proto/values.h"
+
+static void domain_free(virDomainPtr *domain)
+{
+    if (*domain) {
+        virDomainFree(*domain);
+    }
+}
+
+#define CLEANUP_DOMAIN __attribute__((cleanup(domain_free)))
+
+bool libvirt_error_take(virConnectPtr connection, int *ret_code, char ret_text[TEXT_BYTES])
+{
+    virErrorPtr error = virGetLastError();
+    bool lost = !error || error->domain == VIR_FROM_RPC || error->code == VIR_ERR_RPC;
+    *ret_code = error ? error->code : VIR_ERR_OK;
+    libvirt_error_text(ret_text);
+    return !lost && virConnectIsAlive(connection) == 1; /* asking resets the error */
+}
+
+/* What the failure of the last call amounts to. */
+static enum outcome failure(virConnectPtr connection, char *ret_text)
+{
+    int code;
+    if (!libvirt_error_take(connection, &code, ret_text)) {
+        return OUTCOME_UNKNOWN;
+    }
+    return code == VIR_ERR_NO_DOMAIN ? OUTCOME_MISSING : OUTCOME_FAILED;
+}
+
+static virDomainPtr find(virConnectPtr connection, const struct uuid *vm)
+{
+    return virDomainLookupByUUID(connection, vm->bytes);
+}
+
+/* --- looking ------------------------------------------------------------------------------- */
+
+static enum mark_sight mark_look(virDomainPtr domain, struct domain_mark *ret_mark)
+{
+    char *text =
+        virDomainGetMetadata(domain, VIR_DOMAIN_METADATA_ELEMENT, MARK_URI, VIR_DOMAIN_AFFECT_LIVE);
+    if (!text) {
+        virErrorPtr error = virGetLastError();
+        return error && error->code == VIR_ERR_NO_DOMAIN_METADATA ? MARK_ABSENT : MARK_UNREADABLE;
+    }
+    enum mark_sight sight = domain_xml_mark_read(text, ret_mark) == 0 ? MARK_READ : MARK_UNREADABLE;
+    free(text);
+    return sight;
+}
+
+static enum domain_state state_read(int state, int reason, bool starting)
+{
+    switch (state) {
+    case VIR_DOMAIN_SHUTOFF:
+        return DOMAIN_GONE;
+    case VIR_DOMAIN_PAUSED:
+        if (reason == VIR_DOMAIN_PAUSED_IOERROR) {
+            return DOMAIN_IO_ERROR;
+        }
+        return starting ? DOMAIN_STARTING : DOMAIN_PAUSED;
+    case VIR_DOMAIN_CRASHED: /* panicked and kept for a look: its QEMU lives */
+        return DOMAIN_PAUSED;
+    default: /* running, shutting down, sleeping: its QEMU may write */
+        return DOMAIN_RUNNING;
+    }
+}
+
+/* The mark is read first: resuming drops it first, so a mark without `starting` seen after a state
+ * of paused would tell a domain that is being resumed as one that somebody paused. */
+static void sight_take(virDomainPtr domain, struct sight *ret_sight)
+{
+    struct sight sight = {.state = DOMAIN_GONE};
+    int state;
+    int reason;
+    (void)virDomainGetUUID(domain, sight.vm.bytes);
+    sight.sight = mark_look(domain, &sight.mark);
+    if (virDomainGetState(domain, &state, &reason, 0) == 0) { /* else it ended meanwhile */
+        sight.state = state_read(state, reason, sight.sight == MARK_READ && sight.mark.starting);
+    }
+    *ret_sight = sight;
+}
+
+void libvirt_call_look(virConnectPtr connection, const struct uuid *vm, struct sight *ret_sight)
+{
+    CLEANUP_DOMAIN virDomainPtr domain = find(connection, vm);
+    if (domain) {
+        sight_take(domain, ret_sight);
+    }
+    ret_sight->vm = *vm;
+}
+
+int libvirt_call_list(virConnectPtr connection, struct news *list)
+{
+    virDomainPtr *domains = NULL;
+    int count = virConnectListAllDomains(connection, &domains, VIR_CONNECT_LIST_DOMAINS_ACTIVE);
+    if (count < 0) {
+        return -EIO;
+    }
+    list->list.sights = calloc((size_t)count + 1, sizeof(*list->list.sights));
+    for (int i = 0; i < count; i++) {
+        if (list->list.sights) {
+            sight_take(domains[i], &list->list.sights[list->list.count++]);
+        }
+        virDomainFree(domains[i]);
+    }
+    free(domains);
+    /* A list cut short by a lost connection would make the living look gone. */
+    return list->list.sights && virConnectIsAlive(connection) == 1 ? 0 : -EIO;
+}
+
+/* --- acting -------------------------------------------------------------------------------- */
+
+static bool is_stale(const struct job *job)
+{
+    return job->valid_until_ms != 0 && libvirt_clock_ms() >= job->valid_until_ms;
+}
+
+static enum outcome stale(char *ret_text)
+{
+    snprintf(ret_text, TEXT_BYTES, "the right to do this ran out before it was tried");
+    return OUTCOME_STALE;
+}
+
+static enum outcome call_create(virConnectPtr connection, const struct job *job, char *ret_text)
+{
+    const struct domain_mark mark = {.action = job->action, .starting = true};
+    char *xml = NULL;
+    if (domain_xml_prepare(job->xml, &job->vm, &mark, &xml, ret_text) < 0) {
+        return OUTCOME_FAILED;
+    }
+    if (is_stale(job)) {
+        free(xml);
+        return stale(ret_text);
+    }
+    CLEANUP_DOMAIN virDomainPtr domain =
+        virDomainCreateXML(connection, xml, VIR_DOMAIN_START_PAUSED);
+    enum outcome outcome = domain ? OUTCOME_DONE : failure(connection, ret_text);
+    free(xml);
+    return outcome;
+}
+
+static int mark_write(virDomainPtr domain, const struct domain_mark *mark)
+{
+    char text[MARK_TEXT_BYTES];
+    domain_xml_mark_text(mark, text);
+    return virDomainSetMetadata(domain, VIR_DOMAIN_METADATA_ELEMENT, text, MARK_PREFIX, MARK_URI,
+                                VIR_DOMAIN_AFFECT_LIVE);
+}
+
+/* The mark goes first: were it left on a running guest, a restarted agent would take that for a
+ * start that was never finished and destroy it. */
+static enum outcome resume_marked(virConnectPtr connection, virDomainPtr domain,
+                                  const struct job *job, char *ret_text)
+{
+    struct domain_mark mark = {.action = job->action};
+    if (is_stale(job)) {
+        return stale(ret_text);
+    }
+    if (mark_write(domain, &mark) < 0) {
+        return failure(connection, ret_text);
+    }
+    if (is_stale(job)) {
+        mark.starting = true;
+        (void)mark_write(domain, &mark); /* else it shows as paused after it ran: a safe error */
+        return stale(ret_text);
+    }
+    return virDomainResume(domain) == 0 ? OUTCOME_DONE : failure(connection, ret_text);
+}
+
+static enum outcome call_resume(virConnectPtr connection, const struct job *job, char *ret_text)
+{
+    CLEANUP_DOMAIN virDomainPtr domain = find(connection, &job->vm);
+    struct domain_mark mark = {0};
+    int state;
+    if (!domain || virDomainGetState(domain, &state, NULL, 0) < 0) {
+        return failure(connection, ret_text);
+    }
+    enum mark_sight sight = mark_look(domain, &mark);
+    if (sight == MARK_UNREADABLE && virGetLastError()) { /* it could not be asked */
+        return failure(connection, ret_text);
+    }
+    if (sight != MARK_READ || !action_id_equal(mark.action, job->action)) {
+        snprintf(ret_text, TEXT_BYTES, "the domain here was not made by this start");
+        return OUTCOME_REFUSED;
+    }
+    if (state == VIR_DOMAIN_RUNNING && !mark.starting) {
+        return OUTCOME_DONE; /* an earlier resume came through after all */
+    }
+    return resume_marked(connection, domain, job, ret_text);
+}
+
+static enum outcome call_shutdown(virConnectPtr connection, const struct job *job, char *ret_text)
+{
+    CLEANUP_DOMAIN virDomainPtr domain = find(connection, &job->vm);
+    if (!domain || virDomainShutdown(domain) < 0) {
+        return failure(connection, ret_text);
+    }
+    return OUTCOME_DONE;
+}
+
+static bool is_guarded(virDomainPtr domain, const struct job *job)
+{
+    struct domain_mark mark;
+    return job->guarded &&
+           (mark_look(domain, &mark) != MARK_READ || !action_id_equal(mark.action, job->action));
+}
+
+static enum outcome call_destroy(struct libvirt_shared *shared, virConnectPtr connection,
+                                 const struct job *job, char *ret_text)
+{
+    CLEANUP_DOMAIN virDomainPtr domain = find(connection, &job->vm);
+    if (domain && is_guarded(domain, job)) {
+        return OUTCOME_DONE;
+    }
+    if (domain && virDomainDestroy(domain) == 0) {
+        return OUTCOME_DONE;
+    }
+    int code;
+    bool answered = libvirt_error_take(connection, &code, ret_text);
+    if (!answered) {
+        return OUTCOME_UNKNOWN;
+    }
+    /* "domain is not running": it ended by itself meanwhile. */
+    if (code != VIR_ERR_NO_DOMAIN && code != VIR_ERR_OPERATION_INVALID) {
+        return OUTCOME_FAILED;
+    }
+    if (libvirt_job_creating(shared, &job->vm)) {
+        snprintf(ret_text, TEXT_BYTES, "it is not there, but its creation has not come back yet");
+        return OUTCOME_UNKNOWN;
+    }
+    return OUTCOME_DONE;
+}
+
+void libvirt_call_undo_create(virConnectPtr connection, const struct job *job)
+{
+    CLEANUP_DOMAIN virDomainPtr domain = find(connection, &job->vm);
+    struct job guard = *job;
+    guard.guarded = true;
+    if (domain && !is_guarded(domain, &guard)) {
+        (void)virDomainDestroy(domain); /* the loop watches for it, should this fail */
+    }
+}
+
+enum outcome libvirt_call(struct libvirt_shared *shared, virConnectPtr connection,
+                          const struct job *job, char ret_text[TEXT_BYTES])
+{
+    ret_text[0] = '\0';
+    switch (job->kind) {
+    case JOB_CREATE:
+        libvirt_secrets_apply(shared, connection);
+        return call_create(connection, job, ret_text);
+    case JOB_RESUME:
+        return call_resume(connection, job, ret_text);
+    case JOB_SHUTDOWN:
+        return call_shutdown(connection, job, ret_text);
+    case JOB_DESTROY:
+        return call_destroy(shared, connection, job, ret_text);
+    case JOB_LOOK:
+        break;
+    }
+    return OUTCOME_DONE;
+}

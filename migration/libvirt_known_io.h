@@ -1,0 +1,45 @@
+/*
+ * The domains this host is known to have, and what is told of them: turns libvirt's news into
+ * events. Lives on the main loop.
+ */
+#ifndef STEAD_MIGRATION_LIBVIRT_KNOWN_IO_H
+#define STEAD_MIGRATION_LIBVIRT_KNOWN_IO_H
+
+#include "migration/libvirt_inner_io.h"
+#include "proto/sink.h"
+
+#define KNOWN_MAX (RUNS_MAX * 2)
+
+struct known {
+    struct uuid vm;
+    struct action_id action; /* of the start that made what is there now */
+    bool present;            /* libvirt shows it */
+    bool starting;           /* marked so */
+    bool coming;             /* a creation of `coming_action` is under way */
+    bool abandoned;          /* one of `abandoned_action` was given up: destroy it when it comes */
+    bool listed;
+    bool told;
+    enum domain_state state; /* as told last */
+    uint32_t changes;        /* since it is known */
+    struct action_id coming_action;
+    struct action_id abandoned_action;
+};
+
+struct known_domains {
+    struct libvirt_shared *shared;
+    struct sink sink;
+    bool connected;
+    bool listing; /* changes are held until the list is there */
+    struct news_list held;
+    uint32_t count;
+    struct known list[KNOWN_MAX];
+};
+
+/* A creation begins; what libvirt tells of this domain belongs to it from now on. 0 or -ENOBUFS. */
+int known_creation_begins(struct known_domains *domains, const struct uuid *vm,
+                          struct action_id action);
+/* Takes over `news`. */
+void known_on_news(struct known_domains *domains, struct news *news);
+void known_clear(struct known_domains *domains);
+
+#endif
