@@ -1,0 +1,129 @@
+#!/usr/bin/env bash
+# tests/check.sh [unit|sim|edge|lab|long]...   without a word: all but long
+# Runs the tests, prints one line each, and ends with "N passed, N failed". What could not run failed.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+passed=0
+failed=0
+work=$(mktemp -d)
+ceph_dir=
+jobs=$(nproc)
+
+stop_ceph() {
+    [ -z "$ceph_dir" ] || tests/edge/ceph.sh stop "$ceph_dir" >/dev/null 2>&1 || true
+    ceph_dir=
+}
+cleanup() {
+    stop_ceph
+    rm -rf "$work"
+}
+trap cleanup EXIT
+
+# count NAME PASSED FAILED LOG: adds to the totals, shows the log of what failed
+count() {
+    passed=$((passed + $2))
+    failed=$((failed + $3))
+    if [ "$3" -gt 0 ]; then
+        echo "FAILED $1 ($2 passed, $3 failed)"
+        tail -n 60 "$4" | sed 's/^/    /'
+    else
+        echo "ok     $1 ($2)"
+    fi
+}
+
+# one NAME COMMAND...: a command that passes or fails as a whole
+one() {
+    local name=$1 log=$work/log
+    shift
+    if "$@" >"$log" 2>&1; then count "$name" 1 0 "$log"; else count "$name" 0 1 "$log"; fi
+}
+
+# tally NAME COMMAND...: a command whose last line says "N passed, N failed"
+tally() {
+    local name=$1 log=$work/log status=0 line
+    shift
+    "$@" >"$log" 2>&1 || status=$?
+    line=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$log" | tail -n 1 || true)
+    local good=${line%% passed*} bad=${line#*, }
+    bad=${bad%% failed*}
+    if [ -z "$line" ] || { [ "$status" != 0 ] && [ "$bad" = 0 ]; }; then
+        count "$name (exit $status)" "${good:-0}" 1 "$log"
+    else
+        count "$name" "$good" "$bad" "$log"
+    fi
+}
+
+# cmocka BINARY: counts its test cases; a crash counts as one failure
+cmocka() {
+    local name log=$work/log status=0 good
+    name=$(basename "$1")
+    timeout 300 "$1" >"$log" 2>&1 || status=$?
+    good=$(grep -acE '^\[       OK \]' "$log" || true)
+    local bad
+    bad=$(grep -acE '^\[  FAILED  \] [a-z_0-9]+$' "$log" || true)
+    [ "$status" = 0 ] || [ "$bad" -gt 0 ] || bad=1
+    [ "$((good + bad))" -gt 0 ] || bad=1
+    count "$name" "$good" "$bad" "$log"
+}
+
+build() {
+    local log=$work/build
+    if ! make -j"$jobs" "$@" >"$log" 2>&1; then
+        count "build $*" 0 1 "$log"
+        return 1
+    fi
+}
+
+check_unit() {
+    build all && one "build with gcc" true
+    build CC=clang all && one "build with clang" true
+    one "house rules" tests/tidy.sh
+    one "purity" make purity
+    one "purity sees a stranger" tests/purity_test.sh
+    build SAN=1 unit-tests || return 0
+    for test in build-san/tests/test_*; do
+        [ -f "tests/unit/$(basename "$test").c" ] && [ -x "$test" ] && cmocka "$test"
+    done
+}
+
+check_sim() {
+    build SAN=1 all || return 0
+    tally "scenarios" build-san/stead-sim run tests/scenarios/*.stead
+    tally "swarm, 200 seeds" build-san/stead-sim swarm --seeds 1..200
+    tally "kill the acting node after each action" build-san/stead-sim kills tests/scenarios/010-host-dies.stead
+}
+
+check_edge() {
+    build SAN=1 edge-tests all || return 0
+    ceph_dir=$work/ceph
+    if tests/edge/ceph.sh start "$ceph_dir" >"$work/log" 2>&1; then
+        export STEAD_TEST_CEPH=$ceph_dir
+    else
+        count "a tiny Ceph for the edge tests" 0 1 "$work/log"
+    fi
+    export LSAN_OPTIONS=suppressions=tests/edge/lsan.supp
+    for test in build-san/tests/test_*; do
+        [ -f "tests/edge/$(basename "$test").c" ] && [ -x "$test" ] && cmocka "$test"
+    done
+    stop_ceph
+}
+
+check_lab() {
+    build all || return 0
+    tally "the real cluster" tests/lab/test
+}
+
+check_long() {
+    build all SAN=1 || return 0
+    build all bench || return 0
+    tally "swarm, 100000 seeds" build/stead-sim swarm --seeds 1..100000
+    one "failover benchmark" tests/bench/failover --runs 10
+}
+
+[ $# -gt 0 ] || set -- unit sim edge lab
+for kind in "$@"; do
+    echo "== $kind"
+    "check_$kind"
+done
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
