@@ -89,13 +89,13 @@ bench: $(BENCH)                    ## build the benchmarks
 
 deps:                              ## install the Debian packages that build, tests and lab need
 	@tests/deps.sh
-check:                             ## all tests; ends with "N passed, N failed"
+check: deps                        ## all tests; ends with "N passed, N failed"
 	@tests/check.sh
 check-unit check-sim check-edge check-lab: ## one kind of test
 	@tests/check.sh $(@:check-%=%)
 check-long:                        ## the long runs (large swarm, failover benchmark)
 	@tests/check.sh long
-demo:                              ## a failover on a real cluster on this machine (KEEP=1 leaves it up)
+demo: deps                         ## a failover on a real cluster on this machine (KEEP=1 leaves it up)
 	@tests/lab/demo
 lab: all                           ## a real three-node cluster to play with; see tests/lab/README.md
 	@tests/lab/lab up
