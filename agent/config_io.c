@@ -165,6 +165,10 @@ static void complain_of_key(struct reader *reader, const char *section, const ch
 {
     const char *names[KEYS];
     size_t count = 0;
+    if (section[0] == '\0') {
+        complain(reader, "'%s' stands before any section", name);
+        return;
+    }
     for (size_t i = 0; i < KEYS; i++) {
         if (strcmp(keys[i].section, section) == 0) {
             names[count++] = keys[i].name;
@@ -175,9 +179,7 @@ static void complain_of_key(struct reader *reader, const char *section, const ch
         }
     }
     const char *near = nearest_word(name, names, count);
-    if (section[0] == '\0') {
-        complain(reader, "'%s' stands before any section", name);
-    } else if (near != NULL) {
+    if (near != NULL) {
         complain(reader, "unknown key '%s' in [%s]; did you mean '%s'?", name, section, near);
     } else {
         complain(reader, "unknown key '%s' in [%s]", name, section);

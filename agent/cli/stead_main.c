@@ -23,8 +23,7 @@ static const struct command commands[] = {
     {"cluster join", NULL, cli_cluster_join, 0, "", "let this node take part"},
     {"vm add", "NAME", cli_vm_add,
      OPTION_XML | OPTION_ON | OPTION_PRIORITY | OPTION_MEMORY | OPTION_STOPPED,
-     " --xml FILE|- [--on NODE]\n        [--priority N] [--memory SIZE] [--stopped]",
-     "register a VM from its domain XML"},
+     " --xml FILE|- [...]", "register a VM from its domain XML"},
     {"vm remove", "NAME", cli_vm_remove, 0, "", "stop and forget it; its disks stay"},
     {"vm start", "NAME", cli_vm_start, 0, "", "want it running, wherever there is room"},
     {"vm stop", "NAME", cli_vm_stop, OPTION_TIMEOUT, " [--timeout 60s]",
@@ -49,7 +48,8 @@ static enum cli_exit help(void)
                  commands[i].operand != NULL ? commands[i].operand : "", commands[i].usage);
         printf("  %-42s %s\n", left, commands[i].help);
     }
-    puts("\nEach also takes --json. SIZE: 512M, 4G. Durations: 60s, 2m.\n"
+    puts("\nvm add also takes --on NODE (first place), --priority N, --memory SIZE, --stopped.\n"
+         "Each takes --json. SIZE: 512M, 4G. Durations: 60s, 2m.\n"
          "Exit status: 0 done (committed), 1 refused or failed, 2 wrong usage, 3 no agent here.");
     return CLI_DONE;
 }
