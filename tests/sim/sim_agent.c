@@ -1,0 +1,314 @@
+/*
+ * The driver of one core, the twin of the daemon's: events in, actions out, in order. Nothing is
+ * answered from within a step; every effect goes through the queue.
+ */
+#include "tests/sim/sim_agent.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/query.h"
+#include "proto/assert.h"
+#include "tests/sim/sim_bmc.h"
+#include "tests/sim/sim_call.h"
+#include "tests/sim/sim_check.h"
+#include "tests/sim/sim_cpg.h"
+#include "tests/sim/sim_host.h"
+#include "tests/sim/sim_operator.h"
+#include "tests/sim/sim_rados.h"
+#include "tests/sim/sim_virt.h"
+
+#define RESTART_US (300 * MS) /* by systemd */
+#define STEPS_AT_ONCE_MAX 10000
+
+uint64_t sim_clock_ms(const struct sim *sim, uint32_t node)
+{
+    return (sim->now_us + sim->hosts[node].clock_us) / MS;
+}
+
+static struct sim_agent *agent_of(struct sim *sim, uint32_t node)
+{
+    ASSERT(node < sim->node_count);
+    return &sim->hosts[node].agent;
+}
+
+/* --- actions out --- */
+
+static void multicast(struct sim *sim, uint32_t node, const struct action *action)
+{
+    struct sim_message *message = NULL;
+    if (action->kind == ACTION_SEND_BEAT) {
+        message = sim_message_new(MESSAGE_BEAT, node);
+        message->beat = malloc(sizeof(*message->beat));
+        ASSERT(message->beat != NULL);
+        *message->beat = *sim->actions->beat;
+    } else if (action->kind == ACTION_SEND_DELTA) {
+        ASSERT(sim->actions->committed != NULL);
+        message = sim_message_new(MESSAGE_DELTA, node);
+        message->delta = malloc(sizeof(*message->delta));
+        ASSERT(message->delta != NULL);
+        *message->delta = *sim->actions->committed;
+    } else if (action->kind == ACTION_SEND_REQUEST) {
+        message = sim_message_new(MESSAGE_REQUEST, node);
+        message->request = action->request;
+    } else {
+        message = sim_message_new(MESSAGE_REPLY, node);
+        message->reply = action->reply;
+    }
+    sim_cpg_send(sim, node, message);
+}
+
+static void run_saved(struct sim *sim, struct sim_task *task)
+{
+    struct sim_call *call = task->object;
+    struct event event = {.kind = EVENT_SAVED, .done.outcome = OUTCOME_DONE};
+    struct sim_host *host = &sim->hosts[call->node];
+    if (sim_call_lives(sim, call)) {
+        host->has_file = true;
+        host->file = call->action.incarnation;
+        sim_call_answer(sim, call, 0, &event);
+    }
+    sim_call_done(sim, call);
+}
+
+static void save_incarnation(struct sim *sim, uint32_t node, const struct action *action)
+{
+    struct event unknown = {.kind = EVENT_SAVED, .done.outcome = OUTCOME_UNKNOWN};
+    struct sim_call *call = sim_call_begin(sim, node, action, &unknown);
+    sim_call_put(sim, call, sim_rng_range(&sim->rng, 200, 2000), node, run_saved);
+}
+
+static void carry_out(struct sim *sim, uint32_t node, const struct action *action)
+{
+    switch (action->kind) {
+    case ACTION_TRACE:
+        sim_log(sim, node, "%s", action->trace);
+        return;
+    case ACTION_SEND_BEAT:
+    case ACTION_SEND_DELTA:
+    case ACTION_SEND_REQUEST:
+    case ACTION_SEND_REPLY:
+        multicast(sim, node, action);
+        return;
+    case ACTION_ANSWER:
+        sim_operator_answer(sim, node, &action->reply);
+        return;
+    case ACTION_HANDLE_OPEN:
+    case ACTION_POLL:
+    case ACTION_STATE_READ:
+    case ACTION_COMMIT:
+    case ACTION_LEASE_READ:
+    case ACTION_LEASE_CHANGE:
+    case ACTION_LEASE_REMOVE:
+    case ACTION_BLOCK_ADD:
+    case ACTION_BLOCK_REMOVE:
+    case ACTION_BLOCK_CHECK:
+    case ACTION_LOCKS_BREAK:
+    case ACTION_WATCHERS_READ:
+        sim_rados_act(sim, node, action);
+        return;
+    case ACTION_POWER_OFF:
+        sim_bmc_act(sim, node, action);
+        return;
+    case ACTION_DOMAIN_CREATE:
+    case ACTION_DOMAIN_RESUME:
+    case ACTION_DOMAIN_SHUTDOWN:
+    case ACTION_DOMAIN_DESTROY:
+    case ACTION_KILL:
+        sim_virt_act(sim, node, action);
+        return;
+    case ACTION_SAVE_INCARNATION:
+        save_incarnation(sim, node, action);
+        return;
+    case ACTION_KIND_COUNT:
+        break;
+    }
+    sim_violation(sim, "%s: unknown action %d", sim->story->nodes[node].name, (int)action->kind);
+}
+
+/* --- stead-sim kills: the acting agent dies right after its k-th action --- */
+
+static bool counts(const struct action *action)
+{
+    return action->kind != ACTION_TRACE && action->kind != ACTION_SEND_BEAT &&
+           action->kind != ACTION_POLL;
+}
+
+static void kill_if_due(struct sim *sim, uint32_t node, const struct action *action)
+{
+    struct sim_kill *kill = &sim->kill;
+    if (!kill->counting || kill->done || !counts(action) ||
+        !query_acting(sim->hosts[node].agent.core)) {
+        return;
+    }
+    if (++kill->count != kill->target) {
+        return;
+    }
+    kill->done = true;
+    sim_host_kill_acting(sim, node, kill->power);
+}
+
+/* --- events in --- */
+
+static void run_tick(struct sim *sim, struct sim_task *task)
+{
+    struct sim_agent *agent = agent_of(sim, task->host);
+    if (!agent->alive || agent->life != task->number || agent->tick_us != task->other) {
+        return; /* a nearer one was set since */
+    }
+    agent->tick_us = 0;
+    struct event event = {.kind = EVENT_TICK};
+    sim_agent_event(sim, task->host, &event);
+}
+
+static void put_tick(struct sim *sim, uint32_t node)
+{
+    struct sim_agent *agent = agent_of(sim, node);
+    uint64_t next_ms = core_next_ms(agent->core);
+    uint64_t now_ms = sim_clock_ms(sim, node);
+    uint64_t wait_ms = next_ms > now_ms ? next_ms - now_ms : 0;
+    if (wait_ms > 3600 * 1000) {
+        return;
+    }
+    uint64_t at_us = sim->now_us + (wait_ms > 0 ? wait_ms * MS : 100);
+    if (agent->tick_us != 0 && agent->tick_us <= at_us) {
+        return;
+    }
+    agent->tick_us = at_us;
+    sim_put(sim, at_us - sim->now_us, node,
+            (struct sim_task){.run = run_tick, .number = agent->life, .other = at_us});
+}
+
+static void guard_livelock(struct sim *sim, uint32_t node, struct sim_agent *agent)
+{
+    if (sim->now_us / MS != agent->steps_us / MS) {
+        agent->steps_us = sim->now_us;
+        agent->steps_now = 0;
+    }
+    if (++agent->steps_now > STEPS_AT_ONCE_MAX) {
+        sim_violation(sim, "%s: the core asks for %d steps in one millisecond",
+                      sim->story->nodes[node].name, STEPS_AT_ONCE_MAX);
+    }
+}
+
+void sim_agent_event(struct sim *sim, uint32_t node, struct event *event)
+{
+    struct sim_agent *agent = agent_of(sim, node);
+    if (!agent->alive) {
+        return;
+    }
+    ASSERT(!sim->hosts[node].frozen);
+    ASSERT(sim->stepping == SIM_NO_HOST);
+    guard_livelock(sim, node, agent);
+    event->now_ms = sim_clock_ms(sim, node);
+    event->wall_ms = SIM_WALL_MS + sim->now_us / MS;
+    uint32_t life = agent->life;
+    sim->stepping = node;
+    step(agent->core, event, sim->actions);
+    ASSERT(sim->actions->count <= ACTIONS_MAX);
+    for (uint32_t i = 0; i < sim->actions->count && agent->alive && agent->life == life; i++) {
+        carry_out(sim, node, &sim->actions->list[i]);
+        kill_if_due(sim, node, &sim->actions->list[i]);
+    }
+    sim->stepping = SIM_NO_HOST;
+    if (agent->alive && agent->life == life) {
+        put_tick(sim, node);
+        sim_check_copy(sim, node);
+    }
+    sim_check_world(sim);
+}
+
+static void run_told(struct sim *sim, struct sim_task *task)
+{
+    struct sim_agent *agent = agent_of(sim, task->host);
+    if (agent->alive && agent->life == task->number) {
+        sim_agent_event(sim, task->host, task->owned);
+    }
+}
+
+void sim_agent_tell(struct sim *sim, uint32_t node, uint64_t delay_us, const struct event *event)
+{
+    struct event *copy = malloc(sizeof(*copy));
+    ASSERT(copy != NULL);
+    *copy = *event;
+    sim_put(
+        sim, delay_us, node,
+        (struct sim_task){.run = run_told, .number = sim->hosts[node].agent.life, .owned = copy});
+}
+
+/* --- the process --- */
+
+static struct facts facts_of(struct sim *sim, uint32_t node)
+{
+    const struct sim_host *host = &sim->hosts[node];
+    const struct scenario_node *line = &sim->story->nodes[node];
+    struct facts facts = {
+        .nodeid = node + 1,
+        .agent_start = host->agent.start,
+        .machine = host->machine,
+        .boot = host->boot,
+        .memory_mib = line->memory_mib,
+        .feature_level = FEATURE_LEVEL,
+    };
+    memcpy(facts.name, line->name, sizeof(facts.name));
+    if (host->has_file) {
+        facts.incarnation = host->file;
+    }
+    facts.bmc = sim_bmc_address(sim, node);
+    facts.bmc.verified = false;
+    return facts;
+}
+
+void sim_agent_start(struct sim *sim, uint32_t node)
+{
+    struct sim_agent *agent = agent_of(sim, node);
+    ASSERT(!agent->alive);
+    if (agent->core == NULL) {
+        agent->core = calloc(1, sizeof(*agent->core));
+        ASSERT(agent->core != NULL);
+    } else {
+        memset(agent->core, 0, sizeof(*agent->core));
+    }
+    agent->alive = true;
+    agent->life++;
+    agent->start = sim_rng_next(&sim->rng) | 1;
+    agent->has_handle = false;
+    agent->tick_us = 0;
+    agent->checked_version = 0;
+    struct facts facts = facts_of(sim, node);
+    sim->stepping = node;
+    core_init(agent->core, &facts, sim_clock_ms(sim, node));
+    sim->stepping = SIM_NO_HOST;
+    struct event event = {.kind = EVENT_TICK};
+    sim_agent_event(sim, node, &event);
+    sim_cpg_show(sim, node);
+    sim_virt_connect(sim, node);
+    sim_bmc_identify(sim, node);
+}
+
+void sim_agent_stop(struct sim *sim, uint32_t node)
+{
+    struct sim_agent *agent = agent_of(sim, node);
+    agent->alive = false;
+    agent->has_handle = false;
+    agent->life++;
+}
+
+static void run_restart(struct sim *sim, struct sim_task *task)
+{
+    if (!agent_of(sim, task->host)->alive) {
+        sim_agent_start(sim, task->host);
+    }
+}
+
+void sim_agent_kill(struct sim *sim, uint32_t node)
+{
+    if (!agent_of(sim, node)->alive) {
+        return;
+    }
+    sim_agent_stop(sim, node);
+    struct sim_message *left = sim_message_new(MESSAGE_NONE, node);
+    left->peer_left = true;
+    sim_cpg_send(sim, node, left);
+    sim_put(sim, RESTART_US, node, (struct sim_task){.run = run_restart});
+}

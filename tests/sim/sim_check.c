@@ -1,0 +1,201 @@
+/* The checkers of I1, I2, I3 and I7. Each ends the run at the first broken promise. */
+#include "tests/sim/sim_check.h"
+
+#include <stdlib.h>
+
+#include "proto/assert.h"
+#include "proto/values.h"
+#include "storage/state.h"
+#include "tests/sim/sim_block.h"
+
+#define RECOUNT_EVERY 8 /* versions, between two full recounts of a copy's digest: they cost */
+
+static const char *vm_name(const struct sim *sim, uint32_t vm)
+{
+    return sim->story->vms[vm].name;
+}
+
+static const char *node_name(const struct sim *sim, uint32_t node)
+{
+    return sim->story->nodes[node].name;
+}
+
+/* --- I3 --- */
+
+static void note_digest(struct sim *sim, uint64_t version, uint64_t digest)
+{
+    ASSERT(version == sim->digest_count + 1);
+    if (sim->digest_count == sim->digest_room) {
+        sim->digest_room = sim->digest_room == 0 ? 256 : sim->digest_room * 2;
+        sim->digests = realloc(sim->digests, sim->digest_room * sizeof(*sim->digests));
+        ASSERT(sim->digests != NULL);
+    }
+    sim->digests[sim->digest_count++] = (struct sim_digest){.version = version, .digest = digest};
+}
+
+static void note_fences(struct sim *sim, const struct delta *delta)
+{
+    for (uint32_t i = 0; i < delta->count; i++) {
+        const struct record *record = &delta->records[i];
+        if (record->kind != RECORD_NODE || record->removed || record->slot >= sim->node_count) {
+            continue;
+        }
+        bool before = sim->rados.state->nodes[record->slot].state == NODE_FENCED;
+        if (record->node.state == NODE_FENCED && !before) {
+            sim->fenced |= UINT64_C(1) << record->slot;
+        }
+        if (record->node.state == NODE_FENCED) {
+            sim->fenced_by[record->slot] |= record->node.proofs;
+        }
+    }
+}
+
+void sim_check_commit(struct sim *sim, uint32_t node, const struct delta *delta)
+{
+    struct cluster *state = sim->rados.state;
+    if (delta->header.term < state->header.term || delta->base_term != state->header.term) {
+        sim_violation(sim, "I3: a commit of %s of an older term took effect", node_name(sim, node));
+    }
+    note_fences(sim, delta);
+    if (!state_apply(state, delta)) {
+        sim_violation(sim, "I3: version %llu of %s does not have the digest it says",
+                      (unsigned long long)delta->header.version, node_name(sim, node));
+    }
+    while (sim->digest_count + 1 < delta->header.version) {
+        note_digest(sim, sim->digest_count + 1, 0);
+    }
+    note_digest(sim, delta->header.version, delta->header.digest);
+}
+
+void sim_check_copy(struct sim *sim, uint32_t node)
+{
+    struct sim_agent *agent = &sim->hosts[node].agent;
+    const struct cluster *copy = &agent->core->cluster;
+    uint64_t version = copy->header.version;
+    if (version == 0 ||
+        (version == agent->checked_version && copy->header.digest == agent->checked_digest)) {
+        return;
+    }
+    agent->checked_version = version;
+    agent->checked_digest = copy->header.digest;
+    if (version > sim->digest_count) {
+        sim_violation(sim, "I3: %s holds version %llu, which was never committed",
+                      node_name(sim, node), (unsigned long long)version);
+    }
+    if (sim->digests[version - 1].digest != copy->header.digest) {
+        sim_violation(sim, "I3: %s holds another version %llu than the one committed",
+                      node_name(sim, node), (unsigned long long)version);
+    }
+    if (version % RECOUNT_EVERY == 0 && state_digest(copy) != copy->header.digest) {
+        sim_violation(sim, "I3: the records of %s at version %llu do not add up to their digest",
+                      node_name(sim, node), (unsigned long long)version);
+    }
+}
+
+/* --- I2 --- */
+
+/* Might this process, or what it left behind, still write? */
+static bool may_write(const struct sim *sim, const struct sim_guest *guest)
+{
+    return guest->order != 0 && !guest->ended_clean && !sim_block_hits(sim, guest->client);
+}
+
+void sim_check_lease(struct sim *sim, uint32_t node, uint32_t vm, const struct lease *lease)
+{
+    const struct lease *old = &sim->rados.leases[vm];
+    ASSERT(lease->generation == old->generation + 1);
+    bool same = lease->state == old->state && lease->holder == old->holder &&
+                incarnation_equal(lease->incarnation, old->incarnation) &&
+                action_id_equal(lease->action, old->action);
+    if (same || old->state == LEASE_FREE) {
+        return;
+    }
+    for (uint32_t i = 0; i < sim->guest_count; i++) {
+        const struct sim_guest *guest = &sim->guests[i];
+        if (guest->vm == vm && may_write(sim, guest)) {
+            sim_violation(sim,
+                          "I2: %s changes the lease of %s while its guest on %s (%s) may write",
+                          node_name(sim, node), vm_name(sim, vm), node_name(sim, guest->node),
+                          sim_address_client(guest->client).address);
+        }
+    }
+}
+
+void sim_check_resume(struct sim *sim, uint32_t index)
+{
+    const struct sim_guest *fresh = &sim->guests[index];
+    const struct lease *lease = &sim->rados.leases[fresh->vm];
+    struct client client = sim_address_client(fresh->client);
+    for (uint32_t i = 0; i < sim->guest_count; i++) {
+        const struct sim_guest *guest = &sim->guests[i];
+        if (i != index && guest->vm == fresh->vm && may_write(sim, guest)) {
+            sim_violation(sim, "I2: %s starts on %s while its guest on %s (%s) may still write",
+                          vm_name(sim, fresh->vm), node_name(sim, fresh->node),
+                          node_name(sim, guest->node), sim_address_client(guest->client).address);
+        }
+    }
+    bool named = lease->state == LEASE_HELD && lease->holder == fresh->node + 1 &&
+                 clients_hold(&lease->clients, &client);
+    if (!named && !sim_block_hits(sim, fresh->client)) {
+        sim_violation(sim, "I2: %s starts on %s as %s, which its lease does not name",
+                      vm_name(sim, fresh->vm), node_name(sim, fresh->node), client.address);
+    }
+}
+
+/* --- I1 --- */
+
+bool sim_guest_writes(const struct sim *sim, const struct sim_guest *guest)
+{
+    return guest->alive && guest->state == GUEST_RUNNING && !sim_block_hits(sim, guest->client);
+}
+
+static void watch_ghost(struct sim *sim, struct sim_guest *guest, bool writes)
+{
+    struct sim_vm *vm = &sim->vms[guest->vm];
+    bool ghost =
+        guest->alive && guest->state == GUEST_RUNNING && !writes && !sim->hosts[guest->node].frozen;
+    if (ghost && guest->ghost_us == 0) {
+        guest->ghost_us = sim->now_us;
+    } else if (!ghost && guest->ghost_us != 0) {
+        uint64_t lasted_us = sim->now_us - guest->ghost_us;
+        vm->ghost_max_us = lasted_us > vm->ghost_max_us ? lasted_us : vm->ghost_max_us;
+        guest->ghost_us = 0;
+        sim_log(sim, guest->node, "qemu: %s was a ghost here for %llu ms", vm_name(sim, guest->vm),
+                (unsigned long long)(lasted_us / MS));
+    }
+}
+
+void sim_check_world(struct sim *sim)
+{
+    static const uint32_t none = UINT32_MAX;
+    if (!sim->writers_changed) {
+        return;
+    }
+    sim->writers_changed = false;
+    uint32_t writer[SIM_VMS_MAX];
+    for (uint32_t v = 0; v < sim->vm_count; v++) {
+        writer[v] = none;
+    }
+    for (uint32_t i = 0; i < sim->guest_count; i++) {
+        struct sim_guest *guest = &sim->guests[i];
+        bool writes = sim_guest_writes(sim, guest);
+        watch_ghost(sim, guest, writes);
+        if (writes && writer[guest->vm] != none) {
+            sim_violation(sim, "I1: %s runs writable on %s and on %s", vm_name(sim, guest->vm),
+                          node_name(sim, sim->guests[writer[guest->vm]].node),
+                          node_name(sim, guest->node));
+        }
+        if (writes) {
+            writer[guest->vm] = i;
+        }
+    }
+}
+
+/* --- I7 --- */
+
+void sim_check_acknowledged(struct sim *sim, const struct sim_command *command)
+{
+    if (state_find_request(sim->rados.state, &command->id) == NULL) {
+        sim_violation(sim, "I7: told done, but not in the state: %s", command->step->words);
+    }
+}

@@ -1,0 +1,26 @@
+/* The promises, held against the simulated world and never against a core's opinion of it. */
+#ifndef STEAD_TESTS_SIM_CHECK_H
+#define STEAD_TESTS_SIM_CHECK_H
+
+#include "tests/sim/sim.h"
+
+/* A commit takes effect: it is applied to the state object, and looked at (I3). */
+void sim_check_commit(struct sim *sim, uint32_t node, const struct delta *delta);
+/* A lease is about to change hands, or not (I2). */
+void sim_check_lease(struct sim *sim, uint32_t node, uint32_t vm, const struct lease *lease);
+/* This guest is about to run for the first time (I2). */
+void sim_check_resume(struct sim *sim, uint32_t guest);
+/* After a step: this node's copy is one that was committed (I3). */
+void sim_check_copy(struct sim *sim, uint32_t node);
+/* After a step: one live writer per disk (I1); how long ghosts run. */
+void sim_check_world(struct sim *sim);
+/* The operator was told it is done: it is in the state object (I7). */
+void sim_check_acknowledged(struct sim *sim, const struct sim_command *command);
+
+/* Is everything where it belongs (I5)? If not, false and one reason. */
+bool sim_settled(const struct sim *sim, char ret_why[SIM_LINE_BYTES]);
+
+/* A guest that runs and may write. */
+bool sim_guest_writes(const struct sim *sim, const struct sim_guest *guest);
+
+#endif

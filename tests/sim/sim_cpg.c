@@ -1,0 +1,507 @@
+/*
+ * Corosync as its users see it (measured on 3.1): a lost member is noticed after the token timeout
+ * and left out after the consensus timeout (1.2 tokens); a returning one joins in about 1.2 s; in
+ * between nothing is delivered and what is sent waits. Members that go from one ring to the next
+ * together deliver the same messages before the new view. A host that stood still and goes on holds
+ * its old view until the others take it in.
+ */
+#include "tests/sim/sim_cpg.h"
+
+#include <stdlib.h>
+
+#include "proto/assert.h"
+#include "tests/sim/sim_agent.h"
+
+#define JOIN_US (1200 * MS)
+#define BIT(index) (UINT64_C(1) << (index))
+
+static struct sim_member *member_of(struct sim *sim, uint32_t node)
+{
+    ASSERT(node < sim->node_count);
+    return &sim->cpg.members[node];
+}
+
+/* --- messages --- */
+
+struct sim_message *sim_message_new(enum message_kind kind, uint32_t from)
+{
+    struct sim_message *message = calloc(1, sizeof(*message));
+    ASSERT(message != NULL);
+    message->kind = kind;
+    message->from = from;
+    message->refs = 1;
+    return message;
+}
+
+static void message_drop(struct sim_message *message)
+{
+    ASSERT(message->refs > 0);
+    if (--message->refs == 0) {
+        free(message->beat);
+        free(message->delta);
+        free(message);
+    }
+}
+
+static void push(struct sim_message ***list, size_t *count, size_t *room,
+                 struct sim_message *message)
+{
+    if (*count == *room) {
+        *room = *room == 0 ? 32 : *room * 2;
+        *list = realloc(*list, *room * sizeof(**list));
+        ASSERT(*list != NULL);
+    }
+    (*list)[(*count)++] = message;
+}
+
+static void message_deliver(struct sim *sim, uint32_t node, const struct sim_message *message)
+{
+    struct event event = {0};
+    switch (message->kind) {
+    case MESSAGE_BEAT:
+        event.kind = EVENT_BEAT;
+        event.beat = message->beat;
+        break;
+    case MESSAGE_DELTA:
+        event.kind = EVENT_DELTA;
+        event.delta = message->delta;
+        break;
+    case MESSAGE_REQUEST:
+        event.kind = EVENT_REQUEST;
+        event.request = &message->request;
+        break;
+    case MESSAGE_REPLY:
+        event.kind = EVENT_REPLY;
+        event.reply = message->reply;
+        break;
+    case MESSAGE_NONE:
+        ASSERT(message->peer_left);
+        if (message->from == node) {
+            return;
+        }
+        event.kind = EVENT_PEER_LEFT;
+        event.nodeid = message->from + 1;
+        break;
+    }
+    sim_agent_event(sim, node, &event);
+}
+
+/* --- rings --- */
+
+static struct sim_ring *ring_new(struct sim *sim, uint64_t members)
+{
+    struct sim_ring *ring = calloc(1, sizeof(*ring));
+    ASSERT(ring != NULL);
+    ASSERT(members != 0);
+    ring->id = ++sim->cpg.last_ring;
+    ring->members = members;
+    ring->next = sim->cpg.rings;
+    sim->cpg.rings = ring;
+    return ring;
+}
+
+static void ring_empty(struct sim_ring *ring)
+{
+    for (size_t i = 0; i < ring->count; i++) {
+        message_drop(ring->messages[i]);
+    }
+    free(ring->messages);
+    ring->messages = NULL;
+    ring->base += ring->count;
+    ring->count = 0;
+    ring->room = 0;
+}
+
+/* Forgets messages that everybody still in this ring has. */
+static void ring_trim(struct sim *sim, struct sim_ring *ring)
+{
+    size_t low = ring->base + ring->count;
+    for (uint32_t n = 0; n < sim->node_count; n++) {
+        const struct sim_member *member = &sim->cpg.members[n];
+        if (member->ring == ring && member->cursor < low) {
+            low = member->cursor;
+        }
+    }
+    size_t gone = low - ring->base;
+    if (gone < 64 && gone < ring->count) {
+        return;
+    }
+    for (size_t i = 0; i < gone; i++) {
+        message_drop(ring->messages[i]);
+    }
+    for (size_t i = gone; i < ring->count; i++) {
+        ring->messages[i - gone] = ring->messages[i];
+    }
+    ring->base = low;
+    ring->count -= gone;
+}
+
+/* No token comes by: somebody of its ring is gone from it, or cannot be heard. */
+static bool stalled(const struct sim *sim, uint32_t node)
+{
+    const struct sim_member *member = &sim->cpg.members[node];
+    for (uint32_t n = 0; n < sim->node_count; n++) {
+        if ((member->ring->members & BIT(n)) == 0) {
+            continue;
+        }
+        if (sim->cpg.members[n].ring != member->ring || (member->component & BIT(n)) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void deliver_up_to(struct sim *sim, uint32_t node, size_t end)
+{
+    struct sim_member *member = member_of(sim, node);
+    struct sim_ring *ring = member->ring;
+    ASSERT(end <= ring->base + ring->count);
+    while (member->ring == ring && member->cursor < end) {
+        struct sim_message *message = ring->messages[member->cursor - ring->base];
+        message->refs++;
+        member->cursor++;
+        message_deliver(sim, node, message);
+        message_drop(message);
+    }
+}
+
+static void run_delivery(struct sim *sim, struct sim_task *task)
+{
+    struct sim_member *member = member_of(sim, task->host);
+    if (member->ring == NULL || member->ring->id != task->number || stalled(sim, task->host)) {
+        return; /* settled when the next ring forms, or when the token is back */
+    }
+    deliver_up_to(sim, task->host, (size_t)task->other);
+    if (member->ring != NULL) {
+        ring_trim(sim, member->ring);
+    }
+}
+
+static void put_delivery(struct sim *sim, uint32_t node, size_t end)
+{
+    struct sim_member *member = member_of(sim, node);
+    uint64_t at_us = sim->now_us + sim_rng_range(&sim->rng, 200, 1200);
+    if (at_us <= member->last_us) {
+        at_us = member->last_us + 1;
+    }
+    member->last_us = at_us;
+    sim_put(sim, at_us - sim->now_us, node,
+            (struct sim_task){.run = run_delivery, .number = member->ring->id, .other = end});
+}
+
+static void ring_put(struct sim *sim, struct sim_ring *ring, struct sim_message *message)
+{
+    push(&ring->messages, &ring->count, &ring->room, message);
+    for (uint32_t n = 0; n < sim->node_count; n++) {
+        if (sim->cpg.members[n].ring == ring) {
+            put_delivery(sim, n, ring->base + ring->count);
+        }
+    }
+}
+
+void sim_cpg_send(struct sim *sim, uint32_t node, struct sim_message *message)
+{
+    struct sim_member *member = member_of(sim, node);
+    if (member->ring == NULL) {
+        message_drop(message);
+    } else if (stalled(sim, node)) {
+        push(&member->outbox, &member->outbox_count, &member->outbox_room, message);
+    } else {
+        ring_put(sim, member->ring, message);
+    }
+}
+
+static void outbox_flush(struct sim *sim, uint32_t node)
+{
+    struct sim_member *member = member_of(sim, node);
+    for (size_t i = 0; i < member->outbox_count; i++) {
+        ring_put(sim, member->ring, member->outbox[i]);
+    }
+    member->outbox_count = 0;
+}
+
+static void outbox_drop(struct sim_member *member)
+{
+    for (size_t i = 0; i < member->outbox_count; i++) {
+        message_drop(member->outbox[i]);
+    }
+    free(member->outbox);
+    member->outbox = NULL;
+    member->outbox_count = 0;
+    member->outbox_room = 0;
+}
+
+/* --- views --- */
+
+void sim_cpg_show(struct sim *sim, uint32_t node)
+{
+    const struct sim_ring *ring = sim->cpg.members[node].ring;
+    struct event event = {.kind = EVENT_RING};
+    if (ring == NULL) {
+        return;
+    }
+    for (uint32_t n = 0; n < sim->node_count; n++) {
+        if ((ring->members & BIT(n)) != 0) {
+            event.ring.nodeids[event.ring.count++] = n + 1;
+        }
+    }
+    event.ring.quorum = sim->node_count / 2 + 1;
+    event.ring.quorate = event.ring.count >= event.ring.quorum;
+    sim_agent_event(sim, node, &event);
+}
+
+bool sim_cpg_works(const struct sim *sim, uint32_t node)
+{
+    const struct sim_member *member = &sim->cpg.members[node];
+    if (member->ring == NULL || stalled(sim, node)) {
+        return false;
+    }
+    uint32_t count = 0;
+    for (uint32_t n = 0; n < sim->node_count; n++) {
+        count += (member->ring->members & BIT(n)) != 0;
+    }
+    return count >= sim->node_count / 2 + 1;
+}
+
+/* Before the new view: what was on its way in the old rings reaches a whole group or nobody of it.
+ */
+static void settle_group(struct sim *sim, struct sim_ring *ring, uint64_t component)
+{
+    size_t most = ring->base;
+    for (uint32_t n = 0; n < sim->node_count; n++) {
+        const struct sim_member *member = &sim->cpg.members[n];
+        if ((component & BIT(n)) != 0 && member->ring == ring && member->cursor > most) {
+            most = member->cursor;
+        }
+    }
+    size_t end = (size_t)sim_rng_range(&sim->rng, most, ring->base + ring->count);
+    for (uint32_t n = 0; n < sim->node_count; n++) {
+        if ((component & BIT(n)) != 0 && sim->cpg.members[n].ring == ring) {
+            deliver_up_to(sim, n, end);
+        }
+    }
+}
+
+/* Rings that nobody is in any more. */
+static void rings_drop_unused(struct sim *sim)
+{
+    struct sim_ring **link = &sim->cpg.rings;
+    while (*link != NULL) {
+        struct sim_ring *ring = *link;
+        bool used = false;
+        for (uint32_t n = 0; n < sim->node_count; n++) {
+            used = used || sim->cpg.members[n].ring == ring;
+        }
+        if (used) {
+            link = &ring->next;
+        } else {
+            *link = ring->next;
+            ring_empty(ring);
+            free(ring);
+        }
+    }
+}
+
+static bool all_wait_for(const struct sim *sim, uint64_t component, uint64_t number)
+{
+    for (uint32_t n = 0; n < sim->node_count; n++) {
+        if ((component & BIT(n)) != 0 && sim->cpg.members[n].forming != number) {
+            return false; /* overtaken by another change */
+        }
+    }
+    return true;
+}
+
+static void enter_ring(struct sim *sim, struct sim_ring *ring)
+{
+    for (uint32_t n = 0; n < sim->node_count; n++) {
+        if ((ring->members & BIT(n)) != 0) {
+            struct sim_member *member = member_of(sim, n);
+            member->ring = ring;
+            member->cursor = ring->base;
+            member->forming = 0;
+        }
+    }
+    rings_drop_unused(sim);
+}
+
+static void form(struct sim *sim, uint64_t component, uint64_t number)
+{
+    for (struct sim_ring *ring = sim->cpg.rings; ring != NULL; ring = ring->next) {
+        settle_group(sim, ring, component);
+    }
+    if (!all_wait_for(sim, component, number)) {
+        return; /* a host went off while its agent heard the last messages */
+    }
+    enter_ring(sim, ring_new(sim, component));
+    for (uint32_t n = 0; n < sim->node_count; n++) {
+        if ((component & BIT(n)) != 0) {
+            outbox_flush(sim, n);
+        }
+    }
+    for (uint32_t n = 0; n < sim->node_count; n++) {
+        if ((component & BIT(n)) != 0) {
+            sim_cpg_show(sim, n);
+        }
+    }
+}
+
+static void run_forming(struct sim *sim, struct sim_task *task)
+{
+    if (all_wait_for(sim, task->other, task->number)) {
+        form(sim, task->other, task->number);
+    }
+}
+
+/* --- who hears whom --- */
+
+static bool hears(const struct sim *sim, uint32_t a, uint32_t b)
+{
+    const struct sim_host *left = &sim->hosts[a];
+    const struct sim_host *right = &sim->hosts[b];
+    if (sim->cpg.members[a].ring == NULL || sim->cpg.members[b].ring == NULL) {
+        return false;
+    }
+    if (left->frozen || right->frozen) {
+        return false;
+    }
+    return a == b || (left->net_up && right->net_up && left->side == right->side);
+}
+
+static bool ring_is(const struct sim *sim, uint64_t component)
+{
+    const struct sim_ring *ring = NULL;
+    for (uint32_t n = 0; n < sim->node_count; n++) {
+        if ((component & BIT(n)) == 0) {
+            continue;
+        }
+        if (ring == NULL) {
+            ring = sim->cpg.members[n].ring;
+        }
+        if (sim->cpg.members[n].ring != ring || ring->members != component) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void component_stable(struct sim *sim, uint64_t component)
+{
+    for (uint32_t n = 0; n < sim->node_count; n++) {
+        if ((component & BIT(n)) == 0) {
+            continue;
+        }
+        struct sim_member *member = member_of(sim, n);
+        member->forming = 0;
+        outbox_flush(sim, n);
+        if (member->cursor < member->ring->base + member->ring->count) {
+            put_delivery(sim, n, member->ring->base + member->ring->count);
+        }
+    }
+}
+
+static void component_changed(struct sim *sim, uint64_t component)
+{
+    bool pending = true;
+    bool lost = false;
+    for (uint32_t n = 0; n < sim->node_count; n++) {
+        if ((component & BIT(n)) != 0) {
+            const struct sim_member *member = member_of(sim, n);
+            pending = pending && member->forming != 0 && member->forming_component == component;
+            lost |= (member->ring->members & ~component) != 0;
+        }
+    }
+    if (pending) {
+        return;
+    }
+    uint64_t number = ++sim->cpg.last_forming;
+    for (uint32_t n = 0; n < sim->node_count; n++) {
+        if ((component & BIT(n)) != 0) {
+            member_of(sim, n)->forming = number;
+            member_of(sim, n)->forming_component = component;
+        }
+    }
+    uint64_t delay_us = lost ? sim->story->token_us * 22 / 10 : JOIN_US;
+    delay_us += sim_rng_range(&sim->rng, 0, 50 * MS);
+    sim_put(sim, delay_us, SIM_NO_HOST,
+            (struct sim_task){.run = run_forming, .number = number, .other = component});
+}
+
+void sim_cpg_changed(struct sim *sim)
+{
+    for (uint32_t a = 0; a < sim->node_count; a++) {
+        struct sim_member *member = member_of(sim, a);
+        member->component = 0;
+        for (uint32_t b = 0; b < sim->node_count; b++) {
+            member->component |= hears(sim, a, b) ? BIT(b) : 0;
+        }
+        if (member->component == 0) {
+            member->forming = 0;
+        }
+    }
+    uint64_t seen = 0;
+    for (uint32_t n = 0; n < sim->node_count; n++) {
+        uint64_t component = sim->cpg.members[n].component;
+        if (component == 0 || (seen & BIT(n)) != 0) {
+            continue;
+        }
+        seen |= component;
+        if (ring_is(sim, component)) {
+            component_stable(sim, component);
+        } else {
+            component_changed(sim, component);
+        }
+    }
+}
+
+void sim_cpg_start(struct sim *sim, uint32_t node)
+{
+    struct sim_member *member = member_of(sim, node);
+    ASSERT(member->ring == NULL);
+    member->ring = ring_new(sim, BIT(node));
+    member->cursor = 0;
+    sim_cpg_changed(sim);
+}
+
+void sim_cpg_stop(struct sim *sim, uint32_t node)
+{
+    struct sim_member *member = member_of(sim, node);
+    if (member->ring == NULL) {
+        return;
+    }
+    member->ring = NULL;
+    member->forming = 0;
+    outbox_drop(member);
+    sim_cpg_changed(sim);
+}
+
+void sim_cpg_begin(struct sim *sim)
+{
+    uint64_t members = 0;
+    for (uint32_t n = 0; n < sim->node_count; n++) {
+        members |= sim->hosts[n].up ? BIT(n) : 0;
+    }
+    if (members == 0) {
+        return;
+    }
+    struct sim_ring *ring = ring_new(sim, members);
+    for (uint32_t n = 0; n < sim->node_count; n++) {
+        if ((members & BIT(n)) != 0) {
+            sim->cpg.members[n].ring = ring;
+        }
+    }
+    sim_cpg_changed(sim);
+}
+
+void sim_cpg_free(struct sim *sim)
+{
+    for (uint32_t n = 0; n < sim->node_count; n++) {
+        outbox_drop(&sim->cpg.members[n]);
+    }
+    while (sim->cpg.rings != NULL) {
+        struct sim_ring *ring = sim->cpg.rings;
+        sim->cpg.rings = ring->next;
+        ring_empty(ring);
+        free(ring);
+    }
+}

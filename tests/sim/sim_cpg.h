@@ -1,0 +1,29 @@
+/* Corosync: rings, quorum, and messages in total order (extended virtual synchrony). */
+#ifndef STEAD_TESTS_SIM_CPG_H
+#define STEAD_TESTS_SIM_CPG_H
+
+#include "tests/sim/sim.h"
+
+/* Corosync starts on this host, alone in a ring of its own; or ends with it. */
+void sim_cpg_start(struct sim *sim, uint32_t node);
+void sim_cpg_stop(struct sim *sim, uint32_t node);
+
+/* All powered hosts are in one ring already (time 0). */
+void sim_cpg_begin(struct sim *sim);
+
+/* Who can hear whom may have changed: call after power, net, partition, freeze and thaw. */
+void sim_cpg_changed(struct sim *sim);
+
+/* Multicasts; takes the message over. */
+void sim_cpg_send(struct sim *sim, uint32_t node, struct sim_message *message);
+struct sim_message *sim_message_new(enum message_kind kind, uint32_t from);
+
+/* Tells the agent of `node` what Corosync shows (as when it connects). */
+void sim_cpg_show(struct sim *sim, uint32_t node);
+
+/* Is this node in a quorate ring whose token goes round? */
+bool sim_cpg_works(const struct sim *sim, uint32_t node);
+
+void sim_cpg_free(struct sim *sim);
+
+#endif

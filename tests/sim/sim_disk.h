@@ -1,0 +1,13 @@
+/* The disks: which write lands, and when. */
+#ifndef STEAD_TESTS_SIM_DISK_H
+#define STEAD_TESTS_SIM_DISK_H
+
+#include "tests/sim/sim.h"
+
+/* A guest was resumed: it reads its disk, and writes from then on. */
+void sim_disk_begin(struct sim *sim, uint32_t guest);
+/* Its process has ended; without a clean end its last write may still be on its way. */
+void sim_disk_end(struct sim *sim, uint32_t guest);
+void sim_disk_path_changed(struct sim *sim, uint32_t node);
+
+#endif

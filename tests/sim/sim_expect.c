@@ -1,0 +1,135 @@
+/* Expectations, judged by the world; only words about decisions (recovering, fenced) by the state
+ * object. */
+#include "tests/sim/sim_expect.h"
+
+#include <string.h>
+
+#include "proto/assert.h"
+#include "storage/state.h"
+#include "tests/sim/sim_check.h"
+#include "tests/sim/sim_cpg.h"
+
+enum node_word sim_node_word(const struct sim *sim, uint32_t node)
+{
+    enum node_state state = sim->rados.state->nodes[node].state;
+    if (state == NODE_FENCED || state == NODE_LOST) {
+        return NODE_IS_FENCED;
+    }
+    bool online = state == NODE_ADMITTED && sim->hosts[node].up && sim_cpg_works(sim, node);
+    return online ? NODE_ONLINE : NODE_OFFLINE;
+}
+
+const char *sim_node_text(enum node_word word)
+{
+    switch (word) {
+    case NODE_ONLINE:
+        return "online";
+    case NODE_OFFLINE:
+        return "offline";
+    case NODE_IS_FENCED:
+        return "fenced";
+    }
+    ASSERT(!"node word");
+    return "";
+}
+
+const char *sim_vm_text(const struct sim *sim, uint32_t vm, uint32_t *ret_node)
+{
+    *ret_node = SIM_NO_HOST;
+    for (uint32_t i = 0; i < sim->guest_count; i++) {
+        const struct sim_guest *guest = &sim->guests[i];
+        if (guest->vm == vm && sim_guest_writes(sim, guest)) {
+            *ret_node = guest->node;
+            return "running";
+        }
+    }
+    uint32_t slot = state_find_vm_uuid(sim->rados.state, &sim->vms[vm].uuid);
+    bool wanted = slot != VMS_MAX && sim->rados.state->vms[slot].want == WANT_RUNNING;
+    return wanted ? "recovering" : "stopped";
+}
+
+static bool process_lives(const struct sim *sim, uint32_t vm)
+{
+    for (uint32_t i = 0; i < sim->guest_count; i++) {
+        if (sim->guests[i].vm == vm && sim->guests[i].alive) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static uint64_t ghost_max_us(const struct sim *sim, uint32_t vm)
+{
+    uint64_t most_us = sim->vms[vm].ghost_max_us;
+    for (uint32_t i = 0; i < sim->guest_count; i++) {
+        const struct sim_guest *guest = &sim->guests[i];
+        if (guest->vm == vm && guest->ghost_us != 0 && sim->now_us - guest->ghost_us > most_us) {
+            most_us = sim->now_us - guest->ghost_us;
+        }
+    }
+    return most_us;
+}
+
+static bool was_refused(const struct sim *sim, const char *words)
+{
+    for (uint32_t i = 0; i < sim->command_count; i++) {
+        const struct sim_command *command = &sim->commands[i];
+        if (command->refused && strcmp(command->step->words, words) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool holds(const struct sim *sim, const struct scenario_expect *expect)
+{
+    const struct sim_vm *vm = &sim->vms[expect->vm];
+    uint32_t node = SIM_NO_HOST;
+    const char *word = sim_vm_text(sim, expect->vm, &node);
+    switch (expect->kind) {
+    case EXPECT_VM_RUNNING:
+        return node != SIM_NO_HOST && (expect->any || (expect->nodes >> node & 1) != 0);
+    case EXPECT_VM_STOPPED:
+        return strcmp(word, "stopped") == 0 && !process_lives(sim, expect->vm);
+    case EXPECT_VM_RECOVERING:
+        return strcmp(word, "recovering") == 0;
+    case EXPECT_NODE:
+        return sim_node_word(sim, expect->node) == expect->word;
+    case EXPECT_FENCED:
+        return sim->fenced == expect->nodes;
+    case EXPECT_FENCED_BY:
+        return (sim->fenced_by[expect->node] & expect->proof) != 0;
+    case EXPECT_GHOST:
+        return ghost_max_us(sim, expect->vm) <= expect->duration_us;
+    case EXPECT_RECOVERED:
+        return vm->recovered && vm->down_us == 0 && vm->recovered_max_us <= expect->duration_us;
+    case EXPECT_NEVER_ON:
+        return (vm->ran_on >> expect->node & 1) == 0;
+    case EXPECT_MOVED:
+        return vm->moves <= expect->number;
+    case EXPECT_REFUSED:
+        return was_refused(sim, expect->text);
+    case EXPECT_LOG:
+        return sim->trace.bytes != NULL && strstr(sim->trace.bytes, expect->text) != NULL;
+    }
+    ASSERT(!"expectation");
+    return false;
+}
+
+void sim_expect_now(struct sim *sim, uint64_t at_us)
+{
+    for (uint32_t i = 0; i < sim->story->expect_count; i++) {
+        const struct scenario_expect *expect = &sim->story->expects[i];
+        if (expect->at_us != at_us || holds(sim, expect)) {
+            continue;
+        }
+        sim->failed_expect[i] = true;
+        sim->expects_failed++;
+        uint32_t node = SIM_NO_HOST;
+        const char *word = sim_vm_text(sim, expect->vm, &node);
+        sim_log(sim, SIM_NO_HOST, "FAILED line %u: %s (%s%s%s, worst recovery %llu ms)",
+                expect->line, expect->words, word, node == SIM_NO_HOST ? "" : " on ",
+                node == SIM_NO_HOST ? "" : sim->story->nodes[node].name,
+                (unsigned long long)(sim->vms[expect->vm].recovered_max_us / MS));
+    }
+}

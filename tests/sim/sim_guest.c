@@ -1,0 +1,238 @@
+/* QEMU processes: born, running, ended. What libvirt says of them is sim_virt.c. */
+#include <stdlib.h>
+
+#include "proto/assert.h"
+#include "proto/values.h"
+#include "tests/sim/sim_agent.h"
+#include "tests/sim/sim_block.h"
+#include "tests/sim/sim_check.h"
+#include "tests/sim/sim_disk.h"
+#include "tests/sim/sim_virt.h"
+
+#define WATCH_US (30 * SECOND)
+
+static enum domain_state word_of(const struct sim_guest *guest)
+{
+    switch (guest->state) {
+    case GUEST_CREATING:
+    case GUEST_MARKED:
+        return DOMAIN_STARTING;
+    case GUEST_RUNNING:
+        return DOMAIN_RUNNING;
+    case GUEST_IO_ERROR:
+        return DOMAIN_IO_ERROR;
+    }
+    ASSERT(!"guest state");
+    return DOMAIN_GONE;
+}
+
+static struct event domain_event(const struct sim *sim, const struct sim_guest *guest)
+{
+    struct event event = {.kind = EVENT_DOMAIN};
+    event.domain.vm = sim->vms[guest->vm].uuid;
+    event.domain.state = guest->alive ? word_of(guest) : DOMAIN_GONE;
+    event.domain.end = guest->end;
+    event.domain.action = guest->action;
+    return event;
+}
+
+/* libvirt tells of it, in the order things happened. */
+static void tell(struct sim *sim, const struct sim_guest *guest)
+{
+    struct sim_host *host = &sim->hosts[guest->node];
+    if (!host->agent.libvirt_connected || guest->state == GUEST_CREATING) {
+        return;
+    }
+    struct event event = domain_event(sim, guest);
+    uint64_t at_us = sim->now_us + sim_rng_range(&sim->rng, 300, 8 * MS);
+    if (at_us <= host->last_domain_us) {
+        at_us = host->last_domain_us + 1;
+    }
+    host->last_domain_us = at_us;
+    sim_agent_tell(sim, guest->node, at_us - sim->now_us, &event);
+}
+
+uint32_t sim_guest_find(const struct sim *sim, uint32_t vm, uint32_t node)
+{
+    for (uint32_t i = sim->guest_count; i > 0; i--) {
+        const struct sim_guest *guest = &sim->guests[i - 1];
+        if (guest->alive && guest->vm == vm && guest->node == node) {
+            return i - 1;
+        }
+    }
+    return UINT32_MAX;
+}
+
+uint32_t sim_guest_new(struct sim *sim, uint32_t vm, uint32_t node, struct action_id action)
+{
+    ASSERT(sim_guest_find(sim, vm, node) == UINT32_MAX);
+    if (sim->guest_count == sim->guest_room) {
+        sim->guest_room = sim->guest_room == 0 ? 64 : sim->guest_room * 2;
+        sim->guests = realloc(sim->guests, sim->guest_room * sizeof(*sim->guests));
+        ASSERT(sim->guests != NULL);
+    }
+    sim->guests[sim->guest_count] = (struct sim_guest){
+        .vm = vm, .node = node, .alive = true, .state = GUEST_CREATING, .action = action};
+    return sim->guest_count++;
+}
+
+void sim_guest_open(struct sim *sim, uint32_t index)
+{
+    struct sim_guest *guest = &sim->guests[index];
+    ASSERT(!guest->has_client);
+    guest->has_client = true;
+    guest->client = sim_address_new(sim, guest->node);
+    sim_block_osd_learns(sim, sim->rados.map_epoch); /* a fresh client has the newest map */
+}
+
+static void count_move(struct sim *sim, const struct sim_guest *guest)
+{
+    struct sim_vm *vm = &sim->vms[guest->vm];
+    if (vm->newest_order != 0 && sim->guests[vm->newest_guest].node != guest->node) {
+        vm->moves++;
+    }
+    vm->ran_on |= UINT64_C(1) << guest->node;
+    if (vm->down_us != 0) {
+        uint64_t took_us = sim->now_us - vm->down_us;
+        vm->recovered = true;
+        vm->recovered_max_us = took_us > vm->recovered_max_us ? took_us : vm->recovered_max_us;
+        vm->down_us = 0;
+    }
+}
+
+void sim_guest_run(struct sim *sim, uint32_t index)
+{
+    struct sim_guest *guest = &sim->guests[index];
+    ASSERT(guest->alive);
+    ASSERT(guest->has_client);
+    if (guest->order == 0) {
+        sim_check_resume(sim, index);
+        count_move(sim, guest);
+        guest->order = ++sim->last_order;
+        guest->state = GUEST_RUNNING;
+        sim_disk_begin(sim, index);
+    }
+    guest->state = GUEST_RUNNING;
+    sim->writers_changed = true;
+    sim_log(sim, guest->node, "qemu: %s runs as %s", sim->story->vms[guest->vm].name,
+            sim_address_client(guest->client).address);
+    tell(sim, guest);
+}
+
+void sim_guest_end(struct sim *sim, uint32_t index, enum domain_end end, bool told)
+{
+    struct sim_guest *guest = &sim->guests[index];
+    if (!guest->alive) {
+        return;
+    }
+    guest->alive = false;
+    guest->end = end;
+    guest->ended_clean = end == END_SHUTDOWN;
+    guest->ended_us = sim->now_us;
+    sim->writers_changed = true;
+    sim_log(sim, guest->node, "qemu: %s ended (%s)", sim->story->vms[guest->vm].name,
+            end == END_SHUTDOWN    ? "shut down"
+            : end == END_DESTROYED ? "destroyed"
+            : end == END_CRASHED   ? "killed"
+                                   : "gone with its host");
+    sim_disk_end(sim, index);
+    if (told) {
+        tell(sim, guest);
+    }
+}
+
+void sim_virt_io_error(struct sim *sim, uint32_t index)
+{
+    struct sim_guest *guest = &sim->guests[index];
+    guest->state = GUEST_IO_ERROR;
+    sim->writers_changed = true;
+    sim_log(sim, guest->node, "qemu: %s stopped, its disk refused a write",
+            sim->story->vms[guest->vm].name);
+    tell(sim, guest);
+}
+
+void sim_virt_watchers(struct sim *sim, uint32_t vm, struct clients *ret_clients)
+{
+    for (uint32_t i = 0; i < sim->guest_count; i++) {
+        const struct sim_guest *guest = &sim->guests[i];
+        bool watches = guest->alive || sim->now_us - guest->ended_us < WATCH_US;
+        bool closed = !guest->alive && guest->ended_clean;
+        if (guest->vm == vm && guest->has_client && watches && !closed &&
+            !sim_block_hits(sim, guest->client)) {
+            struct client client = sim_address_client(guest->client);
+            (void)clients_add(ret_clients, &client); /* more than eight: the list is cut */
+        }
+    }
+}
+
+/* --- libvirt lists --- */
+
+static void run_list(struct sim *sim, struct sim_task *task)
+{
+    uint32_t node = task->host;
+    struct sim_host *host = &sim->hosts[node];
+    uint32_t life = host->agent.life;
+    if (!host->agent.alive || life != task->number) {
+        return;
+    }
+    if (host->libvirt == LIBVIRT_HANG && sim->now_us < host->libvirt_until_us) {
+        return; /* connected when it is well again */
+    }
+    host->agent.libvirt_connected = true;
+    for (uint32_t i = 0; i < sim->guest_count; i++) {
+        const struct sim_guest *guest = &sim->guests[i];
+        if (guest->alive && guest->node == node && guest->state != GUEST_CREATING) {
+            struct event event = domain_event(sim, guest);
+            sim_agent_event(sim, node, &event);
+        }
+    }
+    if (host->agent.life == life) {
+        struct event event = {.kind = EVENT_DOMAINS, .domains.connected = true};
+        sim_agent_event(sim, node, &event);
+    }
+}
+
+void sim_virt_connect(struct sim *sim, uint32_t node)
+{
+    sim->hosts[node].agent.libvirt_connected = false;
+    sim_put(sim, sim_rng_range(&sim->rng, 20 * MS, 80 * MS), node,
+            (struct sim_task){.run = run_list, .number = sim->hosts[node].agent.life});
+}
+
+static void run_lost(struct sim *sim, struct sim_task *task)
+{
+    struct sim_host *host = &sim->hosts[task->host];
+    if (host->libvirt == LIBVIRT_HANG && sim->now_us < host->libvirt_until_us) {
+        struct event event = {.kind = EVENT_DOMAINS, .domains.connected = false};
+        sim_agent_event(sim, task->host, &event);
+    }
+}
+
+static void run_well(struct sim *sim, struct sim_task *task)
+{
+    struct sim_host *host = &sim->hosts[task->host];
+    if (host->libvirt != LIBVIRT_HANG || sim->now_us >= host->libvirt_until_us) {
+        sim_virt_connect(sim, task->host);
+    }
+}
+
+#define KEEPALIVE_US (6 * SECOND)
+
+void sim_virt_trouble(struct sim *sim, uint32_t node, enum libvirt_state state, uint64_t for_us)
+{
+    struct sim_host *host = &sim->hosts[node];
+    bool hung = host->libvirt == LIBVIRT_HANG;
+    host->libvirt = state;
+    if (state == LIBVIRT_HANG) {
+        host->libvirt_until_us = sim->now_us + for_us;
+        host->agent.libvirt_connected = false;
+        sim_put(sim, KEEPALIVE_US, node, (struct sim_task){.run = run_lost});
+        sim_put(sim, for_us, node, (struct sim_task){.run = run_well});
+    } else {
+        host->libvirt_late_us = for_us;
+        host->libvirt_until_us = sim->now_us;
+        if (hung) {
+            sim_virt_connect(sim, node);
+        }
+    }
+}

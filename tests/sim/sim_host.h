@@ -1,0 +1,21 @@
+/* Hosts: power, boot, network, freezing. */
+#ifndef STEAD_TESTS_SIM_HOST_H
+#define STEAD_TESTS_SIM_HOST_H
+
+#include "tests/sim/sim.h"
+
+void sim_host_power(struct sim *sim, uint32_t node, bool on);
+void sim_host_net(struct sim *sim, uint32_t node, bool up);
+void sim_host_freeze(struct sim *sim, uint32_t node, uint64_t for_us);
+void sim_host_storage(struct sim *sim, uint32_t node, enum path_state path, uint64_t slow_us);
+void sim_host_state(struct sim *sim, uint32_t node, enum path_state path, uint64_t slow_us);
+/* The acting agent dies in the middle of its work: with its host, or alone. */
+void sim_host_kill_acting(struct sim *sim, uint32_t node, bool power);
+/* The host is hurt: recovery of its VMs is timed from now. */
+void sim_host_hurt(struct sim *sim, uint32_t node);
+/* It is well again, and so are those of its VMs that nobody has taken from it. */
+void sim_host_well(struct sim *sim, uint32_t node);
+
+struct uuid sim_uuid(struct sim *sim);
+
+#endif

@@ -1,0 +1,54 @@
+/*
+ * The exhaustive walk over one recovery: after the k-th action of the acting node, for every k,
+ * that node dies (and is back 30 s later). Invariants must hold and everything must settle; which
+ * node is fenced or runs what is another matter, so expectations do not count.
+ */
+#include "tests/sim/sim_kills.h"
+
+#include "tests/sim/sim_result.h"
+
+#define RECOVERY_US (60 * SECOND) /* actions this long after the last event are looked at */
+#define SETTLE_US (240 * SECOND)
+
+static uint64_t count_actions(const struct scenario *story)
+{
+    struct sim_kill kill = {.armed = true};
+    struct sim *sim = sim_run(story, &kill);
+    uint64_t count = sim->kill.count;
+    sim_free(sim);
+    return count;
+}
+
+static bool survives(const struct scenario *story, uint64_t target, bool power, FILE *out)
+{
+    struct sim_kill kill = {.armed = true, .target = target, .power = power};
+    struct sim *sim = sim_run(story, &kill);
+    bool ok = sim_ok(sim);
+    if (!ok) {
+        (void)fprintf(out, "%s: FAILED with the %s killed after action %llu: at %.3f s: %s\n",
+                      story->file, power ? "host" : "agent", (unsigned long long)target,
+                      (double)sim->now_us / (double)SECOND, sim->violation);
+        (void)fprintf(out, "    stead-sim kills %s --only %llu --mode %s --trace\n", story->file,
+                      (unsigned long long)target, power ? "host" : "agent");
+    }
+    sim_free(sim);
+    return ok;
+}
+
+struct kills_count kills_run(struct scenario *story, FILE *out)
+{
+    struct kills_count result = {0};
+    uint64_t last_us = story->step_count == 0 ? 0 : story->steps[story->step_count - 1].at_us;
+    story->expect_count = 0;
+    story->run_us = last_us + RECOVERY_US;
+    uint64_t count = count_actions(story);
+    story->run_us = last_us + RECOVERY_US + SETTLE_US;
+    for (uint64_t k = 1; k <= count; k++) {
+        for (uint32_t mode = 0; mode < 2; mode++) {
+            bool ok = survives(story, k, mode == 0, out);
+            result.passed += ok;
+            result.failed += !ok;
+        }
+    }
+    return result;
+}

@@ -1,0 +1,282 @@
+/*
+ * stead-sim: runs the real decision core of every node against a simulated world.
+ *
+ *     stead-sim run FILE…       scenarios; one: with its trace; several: a line each
+ *     stead-sim swarm           made-up scenarios, by seed
+ *     stead-sim replay SEED     one of them, with its trace
+ *     stead-sim kills FILE…     the acting node dies after each of its actions in turn
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/nearest.h"
+#include "tests/sim/sim_kills.h"
+#include "tests/sim/sim_result.h"
+#include "tests/sim/sim_swarm.h"
+
+struct options {
+    bool trace;
+    bool json;
+    bool scenario;
+    bool has_seed;
+    uint64_t seed;
+    uint64_t only; /* kills: this action */
+    bool agent;    /* kills --only: the agent alone */
+    uint32_t faults;
+    struct swarm_options swarm;
+};
+
+static const char usage[] =
+    "usage: stead-sim run FILE… [--seed N] [--trace] [--json]\n"
+    "       stead-sim swarm [--seeds A..B] [--nodes N] [--vms N]\n"
+    "       stead-sim replay SEED [--faults N] [--nodes N] [--vms N] [--scenario] [--json]\n"
+    "       stead-sim kills FILE… [--only K --mode host|agent] [--trace]\n"
+    "\n"
+    "A scenario says what a cluster is, what happens to it, and what must be true; see\n"
+    "docs/scenarios.md. Exit status: 0 all held, 1 something did not, 2 not understood.\n";
+
+static int misused(const char *text, const char *word)
+{
+    (void)fprintf(stderr, "stead-sim: %s '%s'; see stead-sim --help\n", text, word);
+    return 2;
+}
+
+static bool to_number(const char *text, uint64_t max, uint64_t *ret)
+{
+    char *end = NULL;
+    errno = 0;
+    unsigned long long number = strtoull(text, &end, 10);
+    if (errno != 0 || end == text || *end != '\0' || text[0] == '-' || number > max) {
+        return false;
+    }
+    *ret = number;
+    return true;
+}
+
+static bool to_range(const char *text, struct swarm_options *swarm)
+{
+    char copy[64];
+    (void)snprintf(copy, sizeof(copy), "%s", text);
+    char *dots = strstr(copy, "..");
+    if (dots == NULL) {
+        return false;
+    }
+    *dots = '\0';
+    return to_number(copy, UINT32_MAX, &swarm->first) &&
+           to_number(dots + 2, UINT32_MAX, &swarm->last) && swarm->first <= swarm->last;
+}
+
+/* --- run --- */
+
+static struct scenario *story_new(void)
+{
+    struct scenario *story = calloc(1, sizeof(*story));
+    if (story == NULL) {
+        (void)fprintf(stderr, "stead-sim: out of memory\n");
+        exit(2);
+    }
+    return story;
+}
+
+static bool run_one(const struct scenario *story, const struct options *options, bool alone)
+{
+    struct sim *sim = sim_run(story, NULL);
+    bool ok = sim_ok(sim);
+    if (options->json) {
+        sim_result_json(sim, stdout);
+    } else {
+        if (alone || options->trace || !ok) {
+            sim_result_trace(sim, stdout);
+        }
+        sim_result_line(sim, stdout);
+    }
+    sim_free(sim);
+    return ok;
+}
+
+static int cmd_run(char **files, int count, const struct options *options)
+{
+    struct scenario *story = story_new();
+    int failed = 0;
+    bool unread = false;
+    if (count == 0) {
+        (void)fputs(usage, stderr);
+        free(story);
+        return 2;
+    }
+    for (int i = 0; i < count; i++) {
+        if (scenario_read(files[i], stderr, story) != 0) {
+            unread = true;
+            failed++;
+            continue;
+        }
+        story->seed = options->has_seed ? options->seed : story->seed;
+        failed += !run_one(story, options, count == 1);
+    }
+    if (count > 1 && !options->json) {
+        (void)printf("%d passed, %d failed\n", count - failed, failed);
+    }
+    free(story);
+    return unread ? 2 : failed > 0;
+}
+
+/* --- replay --- */
+
+static int cmd_replay(char **words, int count, const struct options *options)
+{
+    uint64_t seed = 0;
+    if (count != 1 || !to_number(words[0], UINT32_MAX, &seed)) {
+        return misused("replay takes one seed, not", count > 0 ? words[0] : "");
+    }
+    char name[64];
+    (void)snprintf(name, sizeof(name), "seed-%llu", (unsigned long long)seed);
+    char *text = swarm_text(seed, &options->swarm, options->faults);
+    if (options->scenario) {
+        (void)fputs(text, stdout);
+        free(text);
+        return 0;
+    }
+    struct scenario *story = story_new();
+    bool ok = scenario_parse(name, text, stderr, story) == 0 && run_one(story, options, true);
+    free(story);
+    free(text);
+    return !ok;
+}
+
+/* --- kills --- */
+
+static int kill_only(struct scenario *story, const struct options *options)
+{
+    struct sim_kill kill = {.armed = true, .target = options->only, .power = !options->agent};
+    story->expect_count = 0;
+    story->run_us = story->steps[story->step_count - 1].at_us + 300 * SECOND;
+    struct sim *sim = sim_run(story, &kill);
+    bool ok = sim_ok(sim);
+    if (options->trace) {
+        sim_result_trace(sim, stdout);
+    }
+    sim_result_line(sim, stdout);
+    sim_free(sim);
+    return !ok;
+}
+
+static int cmd_kills(char **files, int count, const struct options *options)
+{
+    struct scenario *story = story_new();
+    struct kills_count total = {0};
+    if (count == 0) {
+        (void)fputs(usage, stderr);
+        free(story);
+        return 2;
+    }
+    for (int i = 0; i < count; i++) {
+        if (scenario_read(files[i], stderr, story) != 0) {
+            free(story);
+            return 2;
+        }
+        if (story->step_count > 0 && options->only != 0) {
+            int status = kill_only(story, options);
+            free(story);
+            return status;
+        }
+        struct kills_count result = kills_run(story, stdout);
+        total.passed += result.passed;
+        total.failed += result.failed;
+    }
+    (void)printf("%u passed, %u failed\n", total.passed, total.failed);
+    free(story);
+    return total.failed > 0;
+}
+
+/* --- main --- */
+
+static bool take_option(int option, struct options *options)
+{
+    uint64_t number = 0;
+    switch (option) {
+    case 's':
+        options->has_seed = true;
+        return to_number(optarg, UINT32_MAX, &options->seed);
+    case 'r':
+        return to_range(optarg, &options->swarm);
+    case 'n':
+        options->swarm.nodes =
+            to_number(optarg, SIM_NODES_MAX, &number) && number >= 2 ? (uint32_t)number : 0;
+        return options->swarm.nodes != 0;
+    case 'v':
+        options->swarm.vms =
+            to_number(optarg, SIM_VMS_MAX, &number) && number >= 1 ? (uint32_t)number : 0;
+        return options->swarm.vms != 0;
+    case 'f':
+        options->faults = to_number(optarg, 1000, &number) ? (uint32_t)number : 0;
+        return true;
+    case 'o':
+        return to_number(optarg, UINT32_MAX, &options->only) && options->only > 0;
+    case 'm':
+        options->agent = strcmp(optarg, "agent") == 0;
+        return options->agent || strcmp(optarg, "host") == 0;
+    case 't':
+        options->trace = true;
+        return true;
+    case 'j':
+        options->json = true;
+        return true;
+    case 'c':
+        options->scenario = true;
+        return true;
+    default:
+        return false;
+    }
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option known[] = {
+        {"seed", required_argument, NULL, 's'},   {"seeds", required_argument, NULL, 'r'},
+        {"nodes", required_argument, NULL, 'n'},  {"vms", required_argument, NULL, 'v'},
+        {"faults", required_argument, NULL, 'f'}, {"only", required_argument, NULL, 'o'},
+        {"mode", required_argument, NULL, 'm'},   {"trace", no_argument, NULL, 't'},
+        {"json", no_argument, NULL, 'j'},         {"scenario", no_argument, NULL, 'c'},
+        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
+    };
+    static const char *const commands[] = {"run", "swarm", "replay", "kills"};
+    struct options options = {.swarm = {.first = 1, .last = 200}, .faults = SWARM_FAULTS_ALL};
+    int option = 0;
+    while ((option = getopt_long(argc, argv, "h", known, NULL)) != -1) {
+        if (option == 'h') {
+            (void)fputs(usage, stdout);
+            return 0;
+        }
+        if (option == '?') {
+            return 2;
+        }
+        if (!take_option(option, &options)) {
+            return misused("cannot use the value", optarg != NULL ? optarg : "");
+        }
+    }
+    if (optind == argc) {
+        (void)fputs(usage, stderr);
+        return 2;
+    }
+    const char *command = argv[optind++];
+    if (strcmp(command, "run") == 0) {
+        return cmd_run(argv + optind, argc - optind, &options);
+    }
+    if (strcmp(command, "swarm") == 0) {
+        return swarm_run(&options.swarm, stdout) > 0;
+    }
+    if (strcmp(command, "replay") == 0) {
+        return cmd_replay(argv + optind, argc - optind, &options);
+    }
+    if (strcmp(command, "kills") == 0) {
+        return cmd_kills(argv + optind, argc - optind, &options);
+    }
+    const char *near = nearest_word(command, commands, 4);
+    (void)fprintf(stderr, "stead-sim: unknown command '%s'%s%s%s\n", command,
+                  near != NULL ? ", did you mean '" : "", near != NULL ? near : "",
+                  near != NULL ? "'?" : "; see stead-sim --help");
+    return 2;
+}

@@ -1,0 +1,301 @@
+/*
+ * What the OSDs and the monitors do with an operation that has arrived: compare-and-set on the
+ * state object and on leases, the blocklist, the watchers. An operation of a blocklisted client is
+ * refused
+ * (-108) by the OSDs; the monitors still serve it.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/assert.h"
+#include "storage/state.h"
+#include "tests/sim/sim_block.h"
+#include "tests/sim/sim_call.h"
+#include "tests/sim/sim_check.h"
+#include "tests/sim/sim_rados.h"
+#include "tests/sim/sim_virt.h"
+
+static uint64_t way_back_us(struct sim *sim, const struct sim_call *call, bool own)
+{
+    return sim_rng_range(&sim->rng, 200, 1000) + sim_rados_slow_us(sim, call->node, own);
+}
+
+struct back {
+    struct sim_call *call;
+    struct event event;
+    bool own;
+};
+
+static void run_back(struct sim *sim, struct sim_task *task)
+{
+    struct back *back = task->owned;
+    if (sim_rados_reaches(sim, back->call->node, back->own)) {
+        sim_call_answer(sim, back->call, 0, &back->event);
+    } /* else the answer is lost */
+    sim_call_done(sim, back->call);
+}
+
+static void answer(struct sim *sim, struct sim_call *call, bool own, const struct event *event)
+{
+    struct back *back = malloc(sizeof(*back));
+    ASSERT(back != NULL);
+    *back = (struct back){.call = call, .event = *event, .own = own};
+    call->refs++;
+    sim_put(sim, way_back_us(sim, call, own), SIM_NO_HOST,
+            (struct sim_task){.run = run_back, .owned = back});
+}
+
+/* The OSDs see the map this client has; false when they refuse it. */
+static bool admitted(struct sim *sim, const struct sim_call *call)
+{
+    const struct sim_agent *agent = &sim->hosts[call->node].agent;
+    if (agent->has_handle && agent->client.nonce == call->client.nonce) {
+        sim_block_osd_learns(sim, agent->handle_epoch);
+    }
+    return !sim_block_hits(sim, call->client);
+}
+
+/* --- the state object --- */
+
+static void do_poll(struct sim *sim, struct sim_call *call)
+{
+    struct event event = {.kind = EVENT_POLL};
+    event.poll.outcome = admitted(sim, call) ? OUTCOME_DONE : OUTCOME_BLOCKLISTED;
+    if (event.poll.outcome == OUTCOME_DONE) {
+        event.poll.header = sim->rados.state->header;
+    }
+    answer(sim, call, true, &event);
+}
+
+static void do_commit(struct sim *sim, struct sim_call *call)
+{
+    struct cluster *state = sim->rados.state;
+    struct event event = {.kind = EVENT_COMMIT, .commit.outcome = OUTCOME_DONE};
+    if (!admitted(sim, call)) {
+        event.commit.outcome = OUTCOME_BLOCKLISTED;
+    } else if (call->action.commit.create || !state_follows(state, call->delta)) {
+        event.commit.outcome = OUTCOME_REFUSED;
+        event.commit.header = state->header;
+    } else {
+        sim_check_commit(sim, call->node, call->delta);
+    }
+    answer(sim, call, true, &event);
+}
+
+/* A read in pages: the first half of the VMs, a little later the rest and the history. */
+static void run_second_page(struct sim *sim, struct sim_task *task)
+{
+    struct sim_call *call = task->object;
+    struct cluster *image = call->image;
+    const struct cluster *state = sim->rados.state;
+    uint32_t half = (uint32_t)task->number;
+    uint32_t end = state->vm_end > half ? state->vm_end - half : 0;
+    memcpy(image->vms + half, state->vms + half, end * sizeof(state->vms[0]));
+    memcpy(image->history, state->history, sizeof(state->history));
+    image->vm_end = half + end;
+    while (image->vm_end > 0 && image->vms[image->vm_end - 1].state == VM_FREE) {
+        image->vm_end--;
+    }
+    struct event event = {.kind = EVENT_STATE};
+    event.state.outcome = OUTCOME_DONE;
+    event.state.image = image;
+    event.state.first = image->header;
+    event.state.last = state->header;
+    answer(sim, call, true, &event);
+    sim_call_done(sim, call);
+}
+
+static void do_state_read(struct sim *sim, struct sim_call *call)
+{
+    const struct cluster *state = sim->rados.state;
+    if (!admitted(sim, call)) {
+        struct event event = {.kind = EVENT_STATE, .state.outcome = OUTCOME_BLOCKLISTED};
+        answer(sim, call, true, &event);
+        return;
+    }
+    ASSERT(call->image == NULL);
+    call->image = calloc(1, sizeof(*call->image)); /* large, but the system makes only used pages */
+    ASSERT(call->image != NULL);
+    uint32_t half = state->vm_end / 2;
+    call->image->header = state->header;
+    call->image->settings = state->settings;
+    memcpy(call->image->nodes, state->nodes, sizeof(state->nodes));
+    memcpy(call->image->vms, state->vms, half * sizeof(state->vms[0]));
+    uint64_t page_us = sim_rng_chance(&sim->rng, 4) ? sim_rng_range(&sim->rng, 1, 20 * MS) : 0;
+    call->refs++;
+    sim_put(sim, page_us, SIM_NO_HOST,
+            (struct sim_task){.run = run_second_page, .object = call, .number = half});
+}
+
+/* --- leases --- */
+
+static void do_lease(struct sim *sim, struct sim_call *call)
+{
+    const struct lease *asked = &call->action.lease.lease;
+    struct event event = {.kind = EVENT_LEASE};
+    uint32_t vm = sim_vm_by_uuid(sim, &asked->vm);
+    if (call->action.lease.wait_map) {
+        sim->hosts[call->node].agent.handle_epoch = sim->rados.map_epoch;
+    }
+    if (!admitted(sim, call)) {
+        event.lease.outcome = OUTCOME_BLOCKLISTED;
+        answer(sim, call, true, &event);
+        return;
+    }
+    if (vm == SIM_VMS_MAX || !sim->rados.lease_exists[vm]) {
+        event.lease.outcome = OUTCOME_MISSING;
+        answer(sim, call, true, &event);
+        return;
+    }
+    struct lease *lease = &sim->rados.leases[vm];
+    event.lease.outcome = OUTCOME_DONE;
+    if (call->action.kind == ACTION_LEASE_CHANGE) {
+        if (lease->generation + 1 == asked->generation) {
+            sim_check_lease(sim, call->node, vm, asked);
+            *lease = *asked;
+        } else {
+            event.lease.outcome = OUTCOME_REFUSED;
+        }
+    } else if (call->action.kind == ACTION_LEASE_REMOVE) {
+        if (lease->state == LEASE_FREE && lease->generation == asked->generation) {
+            sim->rados.lease_exists[vm] = false;
+            sim->vms[vm].known = false;
+        }
+    }
+    event.lease.has_lease = true;
+    event.lease.lease = *lease;
+    answer(sim, call, true, &event);
+}
+
+/* --- the monitors --- */
+
+static void run_blocked(struct sim *sim, struct sim_task *task)
+{
+    struct sim_call *call = task->object;
+    struct event event = {.kind = EVENT_BLOCK, .block.outcome = OUTCOME_DONE};
+    for (uint32_t i = 0; i < call->action.block.count; i++) {
+        struct sim_address entry;
+        if (!sim_address_parse(sim, &call->action.block.entries[i], &entry)) {
+            sim_violation(sim, "a blocklist entry of no client: \"%s\"",
+                          call->action.block.entries[i].address);
+        }
+        if (call->action.kind == ACTION_BLOCK_ADD) {
+            sim_block_add(sim, entry);
+        } else {
+            sim_block_remove(sim, entry);
+        }
+        sim_log(sim, SIM_NO_HOST, "blocklist %s %s",
+                call->action.kind == ACTION_BLOCK_ADD ? "add" : "remove",
+                call->action.block.entries[i].address);
+    }
+    sim_block_publish(sim);
+    struct sim_agent *agent = &sim->hosts[call->node].agent;
+    if (agent->client.nonce == call->client.nonce) {
+        agent->handle_epoch = sim->rados.map_epoch;
+    }
+    event.block.osd_epoch = sim->rados.map_epoch;
+    event.block.blocked_count = call->action.block.count;
+    answer(sim, call, false, &event);
+    sim_call_done(sim, call);
+}
+
+static void do_block(struct sim *sim, struct sim_call *call)
+{
+    if (call->action.kind != ACTION_BLOCK_CHECK) {
+        uint64_t delay_us = sim_block_proposal_us(sim) - sim->now_us;
+        sim_call_put(sim, call, delay_us, SIM_NO_HOST, run_blocked);
+        return;
+    }
+    struct event event = {.kind = EVENT_BLOCK, .block.outcome = OUTCOME_DONE};
+    event.block.osd_epoch = sim->rados.map_epoch;
+    for (uint32_t i = 0; i < call->action.block.count; i++) {
+        struct sim_address entry;
+        if (sim_address_parse(sim, &call->action.block.entries[i], &entry) &&
+            sim_block_listed(sim, entry)) {
+            event.block.blocked_count++;
+        }
+    }
+    answer(sim, call, false, &event);
+}
+
+static void do_handle(struct sim *sim, struct sim_call *call)
+{
+    struct sim_agent *agent = &sim->hosts[call->node].agent;
+    if (!sim_call_lives(sim, call)) {
+        return;
+    }
+    struct event event = {.kind = EVENT_HANDLE, .handle.outcome = OUTCOME_DONE};
+    agent->client = sim_address_new(sim, call->node);
+    agent->has_handle = true;
+    agent->handle_epoch = sim->rados.map_epoch;
+    event.handle.client = sim_address_client(agent->client);
+    answer(sim, call, false, &event);
+}
+
+/* --- images --- */
+
+static void do_images(struct sim *sim, struct sim_call *call)
+{
+    struct event event = {.kind = EVENT_LOCKS, .done.outcome = OUTCOME_DONE};
+    uint32_t vm = sim_vm_by_uuid(sim, &call->action.vm.uuid);
+    bool watchers = call->action.kind == ACTION_WATCHERS_READ;
+    event.kind = watchers ? EVENT_WATCHERS : EVENT_LOCKS;
+    if (!admitted(sim, call)) {
+        event.done.outcome = OUTCOME_BLOCKLISTED;
+    } else if (vm == SIM_VMS_MAX || !sim->vms[vm].known) {
+        event.done.outcome = OUTCOME_MISSING;
+    } else if (watchers) {
+        event.watchers.outcome = OUTCOME_DONE;
+        event.watchers.image_count = 1;
+        sim_virt_watchers(sim, vm, &event.watchers.clients);
+    }
+    answer(sim, call, false, &event);
+}
+
+void sim_objects_execute(struct sim *sim, struct sim_call *call)
+{
+    switch (call->action.kind) {
+    case ACTION_HANDLE_OPEN:
+        do_handle(sim, call);
+        return;
+    case ACTION_POLL:
+        do_poll(sim, call);
+        return;
+    case ACTION_STATE_READ:
+        do_state_read(sim, call);
+        return;
+    case ACTION_COMMIT:
+        do_commit(sim, call);
+        return;
+    case ACTION_LEASE_READ:
+    case ACTION_LEASE_CHANGE:
+    case ACTION_LEASE_REMOVE:
+        do_lease(sim, call);
+        return;
+    case ACTION_BLOCK_ADD:
+    case ACTION_BLOCK_REMOVE:
+    case ACTION_BLOCK_CHECK:
+        do_block(sim, call);
+        return;
+    case ACTION_LOCKS_BREAK:
+    case ACTION_WATCHERS_READ:
+        do_images(sim, call);
+        return;
+    case ACTION_TRACE:
+    case ACTION_SEND_BEAT:
+    case ACTION_SEND_DELTA:
+    case ACTION_SEND_REQUEST:
+    case ACTION_SEND_REPLY:
+    case ACTION_ANSWER:
+    case ACTION_POWER_OFF:
+    case ACTION_DOMAIN_CREATE:
+    case ACTION_DOMAIN_RESUME:
+    case ACTION_DOMAIN_SHUTDOWN:
+    case ACTION_DOMAIN_DESTROY:
+    case ACTION_KILL:
+    case ACTION_SAVE_INCARNATION:
+    case ACTION_KIND_COUNT:
+        break;
+    }
+    ASSERT(!"a storage action");
+}

@@ -1,0 +1,177 @@
+/*
+ * An operator gives a command to any node that can take it, waits for the answer, and asks again
+ * elsewhere when the agent he asked is gone. What he was told is done must be in the state (I7).
+ */
+#include "tests/sim/sim_operator.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/assert.h"
+#include "proto/values.h"
+#include "tests/sim/sim_agent.h"
+#include "tests/sim/sim_check.h"
+#include "tests/sim/sim_cpg.h"
+#include "tests/sim/sim_host.h"
+#include "tests/sim/sim_rados.h"
+
+#define LOOK_US SECOND
+#define TRIES_MAX 120
+
+static uint32_t choose_node(const struct sim *sim)
+{
+    for (uint32_t n = 0; n < sim->node_count; n++) {
+        const struct sim_host *host = &sim->hosts[n];
+        if (host->up && !host->frozen && host->agent.alive && sim_cpg_works(sim, n) &&
+            sim_rados_reaches(sim, n, true)) {
+            return n;
+        }
+    }
+    return SIM_NO_HOST;
+}
+
+/* What the command itself does before it asks the cluster: definition and lease into RADOS. */
+static const char *prepare_vm(struct sim *sim, uint32_t v, struct request *request)
+{
+    const struct scenario_vm *line = &sim->story->vms[v];
+    struct lease *lease = &sim->rados.leases[v];
+    if (!sim->rados.lease_exists[v]) {
+        *lease = (struct lease){.cluster_id = sim->rados.state->header.cluster_id,
+                                .vm = sim->vms[v].uuid,
+                                .state = LEASE_FREE,
+                                .generation = 1};
+        sim->rados.lease_exists[v] = true;
+    } else if (lease->state != LEASE_FREE) {
+        return "its lease is held";
+    }
+    sim->vms[v].known = true;
+    request->uuid = sim->vms[v].uuid;
+    request->memory_mib = line->memory_mib;
+    request->priority = line->priority;
+    request->want = line->wanted ? WANT_RUNNING : WANT_STOPPED;
+    name_set(request->on, sizeof(request->on), sim->story->nodes[line->node].name);
+    request->definition_version = 1;
+    request->definition_digest = v + 1;
+    request->generation = lease->generation;
+    return NULL;
+}
+
+static const char *fill(struct sim *sim, const struct scenario_step *step, struct request *request)
+{
+    const char *vm = sim->story->vms[step->vm].name;
+    const char *node = sim->story->nodes[step->node].name;
+    name_set(request->by, sizeof(request->by), "operator");
+    name_set(request->name, sizeof(request->name), vm);
+    switch (step->kind) {
+    case STEP_VM_START:
+        request->kind = REQUEST_VM_START;
+        return NULL;
+    case STEP_VM_STOP:
+        request->kind = REQUEST_VM_STOP;
+        request->stop_timeout_ms = (uint32_t)(step->duration_us / MS);
+        return NULL;
+    case STEP_VM_REMOVE:
+        request->kind = REQUEST_VM_REMOVE;
+        return NULL;
+    case STEP_VM_ADD:
+        request->kind = REQUEST_VM_ADD;
+        return prepare_vm(sim, step->vm, request);
+    case STEP_NODE_FENCE:
+    case STEP_NODE_UNFENCE:
+        request->kind = step->kind == STEP_NODE_FENCE ? REQUEST_NODE_FENCE : REQUEST_NODE_UNFENCE;
+        request->vouched = step->on;
+        name_set(request->name, sizeof(request->name), node);
+        return NULL;
+    case STEP_POWER:
+    case STEP_NET:
+    case STEP_PARTITION:
+    case STEP_HEAL:
+    case STEP_STORAGE:
+    case STEP_STATE:
+    case STEP_BMC:
+    case STEP_LIBVIRT:
+    case STEP_FREEZE:
+    case STEP_KILL_AGENT:
+    case STEP_KILL_VM:
+        break;
+    }
+    ASSERT(!"a command");
+    return NULL;
+}
+
+static void close_command(struct sim *sim, struct sim_command *command, bool accepted,
+                          const char *text)
+{
+    command->closed = true;
+    command->refused = !accepted;
+    name_set(command->text, sizeof(command->text), text);
+    sim_log(sim, SIM_NO_HOST, "operator: %s: %s%s%s", command->step->words,
+            accepted ? "done" : "refused", text[0] != '\0' ? ": " : "", text);
+}
+
+static void give(struct sim *sim, struct sim_command *command)
+{
+    struct request request = {0};
+    uint32_t node = choose_node(sim);
+    if (node == SIM_NO_HOST) {
+        return;
+    }
+    const char *refusal = fill(sim, command->step, &request);
+    if (refusal != NULL) {
+        close_command(sim, command, false, refusal);
+        return;
+    }
+    command->given = true;
+    command->node = node;
+    command->agent_life = sim->hosts[node].agent.life;
+    command->id = (struct origin){.nodeid = node + 1,
+                                  .agent_start = sim->hosts[node].agent.start,
+                                  .counter = (UINT64_C(1) << 32) + ++sim->last_command};
+    request.id = command->id;
+    struct event event = {.kind = EVENT_REQUEST, .request = &request};
+    sim_agent_event(sim, node, &event);
+}
+
+static void run_look(struct sim *sim, struct sim_task *task)
+{
+    struct sim_command *command = &sim->commands[task->number];
+    if (command->closed) {
+        return;
+    }
+    const struct sim_agent *agent = &sim->hosts[command->node].agent;
+    if (!command->given || !agent->alive || agent->life != command->agent_life) {
+        command->given = false;
+        give(sim, command);
+    }
+    if (!command->closed && ++command->tries < TRIES_MAX) {
+        sim_put(sim, LOOK_US, SIM_NO_HOST, *task);
+    }
+}
+
+void sim_operator_do(struct sim *sim, const struct scenario_step *step)
+{
+    ASSERT(sim->command_count < SIM_STEPS_MAX);
+    uint32_t index = sim->command_count++;
+    sim->commands[index] = (struct sim_command){.step = step};
+    sim_put(sim, 0, SIM_NO_HOST, (struct sim_task){.run = run_look, .number = index});
+}
+
+void sim_operator_answer(struct sim *sim, uint32_t node, const struct reply *reply)
+{
+    for (uint32_t i = 0; i < sim->command_count; i++) {
+        struct sim_command *command = &sim->commands[i];
+        if (!command->given || !origin_equal(&command->id, &reply->id)) {
+            continue;
+        }
+        if (command->closed) {
+            sim_violation(sim, "%s answered a command twice: %s", sim->story->nodes[node].name,
+                          command->step->words);
+        }
+        close_command(sim, command, reply->accepted, reply->text);
+        if (reply->accepted) {
+            sim_check_acknowledged(sim, command);
+        }
+        return;
+    }
+    sim_violation(sim, "%s answered a command nobody gave", sim->story->nodes[node].name);
+}

@@ -1,0 +1,37 @@
+/* What is to happen, by virtual time; things at the same time happen in the order they were put. */
+#ifndef STEAD_TESTS_SIM_QUEUE_H
+#define STEAD_TESTS_SIM_QUEUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct sim;
+
+#define SIM_NO_HOST UINT32_MAX
+
+struct sim_task {
+    uint64_t at_us;
+    uint64_t sequence; /* given by the queue */
+    void (*run)(struct sim *sim, struct sim_task *task);
+    uint32_t host; /* it happens on this host: waits while it is frozen, is lost when it goes off */
+    uint32_t life; /* of that host */
+    uint64_t number; /* meaning is the runner's */
+    uint64_t other;
+    void *object; /* borrowed */
+    void *owned;  /* freed with the task; a runner that keeps it sets this to NULL */
+};
+
+struct sim_queue {
+    struct sim_task *heap;
+    size_t count;
+    size_t room;
+    uint64_t sequence;
+};
+
+void sim_queue_put(struct sim_queue *queue, const struct sim_task *task);
+/* Takes the first task out; false when there is none. The caller then owns task->owned. */
+bool sim_queue_take(struct sim_queue *queue, struct sim_task *ret_task);
+void sim_queue_free(struct sim_queue *queue);
+
+#endif

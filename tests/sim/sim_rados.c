@@ -1,0 +1,235 @@
+/*
+ * The way to storage and back. What is sent over a path that is up arrives in a millisecond; when
+ * the path goes down, an operation already sent may sit in a queue of the OSD and land many seconds
+ * later (14.5 s was measured), any other waits at its client and is sent when the path is back, as
+ * long as the process lives. An answer that finds the path down is lost. In all these cases the
+ * agent hears "unknown" at the deadline.
+ */
+#include "tests/sim/sim_rados.h"
+
+#include <stdlib.h>
+
+#include "proto/assert.h"
+#include "proto/values.h"
+#include "tests/sim/sim_block.h"
+#include "tests/sim/sim_call.h"
+#include "tests/sim/sim_disk.h"
+
+#define LANDS_LATE_MAX_US (15 * SECOND)
+
+uint32_t sim_vm_by_uuid(const struct sim *sim, const struct uuid *uuid)
+{
+    for (uint32_t v = 0; v < sim->vm_count; v++) {
+        if (uuid_equal(&sim->vms[v].uuid, uuid)) {
+            return v;
+        }
+    }
+    return SIM_VMS_MAX;
+}
+
+bool sim_rados_reaches(const struct sim *sim, uint32_t node, bool own)
+{
+    const struct sim_host *host = &sim->hosts[node];
+    return !sim->rados.down && host->storage != PATH_DOWN && !(own && host->state == PATH_DOWN);
+}
+
+uint64_t sim_rados_slow_us(const struct sim *sim, uint32_t node, bool own)
+{
+    const struct sim_host *host = &sim->hosts[node];
+    uint64_t slow_us = host->storage == PATH_SLOW ? host->storage_slow_us : 0;
+    return slow_us + (own && host->state == PATH_SLOW ? host->state_slow_us : 0);
+}
+
+/* Does it go to stead's own objects, rather than to the monitors or to images? */
+static bool is_own(const struct sim_call *call)
+{
+    switch (call->action.kind) {
+    case ACTION_POLL:
+    case ACTION_STATE_READ:
+    case ACTION_COMMIT:
+    case ACTION_LEASE_READ:
+    case ACTION_LEASE_CHANGE:
+    case ACTION_LEASE_REMOVE:
+        return true;
+    case ACTION_TRACE:
+    case ACTION_SEND_BEAT:
+    case ACTION_SEND_DELTA:
+    case ACTION_SEND_REQUEST:
+    case ACTION_SEND_REPLY:
+    case ACTION_ANSWER:
+    case ACTION_HANDLE_OPEN:
+    case ACTION_BLOCK_ADD:
+    case ACTION_BLOCK_REMOVE:
+    case ACTION_BLOCK_CHECK:
+    case ACTION_LOCKS_BREAK:
+    case ACTION_WATCHERS_READ:
+    case ACTION_POWER_OFF:
+    case ACTION_DOMAIN_CREATE:
+    case ACTION_DOMAIN_RESUME:
+    case ACTION_DOMAIN_SHUTDOWN:
+    case ACTION_DOMAIN_DESTROY:
+    case ACTION_KILL:
+    case ACTION_SAVE_INCARNATION:
+    case ACTION_KIND_COUNT:
+        break;
+    }
+    return false;
+}
+
+static void run_late(struct sim *sim, struct sim_task *task)
+{
+    struct sim_call *call = task->object;
+    sim_objects_execute(sim, call);
+    sim_call_done(sim, call);
+}
+
+static void run_arrive(struct sim *sim, struct sim_task *task)
+{
+    struct sim_call *call = task->object;
+    if (sim_rados_reaches(sim, call->node, is_own(call))) {
+        sim_objects_execute(sim, call);
+    } else if (call->sent && sim_rng_chance(&sim->rng, 3)) {
+        sim_call_put(sim, call, sim_rng_range(&sim->rng, 1, LANDS_LATE_MAX_US), SIM_NO_HOST,
+                     run_late);
+    } else {
+        call->held = true;
+    }
+    sim_call_done(sim, call);
+}
+
+static void send(struct sim *sim, struct sim_call *call, uint64_t delay_us)
+{
+    struct sim_host *host = &sim->hosts[call->node];
+    uint64_t at_us = sim->now_us + delay_us + sim_rados_slow_us(sim, call->node, is_own(call));
+    if (at_us <= host->last_arrival_us) {
+        at_us = host->last_arrival_us + 1;
+    }
+    host->last_arrival_us = at_us;
+    call->sent = sim_rados_reaches(sim, call->node, is_own(call));
+    sim_call_put(sim, call, at_us - sim->now_us, SIM_NO_HOST, run_arrive);
+}
+
+void sim_rados_path_changed(struct sim *sim, uint32_t node)
+{
+    struct sim_call *call = sim->rados.first_call;
+    sim->hosts[node].last_arrival_us = 0;
+    while (call != NULL) {
+        struct sim_call *next = call->next;
+        if (call->held && call->node == node && sim_rados_reaches(sim, node, is_own(call))) {
+            call->held = false;
+            if (sim_call_lives(sim, call)) {
+                send(sim, call, sim_rng_range(&sim->rng, 1 * MS, 1500 * MS));
+            } /* else its process took it along */
+        }
+        call = next;
+    }
+    sim_disk_path_changed(sim, node);
+}
+
+static struct event unknown_of(const struct action *action)
+{
+    struct event event = {0};
+    switch (action->kind) {
+    case ACTION_HANDLE_OPEN:
+        event.kind = EVENT_HANDLE;
+        event.handle.outcome = OUTCOME_UNKNOWN;
+        break;
+    case ACTION_POLL:
+        event.kind = EVENT_POLL;
+        event.poll.outcome = OUTCOME_UNKNOWN;
+        break;
+    case ACTION_STATE_READ:
+        event.kind = EVENT_STATE;
+        event.state.outcome = OUTCOME_UNKNOWN;
+        break;
+    case ACTION_COMMIT:
+        event.kind = EVENT_COMMIT;
+        event.commit.outcome = OUTCOME_UNKNOWN;
+        break;
+    case ACTION_LEASE_READ:
+    case ACTION_LEASE_CHANGE:
+    case ACTION_LEASE_REMOVE:
+        event.kind = EVENT_LEASE;
+        event.lease.outcome = OUTCOME_UNKNOWN;
+        break;
+    case ACTION_BLOCK_ADD:
+    case ACTION_BLOCK_REMOVE:
+    case ACTION_BLOCK_CHECK:
+        event.kind = EVENT_BLOCK;
+        event.block.outcome = OUTCOME_UNKNOWN;
+        break;
+    case ACTION_LOCKS_BREAK:
+        event.kind = EVENT_LOCKS;
+        event.done.outcome = OUTCOME_UNKNOWN;
+        break;
+    case ACTION_WATCHERS_READ:
+        event.kind = EVENT_WATCHERS;
+        event.watchers.outcome = OUTCOME_UNKNOWN;
+        break;
+    case ACTION_TRACE:
+    case ACTION_SEND_BEAT:
+    case ACTION_SEND_DELTA:
+    case ACTION_SEND_REQUEST:
+    case ACTION_SEND_REPLY:
+    case ACTION_ANSWER:
+    case ACTION_POWER_OFF:
+    case ACTION_DOMAIN_CREATE:
+    case ACTION_DOMAIN_RESUME:
+    case ACTION_DOMAIN_SHUTDOWN:
+    case ACTION_DOMAIN_DESTROY:
+    case ACTION_KILL:
+    case ACTION_SAVE_INCARNATION:
+    case ACTION_KIND_COUNT:
+        ASSERT(!"a storage action");
+    }
+    return event;
+}
+
+/* The same event with another outcome: each kind keeps it in the first place of its part. */
+static struct event with_outcome(struct event event, enum outcome outcome)
+{
+    _Static_assert(offsetof(struct event, poll) == offsetof(struct event, done), "a union");
+    event.done.outcome = outcome;
+    return event;
+}
+
+/* It leaves the process. A worker thread may get to it a little later, or after a thaw. */
+static void run_leave(struct sim *sim, struct sim_task *task)
+{
+    struct sim_call *call = task->object;
+    struct sim_agent *agent = &sim->hosts[call->node].agent;
+    struct event unknown = unknown_of(&call->action);
+    if (!sim_call_lives(sim, call)) {
+        sim_call_done(sim, call);
+        return;
+    }
+    if (sim_call_stale(sim, call)) {
+        struct event event = with_outcome(unknown, OUTCOME_STALE);
+        sim_call_answer(sim, call, 0, &event);
+    } else if (call->action.kind == ACTION_HANDLE_OPEN) {
+        agent->has_handle = false;
+        send(sim, call, sim_rng_range(&sim->rng, 15 * MS, 50 * MS));
+    } else if (!agent->has_handle) {
+        struct event event = with_outcome(unknown, OUTCOME_FAILED);
+        sim_call_answer(sim, call, 0, &event);
+    } else {
+        call->client = agent->client;
+        send(sim, call, sim_rng_range(&sim->rng, 300, 1500));
+    }
+    sim_call_done(sim, call);
+}
+
+void sim_rados_act(struct sim *sim, uint32_t node, const struct action *action)
+{
+    struct event unknown = unknown_of(action);
+    struct sim_call *call = sim_call_begin(sim, node, action, &unknown);
+    if (action->kind == ACTION_COMMIT) {
+        if (sim->actions->delta == NULL) {
+            sim_violation(sim, "%s: a commit without a delta", sim->story->nodes[node].name);
+        }
+        call->delta = malloc(sizeof(*call->delta));
+        ASSERT(call->delta != NULL);
+        *call->delta = *sim->actions->delta;
+    }
+    sim_call_put(sim, call, sim_rng_range(&sim->rng, 10, 100), node, run_leave);
+}

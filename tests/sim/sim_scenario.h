@@ -1,0 +1,152 @@
+/*
+ * A scenario as read and checked: a cluster, what happens to it, and what must be true. Names are
+ * resolved to indexes while reading, so that nothing can be wrong with it any more when it runs.
+ */
+#ifndef STEAD_TESTS_SIM_SCENARIO_H
+#define STEAD_TESTS_SIM_SCENARIO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "proto/types.h"
+
+#define SIM_NODES_MAX NODES_MAX
+#define SIM_VMS_MAX 1024
+#define SIM_STEPS_MAX 1024
+#define SIM_EXPECTS_MAX 256
+#define SIM_LINE_BYTES 512
+#define SIM_TIME_END UINT64_MAX
+
+enum sim_bmc {
+    SIM_BMC_OK,
+    SIM_BMC_DEAD,
+    SIM_BMC_WITH_HOST, /* loses its power with its host */
+    SIM_BMC_SLOW,
+    SIM_BMC_LIES,     /* commands succeed, the host stays on and reads on */
+    SIM_BMC_LIES_OFF, /* it even reads off */
+    SIM_BMC_NONE,
+};
+
+struct scenario_node {
+    char name[NAME_BYTES];
+    uint32_t memory_mib;
+    bool powered;
+    bool net_up;
+    enum sim_bmc bmc;
+    uint64_t bmc_slow_us;
+};
+
+struct scenario_vm {
+    char name[NAME_BYTES];
+    uint32_t node; /* index */
+    bool wanted;
+    bool running;
+    bool later; /* not there at time 0: made by `do vm add` */
+    uint32_t memory_mib;
+    int32_t priority;
+    uint64_t boot_us;
+    uint32_t start_fails;
+    uint64_t start_fails_on; /* mask of node indexes */
+};
+
+enum step_kind {
+    STEP_POWER,
+    STEP_NET,
+    STEP_PARTITION,
+    STEP_HEAL,
+    STEP_STORAGE,
+    STEP_STATE,
+    STEP_BMC,
+    STEP_LIBVIRT,
+    STEP_FREEZE,
+    STEP_KILL_AGENT,
+    STEP_KILL_VM,
+    STEP_VM_START,
+    STEP_VM_STOP,
+    STEP_VM_ADD,
+    STEP_VM_REMOVE,
+    STEP_NODE_FENCE,
+    STEP_NODE_UNFENCE,
+};
+
+enum path_state { PATH_UP, PATH_DOWN, PATH_SLOW };
+enum libvirt_state { LIBVIRT_OK, LIBVIRT_HANG, LIBVIRT_LATE };
+
+struct scenario_step {
+    uint64_t at_us;
+    enum step_kind kind;
+    uint32_t node; /* index; of STEP_STORAGE and STEP_STATE: SIM_NODES_MAX means all */
+    uint32_t vm;   /* index */
+    bool on;       /* power, net; NODE_FENCE: vouched */
+    enum path_state path;
+    enum libvirt_state libvirt;
+    enum sim_bmc bmc;
+    uint64_t duration_us;        /* slow, freeze, hang, late, --timeout */
+    uint8_t side[SIM_NODES_MAX]; /* PARTITION: which part each node is in */
+    char words[SIM_LINE_BYTES];  /* as written, for the trace */
+};
+
+enum expect_kind {
+    EXPECT_VM_RUNNING,
+    EXPECT_VM_STOPPED,
+    EXPECT_VM_RECOVERING,
+    EXPECT_NODE,
+    EXPECT_FENCED,
+    EXPECT_FENCED_BY,
+    EXPECT_GHOST,
+    EXPECT_RECOVERED,
+    EXPECT_NEVER_ON,
+    EXPECT_MOVED,
+    EXPECT_REFUSED,
+    EXPECT_LOG,
+};
+
+enum node_word { NODE_ONLINE, NODE_OFFLINE, NODE_IS_FENCED };
+
+struct scenario_expect {
+    enum expect_kind kind;
+    uint32_t line;
+    uint64_t at_us; /* SIM_TIME_END: at the end */
+    uint32_t vm;
+    uint32_t node;
+    uint64_t nodes; /* mask */
+    bool any;       /* running on any */
+    enum node_word word;
+    uint32_t proof;
+    uint64_t duration_us;
+    uint32_t number;
+    char text[SIM_LINE_BYTES];  /* log, refused */
+    char words[SIM_LINE_BYTES]; /* as written */
+};
+
+struct scenario {
+    char file[256];
+    char title[SIM_LINE_BYTES];
+    uint64_t seed;
+    uint64_t token_us;
+    uint64_t boot_us;   /* of a host */
+    uint64_t settle_us; /* how long after the last fault everything must be where it belongs */
+    struct settings settings;
+    uint32_t node_count;
+    struct scenario_node nodes[SIM_NODES_MAX];
+    uint32_t vm_count;
+    struct scenario_vm vms[SIM_VMS_MAX];
+    uint32_t step_count;
+    struct scenario_step steps[SIM_STEPS_MAX];
+    uint32_t expect_count;
+    struct scenario_expect expects[SIM_EXPECTS_MAX];
+    uint64_t run_us; /* how long the story is */
+};
+
+/*
+ * Reads a scenario from `text`; `file` is only for messages. Returns how many errors were printed
+ * to `errors`, as FILE:LINE:COLUMN: what is wrong. `ret` is usable only after 0.
+ */
+uint32_t scenario_parse(const char *file, const char *text, FILE *errors, struct scenario *ret);
+
+/* The same from a file. */
+uint32_t scenario_read(const char *file, FILE *errors, struct scenario *ret);
+
+#endif

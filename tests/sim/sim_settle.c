@@ -1,0 +1,118 @@
+/*
+ * I5: once faults are over, everything that can be where it belongs is there. What can be is asked
+ * of the world: a host that is up, heard, reaches storage and libvirt, is admitted, and has room.
+ */
+#include <stdio.h>
+
+#include "proto/values.h"
+#include "storage/state.h"
+#include "tests/sim/sim_check.h"
+#include "tests/sim/sim_cpg.h"
+#include "tests/sim/sim_rados.h"
+
+#define TOO_SLOW_US SECOND
+
+static bool healthy(const struct sim *sim, uint32_t node)
+{
+    const struct sim_host *host = &sim->hosts[node];
+    bool hung = host->libvirt != LIBVIRT_OK &&
+                (host->libvirt == LIBVIRT_LATE || sim->now_us < host->libvirt_until_us);
+    return host->up && !host->frozen && host->agent.alive && sim_cpg_works(sim, node) &&
+           sim_rados_reaches(sim, node, true) && sim_rados_slow_us(sim, node, true) < TOO_SLOW_US &&
+           !hung;
+}
+
+static bool admitted(const struct sim *sim, uint32_t node)
+{
+    const struct node_record *record = &sim->rados.state->nodes[node];
+    const struct sim_host *host = &sim->hosts[node];
+    return record->state == NODE_ADMITTED && host->has_file &&
+           incarnation_equal(record->incarnation, host->file);
+}
+
+static uint64_t used_mib(const struct sim *sim, uint32_t node)
+{
+    uint64_t used = 0;
+    for (uint32_t i = 0; i < sim->rados.state->vm_end; i++) {
+        const struct vm_record *vm = &sim->rados.state->vms[i];
+        bool there =
+            vm->state == VM_STARTING || vm->state == VM_RUNNING || vm->state == VM_STOPPING;
+        used += there && vm->node == node ? vm->memory_mib : 0;
+    }
+    return used;
+}
+
+/* A node that could run it now; SIM_NO_HOST when there is none. */
+static uint32_t lawful_place(const struct sim *sim, uint32_t v, const struct vm_record *record)
+{
+    uint32_t alive = 0;
+    uint32_t place = SIM_NO_HOST;
+    for (uint32_t n = sim->node_count; n > 0; n--) {
+        uint32_t node = n - 1;
+        if (!healthy(sim, node)) {
+            continue;
+        }
+        alive++;
+        bool fails = (sim->story->vms[v].start_fails_on & (UINT64_C(1) << node)) != 0;
+        bool room = used_mib(sim, node) + record->memory_mib <= sim->story->nodes[node].memory_mib;
+        if (admitted(sim, node) && room && !fails) {
+            place = node;
+        }
+    }
+    return alive >= sim->node_count / 2 + 1 ? place : SIM_NO_HOST;
+}
+
+/* A scenario that says where a VM ends knows better. */
+static bool expected_otherwise(const struct sim *sim, uint32_t v)
+{
+    for (uint32_t i = 0; i < sim->story->expect_count; i++) {
+        const struct scenario_expect *expect = &sim->story->expects[i];
+        if (expect->vm == v && expect->at_us == SIM_TIME_END &&
+            (expect->kind == EXPECT_VM_RECOVERING || expect->kind == EXPECT_VM_STOPPED)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool vm_settled(const struct sim *sim, const struct vm_record *record, char *why)
+{
+    uint32_t v = sim_vm_by_uuid(sim, &record->uuid);
+    uint32_t writers = 0;
+    if (v == SIM_VMS_MAX || expected_otherwise(sim, v)) {
+        return true;
+    }
+    for (uint32_t i = 0; i < sim->guest_count; i++) {
+        writers += sim->guests[i].vm == v && sim_guest_writes(sim, &sim->guests[i]);
+    }
+    uint32_t place = lawful_place(sim, v, record);
+    if (place == SIM_NO_HOST) {
+        return true;
+    }
+    if (record->want == WANT_RUNNING && writers == 0) {
+        (void)snprintf(why, SIM_LINE_BYTES, "I5: %s is wanted and does not run; %s has room",
+                       record->name, sim->story->nodes[place].name);
+        return false;
+    }
+    if (record->want == WANT_RUNNING && record->state != VM_RUNNING) {
+        (void)snprintf(why, SIM_LINE_BYTES, "I5: %s runs, but the state does not say so",
+                       record->name);
+        return false;
+    }
+    if (record->want == WANT_STOPPED && (writers != 0 || record->state != VM_STOPPED)) {
+        (void)snprintf(why, SIM_LINE_BYTES, "I5: %s is wanted stopped and is not", record->name);
+        return false;
+    }
+    return true;
+}
+
+bool sim_settled(const struct sim *sim, char ret_why[SIM_LINE_BYTES])
+{
+    for (uint32_t i = 0; i < sim->rados.state->vm_end; i++) {
+        const struct vm_record *record = &sim->rados.state->vms[i];
+        if (record->state != VM_FREE && !vm_settled(sim, record, ret_why)) {
+            return false;
+        }
+    }
+    return true;
+}

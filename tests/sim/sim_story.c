@@ -1,0 +1,261 @@
+/* The main loop: the story's steps and everything they set off, in the order of virtual time. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/assert.h"
+#include "tests/sim/sim_agent.h"
+#include "tests/sim/sim_call.h"
+#include "tests/sim/sim_check.h"
+#include "tests/sim/sim_cpg.h"
+#include "tests/sim/sim_expect.h"
+#include "tests/sim/sim_host.h"
+#include "tests/sim/sim_operator.h"
+#include "tests/sim/sim_rados.h"
+#include "tests/sim/sim_setup.h"
+#include "tests/sim/sim_virt.h"
+
+/* The run that a failed assertion belongs to: stead_panic() has no other way to know. */
+static struct sim *running;
+
+_Noreturn void stead_panic(const char *file, int line, const char *condition)
+{
+    if (running == NULL) {
+        (void)fprintf(stderr, "stead-sim: %s:%d: assertion failed: %s\n", file, line, condition);
+        abort();
+    }
+    const char *who = running->stepping == SIM_NO_HOST
+                          ? "the simulator"
+                          : running->story->nodes[running->stepping].name;
+    sim_violation(running, "%s: assertion failed at %s:%d: %s", who, file, line, condition);
+}
+
+void sim_put(struct sim *sim, uint64_t delay_us, uint32_t host, struct sim_task task)
+{
+    task.at_us = sim->now_us + delay_us;
+    task.host = host;
+    task.life = host == SIM_NO_HOST ? 0 : sim->hosts[host].life;
+    sim_queue_put(&sim->queue, &task);
+}
+
+/* --- steps --- */
+
+static uint32_t side_size(const struct sim *sim, const struct scenario_step *step, uint32_t node)
+{
+    uint32_t size = 0;
+    for (uint32_t n = 0; n < sim->node_count; n++) {
+        size += step->side[n] == step->side[node];
+    }
+    return size;
+}
+
+static void step_partition(struct sim *sim, const struct scenario_step *step)
+{
+    for (uint32_t n = 0; n < sim->node_count; n++) {
+        if (step->kind == STEP_HEAL) {
+            sim_host_well(sim, n);
+        } else if (side_size(sim, step, n) <= sim->node_count / 2) {
+            sim_host_hurt(sim, n);
+        }
+        sim->hosts[n].side = step->side[n];
+    }
+    sim_cpg_changed(sim);
+}
+
+static void step_storage(struct sim *sim, const struct scenario_step *step)
+{
+    bool state = step->kind == STEP_STATE;
+    for (uint32_t n = 0; n < sim->node_count; n++) {
+        if (step->node != SIM_NODES_MAX && step->node != n) {
+            continue;
+        }
+        if (state) {
+            sim_host_state(sim, n, step->path, step->duration_us);
+        } else {
+            sim_host_storage(sim, n, step->path, step->duration_us);
+        }
+    }
+}
+
+static void step_kill_vm(struct sim *sim, const struct scenario_step *step)
+{
+    uint32_t guest = sim_guest_find(sim, step->vm, step->node);
+    if (guest == UINT32_MAX) {
+        return;
+    }
+    if (sim->vms[step->vm].down_us == 0) {
+        sim->vms[step->vm].down_us = sim->now_us;
+    }
+    sim_guest_end(sim, guest, END_CRASHED, true);
+}
+
+static void step_do(struct sim *sim, const struct scenario_step *step)
+{
+    switch (step->kind) {
+    case STEP_POWER:
+        sim_host_power(sim, step->node, step->on);
+        return;
+    case STEP_NET:
+        sim_host_net(sim, step->node, step->on);
+        return;
+    case STEP_PARTITION:
+    case STEP_HEAL:
+        step_partition(sim, step);
+        return;
+    case STEP_STORAGE:
+    case STEP_STATE:
+        step_storage(sim, step);
+        return;
+    case STEP_BMC:
+        sim->hosts[step->node].bmc = step->bmc;
+        sim->hosts[step->node].bmc_slow_us = step->duration_us;
+        return;
+    case STEP_LIBVIRT:
+        sim_virt_trouble(sim, step->node, step->libvirt, step->duration_us);
+        return;
+    case STEP_FREEZE:
+        sim_host_freeze(sim, step->node, step->duration_us);
+        return;
+    case STEP_KILL_AGENT:
+        sim_agent_kill(sim, step->node);
+        return;
+    case STEP_KILL_VM:
+        step_kill_vm(sim, step);
+        return;
+    case STEP_VM_START:
+    case STEP_VM_STOP:
+    case STEP_VM_ADD:
+    case STEP_VM_REMOVE:
+    case STEP_NODE_FENCE:
+    case STEP_NODE_UNFENCE:
+        sim_operator_do(sim, step);
+        return;
+    }
+    ASSERT(!"step");
+}
+
+static void run_step(struct sim *sim, struct sim_task *task)
+{
+    const struct scenario_step *step = &sim->story->steps[task->number];
+    uint64_t until_us = sim->now_us;
+    if (step->kind == STEP_LIBVIRT && step->libvirt == LIBVIRT_HANG) {
+        until_us += step->duration_us;
+    }
+    sim->last_fault_us = until_us > sim->last_fault_us ? until_us : sim->last_fault_us;
+    sim->kill.counting = sim->kill.armed;
+    sim_log(sim, SIM_NO_HOST, "%s", step->words);
+    step_do(sim, step);
+}
+
+static void run_expect(struct sim *sim, struct sim_task *task)
+{
+    (void)task;
+    sim_expect_now(sim, sim->now_us);
+}
+
+static void put_story(struct sim *sim)
+{
+    uint64_t last_us = SIM_TIME_END;
+    for (uint32_t i = 0; i < sim->story->step_count; i++) {
+        sim_put(sim, sim->story->steps[i].at_us, SIM_NO_HOST,
+                (struct sim_task){.run = run_step, .number = i});
+    }
+    for (uint32_t i = 0; i < sim->story->expect_count; i++) {
+        uint64_t at_us = sim->story->expects[i].at_us;
+        bool seen = at_us == SIM_TIME_END || at_us == last_us;
+        for (uint32_t j = 0; j < i && !seen; j++) {
+            seen = sim->story->expects[j].at_us == at_us;
+        }
+        if (!seen) {
+            sim_put(sim, at_us, SIM_NO_HOST, (struct sim_task){.run = run_expect});
+            last_us = at_us;
+        }
+    }
+}
+
+/* --- the loop --- */
+
+static void run_task(struct sim *sim, struct sim_task *task)
+{
+    if (task->host != SIM_NO_HOST) {
+        const struct sim_host *host = &sim->hosts[task->host];
+        if (host->life != task->life) {
+            return;
+        }
+        if (host->frozen) {
+            task->at_us = host->thaw_us > sim->now_us ? host->thaw_us : sim->now_us + 1;
+            sim_queue_put(&sim->queue, task);
+            task->owned = NULL;
+            return;
+        }
+    }
+    task->run(sim, task);
+    sim_check_world(sim);
+}
+
+static void finish(struct sim *sim)
+{
+    char why[SIM_LINE_BYTES];
+    sim->now_us = sim->story->run_us;
+    if (sim->now_us - sim->last_fault_us >= sim->story->settle_us && !sim_settled(sim, why)) {
+        sim_violation(sim, "%s", why);
+    }
+    sim_expect_now(sim, SIM_TIME_END);
+}
+
+struct sim *sim_run(const struct scenario *story, const struct sim_kill *kill)
+{
+    struct sim *sim = calloc(1, sizeof(*sim));
+    ASSERT(sim != NULL);
+    sim->actions = calloc(1, sizeof(*sim->actions));
+    sim->commands = calloc(SIM_STEPS_MAX, sizeof(*sim->commands));
+    ASSERT(sim->actions != NULL);
+    ASSERT(sim->commands != NULL);
+    sim->story = story;
+    sim->node_count = story->node_count;
+    sim->vm_count = story->vm_count;
+    sim->stepping = SIM_NO_HOST;
+    if (kill != NULL) {
+        sim->kill = *kill;
+    }
+    sim_rng_seed(&sim->rng, story->seed);
+    running = sim;
+    if (setjmp(sim->out) == 0) {
+        put_story(sim);
+        sim_setup(sim);
+        while (sim_queue_take(&sim->queue, &sim->task) && sim->task.at_us <= story->run_us) {
+            ASSERT(sim->task.at_us >= sim->now_us);
+            sim->now_us = sim->task.at_us;
+            run_task(sim, &sim->task);
+            free(sim->task.owned);
+            sim->task.owned = NULL;
+        }
+        finish(sim);
+    }
+    running = NULL;
+    return sim;
+}
+
+bool sim_ok(const struct sim *sim)
+{
+    return !sim->violated && sim->expects_failed == 0;
+}
+
+void sim_free(struct sim *sim)
+{
+    free(sim->task.owned);
+    sim_queue_free(&sim->queue);
+    sim_cpg_free(sim);
+    sim_call_free_all(sim);
+    for (uint32_t n = 0; n < sim->node_count; n++) {
+        free(sim->hosts[n].agent.core);
+    }
+    free(sim->rados.state);
+    free(sim->rados.blocks);
+    free(sim->guests);
+    free(sim->commands);
+    free(sim->digests);
+    free(sim->actions);
+    free(sim->trace.bytes);
+    free(sim);
+}
