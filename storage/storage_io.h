@@ -18,19 +18,20 @@
 struct storage_io;
 
 struct storage_options {
-    const char *conf;  /* ceph.conf path */
-    const char *user;  /* without "client." */
-    const char *pool;  /* of the state object, leases and definitions */
-    uint32_t nodeid;   /* names our beat key */
-    uint32_t call_ms;  /* librados timeouts */
+    const char *conf; /* ceph.conf path */
+    const char *user; /* without "client." */
+    const char *pool; /* of the state object, leases and definitions */
+    uint32_t nodeid;  /* names our beat key */
+    uint32_t call_ms; /* librados timeouts */
 };
 
-/* Where a VM's definition is kept: object "def/<uuid>/<version>" beside its lease "lease/<uuid>". */
+/* Where a VM's definition is kept: object "def/<uuid>/<version>" beside its lease "lease/<uuid>".
+ */
 #define IMAGES_MAX CLIENTS_PER_VM_MAX
 struct definition {
     struct uuid vm;
     uint32_t version;
-    uint64_t digest;   /* wire digest of the XML text */
+    uint64_t digest; /* wire digest of the XML text */
     uint32_t image_count;
     struct {
         char pool[NAME_BYTES];
@@ -41,16 +42,16 @@ struct definition {
 
 /* Makes the edge; no handle is open until ACTION_HANDLE_OPEN. The strings in `options` are copied.
  * 0 or -errno. */
-int storage_io_open(qb_loop_t *loop, const struct storage_options *options,
-                    const struct sink *sink, struct storage_io **ret_io);
+int storage_io_open(qb_loop_t *loop, const struct storage_options *options, const struct sink *sink,
+                    struct storage_io **ret_io);
 
-/* Carries out one action of a storage kind (HANDLE_OPEN, POLL, STATE_READ, COMMIT, LEASE_*, BLOCK_*,
- * LOCKS_BREAK, WATCHERS_READ). `out` is the list it came in (COMMIT takes out->delta). */
+/* Carries out one action of a storage kind (HANDLE_OPEN, POLL, STATE_READ, COMMIT, LEASE_*,
+ * BLOCK_*, LOCKS_BREAK, WATCHERS_READ). `out` is the list it came in (COMMIT takes out->delta). */
 void storage_io_act(struct storage_io *io, const struct action *action, const struct actions *out);
 
-/* Reads a definition; `done` is called once on the loop thread, by `deadline_ms` (CLOCK_BOOTTIME) at
- * the latest, with NULL and an outcome other than DONE if it failed. The definition is lent for the
- * call. */
+/* Reads a definition; `done` is called once on the loop thread, by `deadline_ms` (CLOCK_BOOTTIME)
+ * at the latest, with NULL and an outcome other than DONE if it failed. The definition is lent for
+ * the call. */
 void storage_io_read_definition(struct storage_io *io, const struct uuid *vm, uint32_t version,
                                 uint64_t deadline_ms,
                                 void (*done)(void *context, enum outcome outcome,
@@ -65,6 +66,10 @@ void storage_io_prepare_vm(struct storage_io *io, const struct definition *defin
                            void (*done)(void *context, enum outcome outcome, uint64_t generation,
                                         const char *text),
                            void *context);
+
+/* What is wrong with ceph.conf as the present handle read it, with the remedy; empty: nothing.
+ * Owned by `io`. */
+const char *storage_io_warning(const struct storage_io *io);
 
 /* Ends everything under way without waiting for RADOS (see the note in storage_io.c on why the
  * process should then exit), and frees. NULL is fine. */

@@ -1,0 +1,312 @@
+/*
+ * Opening and retiring RADOS clients. A new handle is a new client instance: new nonce, not on the
+ * blocklist unless its whole address is. Assumes the loop's thread except in work functions.
+ */
+#include "storage/handle_io.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/values.h"
+
+#define EXPIRE_S_MIN (365LL * 24 * 3600) /* shorter blocklist entries are worth a warning */
+
+struct handle {
+    struct jobs *jobs;
+    struct job job; /* its shutdown, and its waits for the map */
+    rados_t cluster;
+    rados_ioctx_t pool;
+    bool has_cluster;
+    bool has_pool;
+    struct client client;
+    uint32_t uses;
+    struct map_wait *waiting; /* for the newest map, not yet asked for; the latest first */
+    struct map_wait *asking;  /* for the answer that is under way */
+    bool asking_map;
+    int map_result;
+    char warning[TEXT_BYTES];
+};
+
+struct handle_op {
+    struct op op;
+    struct handle *made; /* not taken yet */
+    uint64_t opening;
+    int result;
+};
+
+rados_t handle_cluster(const struct handle *handle)
+{
+    return handle->cluster;
+}
+
+rados_ioctx_t handle_pool(const struct handle *handle)
+{
+    return handle->pool;
+}
+
+const struct client *handle_client(const struct handle *handle)
+{
+    return &handle->client;
+}
+
+/* ---- its end */
+
+static void shut_down(struct job *job)
+{
+    struct handle *handle = (struct handle *)((char *)job - offsetof(struct handle, job));
+    if (handle->has_pool) {
+        rados_ioctx_destroy(handle->pool);
+    }
+    if (handle->has_cluster) {
+        rados_shutdown(handle->cluster);
+    }
+    free(handle);
+}
+
+void handle_hold(struct handle *handle)
+{
+    handle->uses++;
+}
+
+void handle_drop(struct handle *handle)
+{
+    if (--handle->uses == 0) {
+        handle->job = (struct job){.work = shut_down};
+        jobs_submit(handle->jobs, &handle->job);
+    }
+}
+
+void handle_close(struct storage_io *io)
+{
+    if (io->handle != NULL) {
+        handle_drop(io->handle);
+        io->handle = NULL;
+    }
+}
+
+/* ---- its beginning, on a worker's thread */
+
+bool client_normalise(const char *text, struct client *ret_client)
+{
+    memset(ret_client, 0, sizeof(*ret_client));
+    if (text[0] == '[' && text[1] == 'v') { /* a list of addresses: the first will do */
+        text++;
+    }
+    static const char *const types[] = {"v1:", "v2:", "any:"};
+    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+        if (strncmp(text, types[i], strlen(types[i])) == 0) {
+            text += strlen(types[i]);
+            break;
+        }
+    }
+    const char *const slash = strchr(text, '/');
+    if (slash == NULL) {
+        return false;
+    }
+    const size_t length = (size_t)(slash - text) + 1 + strspn(slash + 1, "0123456789");
+    if (length >= CLIENT_BYTES ||
+        strspn(text, "0123456789abcdefABCDEF.:[]") != (size_t)(slash - text)) {
+        return false;
+    }
+    memcpy(ret_client->address, text, length);
+    return true;
+}
+
+static int set_seconds(rados_t cluster, const char *option, uint32_t milliseconds)
+{
+    char text[16];
+    snprintf(text, sizeof(text), "%u", (milliseconds + 999) / 1000); /* whole seconds only */
+    return rados_conf_set(cluster, option, text);
+}
+
+static int configure(struct handle *handle, const struct storage_io *io)
+{
+    int r = rados_create(&handle->cluster, io->user);
+    if (r < 0) {
+        return r;
+    }
+    handle->has_cluster = true;
+    r = rados_conf_read_file(handle->cluster, io->conf);
+    const char *const timeouts[] = {"client_mount_timeout", "rados_mon_op_timeout",
+                                    "rados_osd_op_timeout"};
+    for (size_t i = 0; r == 0 && i < sizeof(timeouts) / sizeof(timeouts[0]); i++) {
+        r = set_seconds(handle->cluster, timeouts[i], io->call_ms);
+    }
+    if (r == 0) { /* an admin socket per process: a second handle would fail to make its own */
+        r = rados_conf_set(handle->cluster, "admin_socket", "");
+    }
+    if (r == 0) { /* we blocklist ourselves, for years; librbd's own entry lasts an hour */
+        r = rados_conf_set(handle->cluster, "rbd_blocklist_on_break_lock", "false");
+    }
+    return r;
+}
+
+/* A short entry made by librbd's own lock break cannot be prolonged by ours. */
+static void check_expiry(struct handle *handle)
+{
+    char text[32] = "";
+    rados_conf_get(handle->cluster, "rbd_blocklist_expire_seconds", text, sizeof(text));
+    if (strtoll(text, NULL, 10) < EXPIRE_S_MIN) {
+        snprintf(handle->warning, sizeof(handle->warning),
+                 "rbd_blocklist_expire_seconds is %s: set it to 315360000 in [client] of ceph.conf "
+                 "on every host",
+                 text);
+    }
+}
+
+static int connect_handle(struct handle *handle, const struct storage_io *io)
+{
+    int r = configure(handle, io);
+    if (r < 0) {
+        return r;
+    }
+    check_expiry(handle);
+    r = rados_connect(handle->cluster);
+    if (r < 0) {
+        return r;
+    }
+    char *addresses = NULL;
+    r = rados_getaddrs(handle->cluster, &addresses);
+    if (r < 0) {
+        return r;
+    }
+    const bool understood = client_normalise(addresses, &handle->client);
+    rados_buffer_free(addresses);
+    if (!understood) {
+        return -EBADMSG;
+    }
+    r = rados_ioctx_create(handle->cluster, io->pool, &handle->pool);
+    handle->has_pool = r == 0;
+    return r == -ENOENT ? -EINVAL : r; /* no such pool is not "no such object" */
+}
+
+/* The monitors serve a blocklisted client: only an object operation tells. */
+static void open_work(struct job *job)
+{
+    struct handle_op *open = (struct handle_op *)op_of(job);
+    open->result = connect_handle(open->made, open->op.io);
+    if (open->result == 0) {
+        char byte;
+        const int r = rados_read(open->made->pool, STORAGE_OBJECT, &byte, sizeof(byte), 0);
+        open->result = r == -ENOENT || r >= 0 ? 0 : r;
+    }
+}
+
+static void open_after(struct job *job)
+{
+    struct handle_op *open = (struct handle_op *)op_of(job);
+    struct op *op = &open->op;
+    struct storage_io *io = op->io;
+    const enum outcome outcome = op_outcome(open->result);
+    const bool usable = outcome == OUTCOME_DONE || outcome == OUTCOME_BLOCKLISTED;
+    if (!op->answered && usable && open->opening == io->openings) {
+        memcpy(io->warning, open->made->warning, sizeof(io->warning));
+        op->event.handle.client = open->made->client;
+        io->handle = open->made; /* a blocklisted one still reaches the monitors */
+        open->made = NULL;
+        op_answer(op, outcome);
+    } else if (!op->answered) {
+        STORAGE_WARN("storage: no handle for client.%s, pool %s: %s", io->user, io->pool,
+                     open->result < 0 ? strerror(-open->result) : "superseded");
+        op_answer(op, usable ? OUTCOME_FAILED : outcome);
+    }
+    op_back(job);
+}
+
+static void open_release(struct op *op)
+{
+    struct handle_op *open = (struct handle_op *)op;
+    if (open->made != NULL) {
+        handle_drop(open->made);
+    }
+}
+
+void handle_open(struct storage_io *io, const struct action *action)
+{
+    handle_close(io);
+    io->openings++;
+    struct handle_op *open = op_new(io, action, EVENT_HANDLE, sizeof(*open));
+    if (open == NULL) {
+        return;
+    }
+    open->op.release = open_release;
+    open->opening = io->openings;
+    open->made = calloc(1, sizeof(*open->made));
+    if (open->made == NULL) {
+        op_answer(&open->op, OUTCOME_FAILED);
+        return;
+    }
+    open->made->uses = 1;
+    open->made->jobs = io->jobs;
+    op_work(&open->op, open_work, open_after);
+}
+
+/* ---- the newest map: one question for all that ask meanwhile */
+
+static void ask_map(struct handle *handle);
+
+static void map_work(struct job *job)
+{
+    struct handle *handle = (struct handle *)((char *)job - offsetof(struct handle, job));
+    handle->map_result = rados_wait_for_latest_osdmap(handle->cluster);
+}
+
+static void map_after(struct job *job)
+{
+    struct handle *handle = (struct handle *)((char *)job - offsetof(struct handle, job));
+    const int result = handle->map_result;
+    struct map_wait *wait = handle->asking;
+    while (wait != NULL) {
+        struct map_wait *next = wait->next;
+        wait->after(wait, result);
+        wait = next;
+    }
+    handle->asking_map = false;
+    if (handle->waiting != NULL) {
+        ask_map(handle);
+    }
+    handle_drop(handle);
+}
+
+static void ask_map(struct handle *handle)
+{
+    handle->asking = NULL;
+    while (handle->waiting != NULL) { /* turned round: first come, first served */
+        struct map_wait *wait = handle->waiting;
+        handle->waiting = wait->next;
+        wait->next = handle->asking;
+        handle->asking = wait;
+    }
+    handle->asking_map = true;
+    handle->job = (struct job){.work = map_work, .after = map_after};
+    handle_hold(handle);
+    jobs_submit(handle->jobs, &handle->job);
+}
+
+void handle_wait_map(struct handle *handle, struct map_wait *wait)
+{
+    wait->next = handle->waiting;
+    handle->waiting = wait;
+    if (!handle->asking_map) {
+        ask_map(handle);
+    }
+}
+
+static void op_map_seen(struct map_wait *wait, int result)
+{
+    struct op *op = (struct op *)((char *)wait - offsetof(struct op, map_wait));
+    if (!op->answered) {
+        op->after_map(op, result);
+    }
+    op_drop(op);
+}
+
+void op_wait_map(struct op *op, void (*after)(struct op *op, int result))
+{
+    op->after_map = after;
+    op->map_wait.after = op_map_seen;
+    op_hold(op);
+    handle_wait_map(op->handle, &op->map_wait);
+}

@@ -1,0 +1,211 @@
+/*
+ * librbd's part: dead locks and watchers. All of it blocks, so all of it runs in workers, one image
+ * after the other; between two images the deadline is looked at. The handle has
+ * rbd_blocklist_on_break_lock off: a lock is broken only where its owner is on the list already.
+ */
+#include "storage/images_io.h"
+
+#include <errno.h>
+#include <rbd/librbd.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/values.h"
+#include "storage/blocklist_io.h"
+#include "storage/definition_io.h"
+#include "storage/handle_io.h"
+
+#define OWNERS_MAX 8
+#define WATCHERS_MAX 32
+
+struct images_op {
+    struct op op;
+    struct uuid vm;
+    uint32_t version; /* of the definition; 0: the newest there is */
+    int result;       /* the worker's; -ESTALE: the right ran out before the first break */
+    const char *step; /* where it failed */
+    struct blocklist list;
+    struct clients clients;
+    uint32_t image_count;
+};
+
+static int late(const struct images_op *images)
+{
+    return storage_stale(images->op.deadline_ms) ? -ETIMEDOUT : 0;
+}
+
+/* Runs `each` with every image of the VM's definition, until one fails. */
+static int for_each_image(struct images_op *images, bool writable,
+                          int (*each)(struct images_op *images, rbd_image_t image))
+{
+    struct definition definition;
+    rados_t cluster = handle_cluster(images->op.handle);
+    images->step = "definition";
+    int r =
+        definition_read(handle_pool(images->op.handle), &images->vm, images->version, &definition);
+    if (r < 0) {
+        return r;
+    }
+    images->image_count = definition.image_count;
+    for (uint32_t i = 0; r == 0 && i < definition.image_count; i++) {
+        rados_ioctx_t pool;
+        rbd_image_t image;
+        images->step = "open";
+        r = late(images);
+        r = r == 0 ? rados_ioctx_create(cluster, definition.images[i].pool, &pool) : r;
+        if (r < 0) {
+            break;
+        }
+        r = writable ? rbd_open(pool, definition.images[i].name, &image, NULL)
+                     : rbd_open_read_only(pool, definition.images[i].name, &image, NULL);
+        if (r == 0) {
+            r = each(images, image);
+            rbd_close(image);
+        }
+        rados_ioctx_destroy(pool);
+    }
+    definition_free(&definition);
+    return r;
+}
+
+/* ---- locks */
+
+/* A lock that went meanwhile is as good as broken. */
+static int break_lock(const struct images_op *images, rbd_image_t image, rbd_lock_mode_t mode,
+                      const char *owner)
+{
+    struct client client;
+    if (!client_normalise(owner, &client) || !blocklist_holds(&images->list, &client)) {
+        return 0;
+    }
+    if (op_stale(&images->op)) {
+        return -ESTALE;
+    }
+    const int r = rbd_lock_break(image, mode, owner);
+    return r == -ENOENT || r == -EBUSY ? 0 : r;
+}
+
+static int break_image_locks(struct images_op *images, rbd_image_t image)
+{
+    char *owners[OWNERS_MAX];
+    size_t count = OWNERS_MAX;
+    rbd_lock_mode_t mode = RBD_LOCK_MODE_EXCLUSIVE;
+    uint64_t features = 0;
+    images->step = "locks";
+    int r = rbd_get_features(image, &features);
+    if (r < 0 || (features & RBD_FEATURE_EXCLUSIVE_LOCK) == 0) {
+        return r; /* without the feature there is no lock */
+    }
+    r = rbd_lock_get_owners(image, &mode, owners, &count);
+    if (r < 0) {
+        return r == -ENOENT ? 0 : r;
+    }
+    for (size_t i = 0; r == 0 && i < count; i++) {
+        r = break_lock(images, image, mode, owners[i]);
+    }
+    rbd_lock_get_owners_cleanup(owners, count);
+    return r;
+}
+
+static void locks_work(struct job *job)
+{
+    struct images_op *images = (struct images_op *)op_of(job);
+    images->step = "blocklist";
+    images->result = blocklist_read(handle_cluster(images->op.handle), &images->list);
+    if (images->result == 0) {
+        images->result = for_each_image(images, true, break_image_locks);
+        blocklist_free(&images->list);
+    }
+}
+
+/* ---- watchers */
+
+static int read_image_watchers(struct images_op *images, rbd_image_t image)
+{
+    rbd_image_watcher_t watchers[WATCHERS_MAX];
+    size_t count = WATCHERS_MAX;
+    images->step = "watchers";
+    int r = rbd_watchers_list(image, watchers, &count);
+    if (r < 0) {
+        return r;
+    }
+    for (size_t i = 0; r == 0 && i < count; i++) {
+        struct client client;
+        if (!client_normalise(watchers[i].addr, &client)) {
+            r = -EBADMSG;
+        } else if (!client_equal(&client, handle_client(images->op.handle)) &&
+                   !clients_add(&images->clients, &client)) {
+            r = -E2BIG; /* more than a lease can name */
+        }
+    }
+    rbd_watchers_list_cleanup(watchers, count);
+    return r;
+}
+
+static void watchers_work(struct job *job)
+{
+    struct images_op *images = (struct images_op *)op_of(job);
+    images->result = for_each_image(images, false, read_image_watchers);
+}
+
+/* ---- back on the loop's thread */
+
+static void images_after(struct job *job)
+{
+    struct op *op = op_back(job);
+    if (op == NULL) {
+        return;
+    }
+    struct images_op *images = (struct images_op *)op;
+    if (images->result < 0) {
+        char vm[UUID_TEXT_BYTES];
+        uuid_format(&images->vm, vm);
+        STORAGE_WARN("storage: images of VM %s: %s: %s", vm, images->step,
+                     strerror(-images->result));
+    } else if (op->kind == ACTION_WATCHERS_READ) {
+        op->event.watchers.clients = images->clients;
+        op->event.watchers.image_count = images->image_count;
+    }
+    op_answer(op, images->result == -ESTALE ? OUTCOME_STALE : op_outcome(images->result));
+}
+
+static void locks_begin(struct op *op)
+{
+    if (op_stale(op)) {
+        op_answer(op, OUTCOME_STALE);
+    } else {
+        op_work(op, locks_work, images_after);
+    }
+}
+
+static void watchers_begin(struct op *op)
+{
+    op_work(op, watchers_work, images_after);
+}
+
+static struct images_op *new_images_op(struct storage_io *io, const struct action *action,
+                                       enum event_kind kind)
+{
+    struct images_op *images = op_new(io, action, kind, sizeof(*images));
+    if (images != NULL) {
+        images->vm = action->vm.uuid;
+        images->version = action->vm.definition_version;
+    }
+    return images;
+}
+
+void images_break_locks(struct storage_io *io, const struct action *action)
+{
+    struct images_op *images = new_images_op(io, action, EVENT_LOCKS);
+    if (images != NULL) {
+        op_begin(&images->op, locks_begin);
+    }
+}
+
+void images_read_watchers(struct storage_io *io, const struct action *action)
+{
+    struct images_op *images = new_images_op(io, action, EVENT_WATCHERS);
+    if (images != NULL) {
+        op_begin(&images->op, watchers_begin);
+    }
+}

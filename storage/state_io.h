@@ -1,0 +1,17 @@
+/* The state object: its header, its commits, its whole contents. Each answers by the event the
+ * action calls for (see proto/action.h). */
+#ifndef STEAD_STORAGE_STATE_IO_H
+#define STEAD_STORAGE_STATE_IO_H
+
+#include "storage/op_io.h"
+
+#define STATE_KEY_HEADER "header"
+
+void state_poll(struct storage_io *io, const struct action *action);
+void state_commit(struct storage_io *io, const struct action *action, const struct delta *delta);
+void state_read(struct storage_io *io, const struct action *action);
+
+/* Finds and reads the header among the asked keys. 0 or -EBADMSG. */
+int state_find_header(rados_omap_iter_t values, struct header *ret_header);
+
+#endif
