@@ -22,8 +22,8 @@ struct server_io {
     const struct core *core;
     char situation[TEXT_BYTES]; /* before the core is there */
     uint32_t client_count;
-    uint8_t frame[CONTROL_BYTES_MAX]; /* the request being read */
-    uint8_t reply[CONTROL_BYTES_MAX];
+    _Alignas(8) uint8_t frame[CONTROL_BYTES_MAX]; /* the request being read */
+    _Alignas(8) uint8_t reply[CONTROL_BYTES_MAX];
 };
 
 /* One connection: the context libqb keeps for it. */

@@ -14,7 +14,7 @@
 
 struct cli_client {
     qb_ipcc_connection_t *connection;
-    uint8_t buffer[CONTROL_BYTES_MAX];
+    _Alignas(8) uint8_t buffer[CONTROL_BYTES_MAX]; /* libqb looks at its header in place */
 };
 
 static enum cli_exit explain(int error)

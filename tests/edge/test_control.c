@@ -30,8 +30,8 @@
 struct fixture {
     pid_t server;
     char service[32];
-    uint8_t frame[CONTROL_BYTES_MAX];
-    uint8_t reply[CONTROL_BYTES_MAX];
+    _Alignas(8) uint8_t frame[CONTROL_BYTES_MAX];
+    _Alignas(8) uint8_t reply[CONTROL_BYTES_MAX];
 };
 
 /* ---- messages */
