@@ -146,8 +146,16 @@ unit_remove() {
 }
 
 cgroup_mount() { # our own view of the one cgroup v2 tree, wherever (and if) the system mounts it
+    local there
     mkdir -p "$RUN/cgroup"
-    mountpoint -q "$RUN/cgroup" || mount -t cgroup2 stead-lab "$RUN/cgroup" ||
-        die "cannot mount cgroup v2" "a kernel with cgroup v2 (5.14 or newer)"
+    if ! mountpoint -q "$RUN/cgroup"; then
+        # Bound, where it is mounted already: a second mount would reset the options of the first.
+        there=$(awk '$3 == "cgroup2" {print $2; exit}' /proc/self/mounts)
+        if [[ -n $there ]]; then
+            mount --bind "$there" "$RUN/cgroup"
+        else
+            mount -t cgroup2 stead-lab "$RUN/cgroup" || die "cannot mount cgroup v2" "a kernel with cgroup v2 (5.14 or newer)"
+        fi
+    fi
     mkdir -p "$CG"
 }

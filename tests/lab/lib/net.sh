@@ -14,9 +14,12 @@ fabric_up() {
     fabric sysctl -qw net.ipv6.conf.all.disable_ipv6=1 2>/dev/null || true
     {
         echo "link set lo up"
-        local net
+        local net i=0
+        # An address of its own: a bridge without one takes its lowest port's, and changes it when
+        # a node goes; then all nodes would lose Ceph and the BMCs until their ARP entries expire.
         for net in "${NETS[@]}"; do
-            echo "link add $net type bridge forward_delay 0 stp_state 0 mcast_snooping 0"
+            i=$((i + 1))
+            echo "link add $net address 02:5e:ad:00:0$i:fe type bridge forward_delay 0 stp_state 0 mcast_snooping 0"
             echo "link set $net up"
         done
         echo "address add 10.88.2.254/24 dev sto"

@@ -45,7 +45,7 @@ node_main() { # K: in a mount namespace of its own, until the node is powered of
     unset NOTIFY_SOCKET WATCHDOG_USEC # of whatever service runs the lab
     # systemd wants cgroup v2 at the usual place, whatever this machine has there.
     umount -R /sys/fs/cgroup 2>/dev/null || mount -t tmpfs tmpfs /sys/fs/cgroup
-    mount -t cgroup2 cgroup2 /sys/fs/cgroup
+    mount --bind "$RUN/cgroup" /sys/fs/cgroup
     mount -t tmpfs tmpfs /run/systemd 2>/dev/null || true # nspawn keeps notes there; the machine's are not its business
     mkdir -p /run/systemd/nspawn
     mount -t overlay "stead-lab-n$k" -o "lowerdir=/,upperdir=$dir/upper,workdir=$dir/work" "$dir/root"
