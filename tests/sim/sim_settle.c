@@ -106,8 +106,30 @@ static bool vm_settled(const struct sim *sim, const struct vm_record *record, ch
     return true;
 }
 
+/* A healthy host takes part, or is fenced and waits for its operator. */
+static bool node_settled(const struct sim *sim, uint32_t node, char *why)
+{
+    const struct node_record *record = &sim->rados.state->nodes[node];
+    bool fenced = record->state == NODE_FENCED && !record->unfence_wanted;
+    bool unproven = record->state == NODE_LOST && (sim->story->settings.proof & PROOF_STORAGE) == 0;
+    if (!healthy(sim, node) || fenced || unproven || admitted(sim, node)) {
+        return true;
+    }
+    (void)snprintf(why, SIM_LINE_BYTES, "I5: %s is well and is not admitted", record->name);
+    return false;
+}
+
 bool sim_settled(const struct sim *sim, char ret_why[SIM_LINE_BYTES])
 {
+    uint32_t alive = 0;
+    for (uint32_t n = 0; n < sim->node_count; n++) {
+        alive += healthy(sim, n);
+    }
+    for (uint32_t n = 0; n < sim->node_count && alive > sim->node_count / 2; n++) {
+        if (!node_settled(sim, n, ret_why)) {
+            return false;
+        }
+    }
     for (uint32_t i = 0; i < sim->rados.state->vm_end; i++) {
         const struct vm_record *record = &sim->rados.state->vms[i];
         if (record->state != VM_FREE && !vm_settled(sim, record, ret_why)) {
