@@ -142,7 +142,7 @@ def tell(name, result):
             "  silent before: %.1f s" % (w["first_time"] - before) if before else ""))
         before = w["last_time"]
     print("  " + "  ".join("%s %d" % (k, result[k]) for k in ("gaps", "interleavings", "late", "lost", "torn")) +
-          ("  - clean" if result["ok"] else "  - NOT CLEAN"))
+          ("  - NOT CLEAN" if not result["ok"] else "  - clean" if result["stamps"] else "  - nothing written yet"))
 
 
 def main():

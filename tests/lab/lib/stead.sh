@@ -34,10 +34,26 @@ stead_install() { # into the running nodes, agents restarted; disks of nodes tha
     done
 }
 
-stead_form() { # one cluster of all nodes: safe to repeat, stead refuses what is done already
+# A step of forming the cluster: asked again while the agent is still finding its feet, and good
+# too if it was done before.
+stead_step() { # K WORDS...
+    local k=$1
+    shift
+    wait_until 30 stead_asked "$k" "$@" && return
+    warn "n$k: stead $*: $(<"$RUN/form")"
+    return 1
+}
+
+stead_asked() { # K WORDS...: its answer is kept in $RUN/form
+    local k=$1
+    shift
+    node_sh "$k" stead "$@" >"$RUN/form" 2>&1 || grep -qw already "$RUN/form"
+}
+
+stead_form() { # one cluster of all nodes
     local k
-    node_sh 1 stead cluster init || return
+    stead_step 1 cluster init || return
     for ((k = 2; k <= NODES; k++)); do
-        node_sh "$k" stead cluster join || return
+        stead_step "$k" cluster join || return
     done
 }
