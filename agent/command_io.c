@@ -134,6 +134,9 @@ static void take_command(struct command_io *commands, void *client, const char *
     bool own = request.kind == REQUEST_CLUSTER_INIT || request.kind == REQUEST_NODE_JOIN;
     name_set(request.name, sizeof(request.name), own ? facts->name : command->name);
     request.nodeid = own ? facts->nodeid : 0;
+    if (request.kind == REQUEST_CLUSTER_INIT) {
+        request.uuid = host_io_random_uuid(); /* the cluster's id */
+    }
     request.vouched = command->vouched;
     request.stop_timeout_ms =
         command->stop_timeout_ms != 0 ? command->stop_timeout_ms : STOP_TIMEOUT_MS;

@@ -38,6 +38,16 @@ uint64_t host_io_random(void)
     return number;
 }
 
+struct uuid host_io_random_uuid(void)
+{
+    struct uuid uuid;
+    uint64_t halves[2] = {host_io_random(), host_io_random()};
+    memcpy(uuid.bytes, halves, sizeof(uuid.bytes));
+    uuid.bytes[6] = (uint8_t)((uuid.bytes[6] & 0x0f) | 0x40);
+    uuid.bytes[8] = (uint8_t)((uuid.bytes[8] & 0x3f) | 0x80);
+    return uuid;
+}
+
 static int hex_digit(char letter)
 {
     static const char digits[] = "0123456789abcdefABCDEF";

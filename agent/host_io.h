@@ -12,6 +12,9 @@ uint64_t host_io_wall_ms(void);     /* CLOCK_REALTIME: for people only */
 /* Never 0. */
 uint64_t host_io_random(void);
 
+/* RFC 4122, version 4. */
+struct uuid host_io_random_uuid(void);
+
 /* "01234567-89ab-..." in either case; -EINVAL for anything else. */
 int host_io_parse_uuid(const char *text, struct uuid *ret_uuid);
 void host_io_format_uuid(const struct uuid *uuid, char ret_text[UUID_TEXT_BYTES]);

@@ -12,17 +12,6 @@
 #include "proto/digest.h"
 #include "proto/values.h"
 
-/* A random one (RFC 4122, version 4). */
-static struct uuid fresh_uuid(void)
-{
-    struct uuid uuid;
-    uint64_t halves[2] = {host_io_random(), host_io_random()};
-    memcpy(uuid.bytes, halves, sizeof(uuid.bytes));
-    uuid.bytes[6] = (uint8_t)((uuid.bytes[6] & 0x0f) | 0x40);
-    uuid.bytes[8] = (uint8_t)((uuid.bytes[8] & 0x3f) | 0x80);
-    return uuid;
-}
-
 /* The lease is named by the UUID, so it may not be left to libvirt to make one up at each start. */
 static char *with_uuid(const char *xml, const struct uuid *uuid)
 {
@@ -71,7 +60,7 @@ int vm_add_io_read(const Control__VmAdd *add, struct vm_to_add *ret_vm, char *re
         return r;
     }
     if (!vm.facts.has_uuid) {
-        vm.facts.uuid = fresh_uuid();
+        vm.facts.uuid = host_io_random_uuid();
         vm.definition.xml = with_uuid(add->xml, &vm.facts.uuid);
     } else {
         vm.definition.xml = strdup(add->xml);
