@@ -31,11 +31,12 @@
 #define GUID_BYTES 16
 #define REQUEST_BYTES 4096
 #define FIELD_BYTES 128
-#define MARGIN_MS 150   /* libfreeipmi overruns by up to 100, and the sentence must be out in time \
+#define MARGIN_MS                                                                                  \
+    150                 /* libfreeipmi overruns by up to 100, and the sentence must be out in time \
                          */
 #define POLL_MS 50      /* between two readings of the power */
-#define SESSION_MS 1000 /* of the first try; each further one waits twice as long */
-#define RETRANSMISSIONS 10 /* per session timeout: a slow BMC is not to be drowned in repeats */
+#define SESSION_MS 1000 /* of the first try; each further one waits four times as long */
+#define RETRANSMISSIONS 4 /* per session; a slow BMC works off every repeat, and drowns in many */
 
 #define NETFN_APP 0x06
 #define COMMAND_GET_SYSTEM_GUID 0x37
@@ -158,7 +159,7 @@ static enum verdict fail(struct run *run)
 static enum verdict session_open(struct run *run)
 {
     const struct request *request = &run->request;
-    uint64_t session_ms = (uint64_t)SESSION_MS << (run->tries < 4 ? run->tries : 4);
+    uint64_t session_ms = (uint64_t)SESSION_MS << (run->tries < 3 ? run->tries * 2 : 6);
     uint64_t room_ms = remaining_ms(run);
     session_ms = session_ms < room_ms ? session_ms : room_ms;
     run->tries++;
