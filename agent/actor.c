@@ -56,6 +56,41 @@ static bool before(const struct core *core, const struct peer *a, const struct p
     return a->nodeid < b->nodeid;
 }
 
+/* Back after a reboot, hands empty, with its own handle: it could be admitted, if anybody acted. */
+static bool returning(const struct core *core, const struct peer *peer)
+{
+    uint8_t slot = state_find_node(&core->cluster, peer->nodeid);
+    if (slot == NODE_NONE || !peers_speaks(core, peer)) {
+        return false;
+    }
+    const struct node_record *node = &core->cluster.nodes[slot];
+    const struct beat *beat = &peer->beat;
+    return (node->state == NODE_ADMITTED || node->state == NODE_LOST || node->state == NODE_OUT) &&
+           beat->empty && beat->storage && !client_is_none(&beat->client) &&
+           !client_equal(&beat->client, &node->client) && !uuid_equal(&beat->boot, &node->boot);
+}
+
+/* Nobody in a quorate ring is admitted any more (all hosts lost power): the lowest that is back takes
+ * the term with its own admission. No other side can be quorate, and each VM still waits for the barrier
+ * on its last holder's clients. */
+static bool our_turn_to_return(const struct core *core)
+{
+    const struct local *local = &core->local;
+    const struct peer *self = peers_see(core, local->facts.nodeid);
+    if (self == NULL || !returning(core, self) || local->life.state != LIFE_OUTSIDE ||
+        !client_equal(&self->beat.client, &local->storage.client)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < local->peer_count; i++) {
+        const struct peer *peer = &local->peers[i];
+        bool first = returning(core, peer) && peer->nodeid < self->nodeid;
+        if (first || eligible(core, peer) || !peers_speaks(core, peer)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Are we the one to act? The n-th in line where work has waited n times actor_ms. */
 static bool our_turn(const struct core *core)
 {
@@ -65,9 +100,9 @@ static bool our_turn(const struct core *core)
         self->beat.agent_start != local->facts.agent_start) {
         return false;
     }
-    uint64_t waited_ms = local->acting.waits_since_ms == 0
-                             ? 0
-                             : local->now_ms - local->acting.waits_since_ms;
+    bool waits = local->acting.waits_since_ms != 0 &&
+                 local->acting.waits_version == core->cluster.header.version;
+    uint64_t waited_ms = waits ? local->now_ms - local->acting.waits_since_ms : 0;
     uint64_t turn = waited_ms / core->cluster.settings.actor_ms;
     uint64_t place = 0;
     uint64_t count = 0;
@@ -112,7 +147,10 @@ static void draft_term(struct core *core)
     header->actor_start = core->local.facts.agent_start;
     header->members &= peers_ring_mask(core);
     header->members |= UINT64_C(1) << own;
-    if (!client_equal(&core->cluster.nodes[own].client, &storage->client)) {
+    if (core->local.life.state == LIFE_OUTSIDE) {
+        header->members = 0;
+        nodes_draft_admit(core, own, &peers_see(core, core->local.facts.nodeid)->beat);
+    } else if (!client_equal(&core->cluster.nodes[own].client, &storage->client)) {
         draft_node(core, own)->client = storage->client; /* recorded in its own first write */
     }
     struct text text = {0};
@@ -127,15 +165,16 @@ static void draft_term(struct core *core)
 static bool may_act(const struct core *core, const struct caller *caller)
 {
     const struct storage_view *storage = &core->local.storage;
-    return core->local.life.state == LIFE_ADMITTED && storage->handle == HANDLE_OPEN &&
-           caller_fresh(caller) && !storage->stale && core->cluster.header.version != 0 &&
+    bool standing = core->local.life.state == LIFE_ADMITTED || our_turn_to_return(core);
+    return standing && storage->handle == HANDLE_OPEN && caller_fresh(caller) &&
+           !storage->stale && core->cluster.header.version != 0 &&
            (view_recorded(core) || storage->predecessor_blocked);
 }
 
 static void next_commit(struct core *core, struct caller *caller)
 {
     bool holds = actor_holds(core) && view_recorded(core);
-    bool turn = our_turn(core);
+    bool turn = our_turn(core) || our_turn_to_return(core);
     if (!turn && !holds) {
         return;
     }

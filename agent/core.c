@@ -8,6 +8,8 @@
  */
 #include "agent/core.h"
 
+#include <stddef.h>
+
 #include "agent/actor.h"
 #include "agent/life.h"
 #include "agent/nodes.h"
@@ -19,7 +21,7 @@
 #include "agent/vms.h"
 #include "fencing/timing.h"
 #include "proto/assert.h"
-#include "proto/values.h"
+#include "storage/state.h"
 
 void core_init(struct core *core, const struct facts *facts, uint64_t now_ms)
 {
@@ -27,8 +29,10 @@ void core_init(struct core *core, const struct facts *facts, uint64_t now_ms)
     ASSERT(facts->nodeid != 0);
     ASSERT(facts->agent_start != 0);
     core->cluster.settings = settings_default(); /* until the state tells */
+    core->cluster.header.digest = state_digest(&core->cluster);
     local->facts = *facts;
     local->now_ms = now_ms;
+    local->started_ms = now_ms;
     local->life.incarnation = facts->incarnation;
     local->life.saved = true;
     local->beat_next_ms = now_ms;

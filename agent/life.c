@@ -81,6 +81,9 @@ static enum life_state judge(struct core *core)
     if (storage->blocklisted) {
         return incarnation_is_none(life->incarnation) ? LIFE_OUTSIDE : LIFE_LOST;
     }
+    if (storage->stale && life->state == LIFE_LOST) {
+        return LIFE_LOST; /* the copy is from before; what has become of us is being read */
+    }
     if (core->cluster.header.version == 0) {
         return storage->missing ? LIFE_OUTSIDE : LIFE_UNKNOWN;
     }

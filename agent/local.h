@@ -159,11 +159,14 @@ struct local {
     struct facts facts;
     uint64_t now_ms;
     uint64_t wall_ms;
+    uint64_t started_ms;
     uint64_t next_id;      /* of calls */
     uint64_t next_counter; /* of action ids and origins */
     struct event_ring ring;
     uint32_t peer_count;
     struct peer peers[NODES_MAX]; /* in the order of ring.nodeids */
+    uint32_t seen_count; /* node ids this process ever saw in the ring */
+    uint32_t seen[NODES_MAX];
     uint64_t beat_next_ms;
     uint64_t beat_last_ms;
     struct beat beat;

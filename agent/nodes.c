@@ -77,7 +77,7 @@ static void draft_absent(struct core *core, uint32_t slot, const struct node_rec
 {
     if (node->fence_wanted) {
         lose(core, slot, false, "an operator asked for its fence");
-    } else if (holds_vm(core, slot)) {
+    } else if (!peers_may_be_booting(core, node->nodeid) && holds_vm(core, slot)) {
         lose(core, slot, false, "it left the ring and VMs are on it");
     }
 }
@@ -202,33 +202,39 @@ static void draft_fenced(struct core *core, uint32_t slot, const struct node_rec
     draft_history(core, HISTORY_NODE_UNFENCED, node->nodeid, NULL, text.bytes);
 }
 
+void nodes_draft_admit(struct core *core, uint32_t slot, const struct beat *beat)
+{
+    struct node_record *next = draft_node(core, slot);
+    struct header *header = &core->local.draft.delta.header;
+    ASSERT(header->next_incarnation > 0);
+    ASSERT(beat->empty);
+    next->state = NODE_ADMITTED;
+    next->machine = beat->machine;
+    next->boot = beat->boot;
+    next->incarnation = (struct incarnation){header->epoch, header->next_incarnation++};
+    next->client = beat->client;
+    next->bmc = beat->bmc;
+    next->memory_mib = beat->memory_mib;
+    next->feature_level = beat->feature_level;
+    next->proofs = 0;
+    next->client_only = false;
+    next->fence_wanted = false;
+    header->members |= bit(slot);
+    struct text text = {0};
+    text_add(text_add(&text, next->name), " admitted as incarnation ");
+    text_add_incarnation(&text, next->incarnation);
+    draft_history(core, HISTORY_NODE_ADMITTED, next->nodeid, NULL, text.bytes);
+}
+
 static void draft_out(struct core *core, uint32_t slot, const struct node_record *node)
 {
     const struct peer *peer = speaking(core, node);
     bool ready = peer != NULL && peer->beat.empty && peer->beat.storage &&
                  !client_is_none(&peer->beat.client) &&
                  !client_equal(&peer->beat.client, &node->client);
-    if (!ready) {
-        return;
+    if (ready) {
+        nodes_draft_admit(core, slot, &peer->beat);
     }
-    struct node_record *next = draft_node(core, slot);
-    struct header *header = &core->local.draft.delta.header;
-    ASSERT(header->next_incarnation > 0);
-    next->state = NODE_ADMITTED;
-    next->machine = peer->beat.machine;
-    next->boot = peer->beat.boot;
-    next->incarnation = (struct incarnation){header->epoch, header->next_incarnation++};
-    next->client = peer->beat.client;
-    next->bmc = peer->beat.bmc;
-    next->memory_mib = peer->beat.memory_mib;
-    next->feature_level = peer->beat.feature_level;
-    next->proofs = 0;
-    next->client_only = false;
-    header->members |= bit(slot);
-    struct text text = {0};
-    text_add(text_add(&text, next->name), " admitted as incarnation ");
-    text_add_incarnation(&text, next->incarnation);
-    draft_history(core, HISTORY_NODE_ADMITTED, next->nodeid, NULL, text.bytes);
 }
 
 static void draft_one(struct core *core, uint32_t slot)

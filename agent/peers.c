@@ -49,6 +49,29 @@ bool peers_speaks(const struct core *core, const struct peer *peer)
            core->local.now_ms - peer->heard_ms < timing_silent_ms(&core->cluster.settings);
 }
 
+static bool was_seen(const struct local *local, uint32_t nodeid)
+{
+    for (uint32_t i = 0; i < local->seen_count; i++) {
+        if (local->seen[i] == nodeid) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool peers_may_be_booting(const struct core *core, uint32_t nodeid)
+{
+    const struct local *local = &core->local;
+    return !was_seen(local, nodeid) && local->now_ms - local->started_ms < timing_grace_ms();
+}
+
+static void note_seen(struct local *local, uint32_t nodeid)
+{
+    if (!was_seen(local, nodeid) && local->seen_count < NODES_MAX) {
+        local->seen[local->seen_count++] = nodeid;
+    }
+}
+
 void peers_on_ring(struct core *core, const struct event_ring *ring)
 {
     struct local *local = &core->local;
@@ -67,6 +90,7 @@ void peers_on_ring(struct core *core, const struct event_ring *ring)
     }
     local->peer_count = kept;
     for (uint32_t j = 0; j < ring->count; j++) { /* meet who came */
+        note_seen(local, ring->nodeids[j]);
         if (peers_find(local, ring->nodeids[j]) == NULL) {
             ASSERT(local->peer_count < NODES_MAX);
             struct peer *peer = &local->peers[local->peer_count++];

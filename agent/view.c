@@ -39,12 +39,19 @@ void view_note(struct core *core, enum outcome outcome)
     }
 }
 
-/* Our record, while it is that of our present life. */
+/* Our record, while it names a handle that may be our predecessor's: of this life, or of one that a
+ * reboot ended and nobody has fenced (a fence has blocklisted it already). */
 static const struct node_record *own_record(const struct core *core)
 {
+    const struct life *life = &core->local.life;
     uint8_t slot = state_find_node(&core->cluster, core->local.facts.nodeid);
-    bool ours = slot != NODE_NONE && core->local.life.state == LIFE_ADMITTED;
-    return ours ? &core->cluster.nodes[slot] : NULL;
+    if (slot == NODE_NONE) {
+        return NULL;
+    }
+    const struct node_record *node = &core->cluster.nodes[slot];
+    bool rebooted = life->state == LIFE_OUTSIDE && life->empty &&
+                    (node->state == NODE_ADMITTED || node->state == NODE_LOST);
+    return life->state == LIFE_ADMITTED || rebooted ? node : NULL;
 }
 
 struct client view_announced(const struct core *core)

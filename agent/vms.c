@@ -200,7 +200,14 @@ static void draft_orphan(struct core *core, struct loads *loads, uint32_t slot)
 {
     const struct vm_record *vm = draft_peek_vm(core, slot);
     const struct barrier *barrier = barrier_of(core, slot);
-    if (barrier == NULL || !proven(core, vm)) {
+    if (barrier == NULL) {
+        return;
+    }
+    if (!proven(core, vm)) {
+        if (core->local.acting.fences[vm->node].state == FENCE_STANDS) {
+            draft_waiting(core, slot, VM_RECOVERING,
+                          "the barrier stands; waits for the proof that the policy asks for");
+        }
         return;
     }
     uint8_t living = lease_known(barrier) ? living_holder(core, &barrier->lease) : NODE_NONE;

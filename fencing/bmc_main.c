@@ -379,10 +379,10 @@ static void run_request(struct run *run)
         if (verdict == AGAIN && run->ctx) {
             verdict = run->request.identify ? identify(run) : switch_off(run);
         }
+        session_close(run); /* after an answer too: a BMC has few sessions to give */
         if (verdict == ANSWERED) {
             return;
         }
-        session_close(run);
         sleep_ms(POLL_MS);
     }
     (void)give_up(run);

@@ -20,6 +20,7 @@
 #include "proto/assert.h"
 
 #define RETRY_DOUBLINGS_MAX 5
+#define GRACE_MS 60000 /* servers differ by about that in their firmware's mood */
 
 struct settings settings_default(void)
 {
@@ -51,6 +52,11 @@ uint32_t timing_silent_ms(const struct settings *settings)
 {
     ASSERT(settings->beat_ms > 0);
     return settings->able_ms;
+}
+
+uint32_t timing_grace_ms(void)
+{
+    return GRACE_MS;
 }
 
 uint32_t timing_lease_check_ms(const struct settings *settings)

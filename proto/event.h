@@ -141,7 +141,7 @@ struct event {
         } domains;
         struct {
             enum outcome outcome;
-            uint32_t alive_count; /* guests of ours still in /proc (0: hands empty) */
+            uint32_t alive_count; /* of those it was to kill, still in /proc */
         } killed;
     };
 };

@@ -100,7 +100,8 @@ void sim_bmc_identify(struct sim *sim, uint32_t node)
 {
     struct sim_host *host = &sim->hosts[node];
     struct event event = {.kind = EVENT_BMC_IDENTITY, .bmc_identity.verified = true};
-    if (answers(host) && host->bmc != SIM_BMC_SLOW) {
-        sim_agent_tell(sim, node, sim_rng_range(&sim->rng, 20 * MS, 60 * MS), &event);
+    if (answers(host)) {
+        uint64_t slow_us = host->bmc == SIM_BMC_SLOW ? host->bmc_slow_us : 0;
+        sim_agent_tell(sim, node, slow_us + sim_rng_range(&sim->rng, 20 * MS, 60 * MS), &event);
     }
 }

@@ -224,7 +224,9 @@ static void run_kill(struct sim *sim, struct sim_task *task)
         }
     }
     for (uint32_t i = 0; i < sim->guest_count; i++) {
-        event.killed.alive_count += sim->guests[i].alive && sim->guests[i].node == call->node;
+        bool meant = all || sim->guests[i].vm == vm;
+        event.killed.alive_count +=
+            meant && sim->guests[i].alive && sim->guests[i].node == call->node;
     }
     sim_call_answer(sim, call, sim_rng_range(&sim->rng, 1 * MS, 5 * MS), &event);
     sim_call_done(sim, call);
