@@ -116,6 +116,35 @@ static bool holds(const struct sim *sim, const struct scenario_expect *expect)
     return false;
 }
 
+static bool is_about_vm(const struct scenario_expect *expect)
+{
+    return expect->kind != EXPECT_NODE && expect->kind != EXPECT_FENCED &&
+           expect->kind != EXPECT_FENCED_BY && expect->kind != EXPECT_REFUSED &&
+           expect->kind != EXPECT_LOG;
+}
+
+/* With what is so instead, where one word says it. */
+static void log_failure(struct sim *sim, const struct scenario_expect *expect)
+{
+    const struct sim_vm *vm = &sim->vms[expect->vm];
+    uint32_t node = SIM_NO_HOST;
+    if (expect->kind == EXPECT_NODE) {
+        sim_log(sim, SIM_NO_HOST, "FAILED line %u: %s (it is %s)", expect->line, expect->words,
+                sim_node_text(sim_node_word(sim, expect->node)));
+    } else if (!is_about_vm(expect)) {
+        sim_log(sim, SIM_NO_HOST, "FAILED line %u: %s", expect->line, expect->words);
+    } else {
+        const char *word = sim_vm_text(sim, expect->vm, &node);
+        sim_log(sim, SIM_NO_HOST,
+                "FAILED line %u: %s (%s%s%s, moved %u times, worst recovery %llu ms, worst ghost "
+                "%llu ms)",
+                expect->line, expect->words, word, node == SIM_NO_HOST ? "" : " on ",
+                node == SIM_NO_HOST ? "" : sim->story->nodes[node].name, vm->moves,
+                (unsigned long long)(vm->recovered_max_us / MS),
+                (unsigned long long)(ghost_max_us(sim, expect->vm) / MS));
+    }
+}
+
 void sim_expect_now(struct sim *sim, uint64_t at_us)
 {
     for (uint32_t i = 0; i < sim->story->expect_count; i++) {
@@ -125,11 +154,6 @@ void sim_expect_now(struct sim *sim, uint64_t at_us)
         }
         sim->failed_expect[i] = true;
         sim->expects_failed++;
-        uint32_t node = SIM_NO_HOST;
-        const char *word = sim_vm_text(sim, expect->vm, &node);
-        sim_log(sim, SIM_NO_HOST, "FAILED line %u: %s (%s%s%s, worst recovery %llu ms)",
-                expect->line, expect->words, word, node == SIM_NO_HOST ? "" : " on ",
-                node == SIM_NO_HOST ? "" : sim->story->nodes[node].name,
-                (unsigned long long)(sim->vms[expect->vm].recovered_max_us / MS));
+        log_failure(sim, expect);
     }
 }
