@@ -16,11 +16,11 @@ static enum cli_exit print_outcome(const struct cli_options *options,
     if ((options->given & OPTION_JSON) != 0) {
         cli_json_outcome(outcome);
     } else if (done) {
-        printf("done%s%s", outcome->text[0] != '\0' ? ": " : "", outcome->text);
-        if (outcome->committed != 0) {
-            printf(" (committed as version %" PRIu64 ")", outcome->committed);
+        if (outcome->text[0] != '\0') { /* the agent's own words, with the entry of the history */
+            printf("done: %s\n", outcome->text);
+        } else {
+            printf("done: committed as version %" PRIu64 "\n", outcome->committed);
         }
-        putchar('\n');
     }
     if (!done) {
         fprintf(stderr, "stead: %s%s\n",

@@ -24,7 +24,7 @@ static const struct command commands[] = {
     {"vm add", "NAME", cli_vm_add,
      OPTION_XML | OPTION_ON | OPTION_PRIORITY | OPTION_MEMORY | OPTION_STOPPED,
      " --xml FILE|- [...]", "register a VM from its domain XML"},
-    {"vm remove", "NAME", cli_vm_remove, 0, "", "stop and forget it; its disks stay"},
+    {"vm remove", "NAME", cli_vm_remove, 0, "", "forget a stopped VM; its disks stay"},
     {"vm start", "NAME", cli_vm_start, 0, "", "want it running, wherever there is room"},
     {"vm stop", "NAME", cli_vm_stop, OPTION_TIMEOUT, " [--timeout 60s]",
      "shut it down, then pull the plug"},

@@ -189,7 +189,9 @@ void cli_print_vm(const Control__Vm *vm)
     printf("Priority     %d\n", vm->priority);
     printf("Lease        generation %" PRIu64 "\n", vm->generation);
     printf("Definition   version %u\n", vm->definition_version);
-    printf("Shutdown     %u s, then the plug is pulled\n", vm->stop_timeout_ms / 1000);
+    if (vm->stop_timeout_ms > 0) {
+        printf("Shutdown     %u s, then the plug is pulled\n", vm->stop_timeout_ms / 1000);
+    }
     if (vm->attempts > 0) {
         printf("Attempts     %u failed since it last ran\n", vm->attempts);
     }
