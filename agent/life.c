@@ -1,12 +1,12 @@
 /*
  * Our own standing in the cluster.
  *
- * Decides: whether this agent may run guests at all. A term that names our incarnation lost, another
- * incarnation than ours, or a read refused because our handle is blocklisted, each mean that the
- * cluster may have given our VMs to others: every guest of ours is killed, by pidfd, with no libvirt in
- * the path, until /proc shows none. Then, and only then, our hands are empty and we can be admitted.
- * Being absent from the view, or without quorum, alone does nothing: the barrier protects the disks.
- * Never: kills for want of knowledge (no copy of the state, storage away).
+ * Decides: whether this agent may run guests at all. A term that names our incarnation lost,
+ * another incarnation than ours, or a read refused because our handle is blocklisted, each mean
+ * that the cluster may have given our VMs to others: every guest of ours is killed, by pidfd, with
+ * no libvirt in the path, until /proc shows none. Then, and only then, our hands are empty and we
+ * can be admitted. Being absent from the view, or without quorum, alone does nothing: the barrier
+ * protects the disks. Never: kills for want of knowledge (no copy of the state, storage away).
  */
 #include "agent/life.h"
 
@@ -128,6 +128,7 @@ static void keep_incarnation(struct core *core, struct caller *caller)
     struct action *action =
         call_begin(caller, &life->save_call, ACTION_SAVE_INCARNATION, KILL_LIMIT_MS, false);
     action->incarnation = life->incarnation;
+    life->saving = life->incarnation;
 }
 
 void life_carry_on(struct core *core, struct caller *caller)
@@ -171,6 +172,7 @@ void life_on_saved(struct core *core, const struct event *event)
 {
     struct life *life = &core->local.life;
     if (call_ends(&life->save_call, event)) {
-        life->saved = event->done.outcome == OUTCOME_DONE;
+        life->saved = event->done.outcome == OUTCOME_DONE &&
+                      incarnation_equal(life->saving, life->incarnation);
     }
 }

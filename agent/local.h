@@ -15,11 +15,11 @@
 /* Another agent, or ourselves, as its heartbeats show it. Only nodes in the ring have one. */
 struct peer {
     uint32_t nodeid;
-    bool heard;          /* since it came into the ring, or since its process changed */
-    uint64_t heard_ms;   /* our clock */
+    bool heard;           /* since it came into the ring, or since its process changed */
+    uint64_t heard_ms;    /* our clock */
     uint64_t answered_ms; /* the newest of our own sending times it has answered, our clock */
     uint64_t no_storage_since_ms; /* 0: it reaches the storage */
-    struct beat beat;    /* the newest */
+    struct beat beat;             /* the newest */
 };
 
 enum handle_state { HANDLE_NONE, HANDLE_OPENING, HANDLE_OPEN };
@@ -27,13 +27,13 @@ enum handle_state { HANDLE_NONE, HANDLE_OPENING, HANDLE_OPEN };
 /* Our way to RADOS: handle, polls, whole reads. */
 struct storage_view {
     enum handle_state handle;
-    struct client client;      /* of the present handle */
-    bool blocklisted;          /* a read was refused with -108: the answer to "am I lost?" */
-    bool missing;              /* no cluster was ever made in this pool */
-    bool stale;                /* a newer version exists than our copy */
-    bool damaged;              /* what we read did not match its own digest */
-    uint64_t good_ms;          /* the last good answer */
-    uint64_t newest_ms;        /* when our copy was last known to be the newest */
+    struct client client; /* of the present handle */
+    bool blocklisted;     /* a read was refused with -108: the answer to "am I lost?" */
+    bool missing;         /* no cluster was ever made in this pool */
+    bool stale;           /* a newer version exists than our copy */
+    bool damaged;         /* what we read did not match its own digest */
+    uint64_t good_ms;     /* the last good answer */
+    uint64_t newest_ms;   /* when our copy was last known to be the newest */
     uint64_t next_poll_ms;
     uint64_t reopen_ms;
     struct call handle_call;
@@ -61,6 +61,7 @@ struct life {
     struct call kill_call;
     uint64_t kill_retry_ms;
     struct call save_call;
+    struct incarnation saving; /* what that call carries */
     bool saved;
     uint64_t since_ms;
 };
@@ -103,18 +104,18 @@ struct run {
     struct call side_call; /* what goes on beside it in the same state */
     bool done;             /* the state's own call succeeded */
     bool side_done;
-    bool has_domain; /* libvirt has it, or may have */
-    bool starting;   /* a start: its end before RUN_UP is a failed start */
-    bool again;      /* after cleaning up our own leftovers, take the lease once more */
-    bool forfeit;    /* the lease is not ours: leave it alone */
-    bool clean;      /* the guest shut down by itself: its disks are closed */
-    bool suspect;    /* its disk refused I/O: is a client of its blocklisted? */
+    bool has_domain;       /* libvirt has it, or may have */
+    bool starting;         /* a start: its end before RUN_UP is a failed start */
+    bool again;            /* after cleaning up our own leftovers, take the lease once more */
+    bool forfeit;          /* the lease is not ours: leave it alone */
+    bool clean;            /* the guest shut down by itself: its disks are closed */
+    bool suspect;          /* its disk refused I/O: is a client of its blocklisted? */
     struct clients before; /* watchers from before the create: not ours */
     struct lease lease;    /* as we last knew it */
     struct lease wanted;   /* as we asked for it */
     uint64_t deadline_ms;  /* of the start, or of the shutdown */
     uint64_t retry_ms;
-    uint64_t check_ms; /* when to look at the lease next */
+    uint64_t check_ms;       /* when to look at the lease next */
     char reason[TEXT_BYTES]; /* why a start failed */
 };
 
@@ -135,7 +136,7 @@ struct pending {
 
 /* What only the acting node keeps; begun anew with each term. */
 struct acting {
-    uint64_t term;              /* that we took; 0: none */
+    uint64_t term; /* that we took; 0: none */
     struct fence fences[NODES_MAX];
     struct barrier barriers[TAKEOVERS_MAX];
     struct call address_calls[NODES_MAX]; /* taking an address entry off */
@@ -145,7 +146,7 @@ struct acting {
     uint16_t barrier_of[VMS_MAX]; /* index in barriers + 1; 0: none */
     uint32_t inbox_count;
     struct request inbox[REQUESTS_MAX];
-    uint64_t waits_since_ms;    /* on every node: work has waited since; 0: none waits */
+    uint64_t waits_since_ms; /* on every node: work has waited since; 0: none waits */
     uint64_t waits_version;
 };
 
@@ -165,12 +166,12 @@ struct local {
     struct event_ring ring;
     uint32_t peer_count;
     struct peer peers[NODES_MAX]; /* in the order of ring.nodeids */
-    uint32_t seen_count; /* node ids this process ever saw in the ring */
+    uint32_t seen_count;          /* node ids this process ever saw in the ring */
     uint32_t seen[NODES_MAX];
     uint64_t beat_next_ms;
     uint64_t beat_last_ms;
     struct beat beat;
-    bool domains_known;    /* libvirt has listed every domain of ours */
+    bool domains_known; /* libvirt has listed every domain of ours */
     struct storage_view storage;
     struct life life;
     struct commit commit;
