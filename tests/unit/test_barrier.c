@@ -37,9 +37,8 @@ static struct lease held(uint64_t generation)
     struct uuid vm = unit_uuid(2);
     struct clients clients = {0};
     struct client client = unit_client(HOLDER, 71);
-    struct lease lease =
-        lease_take(&cluster, &vm, generation - 2, HOLDER, (struct incarnation){1, 3},
-                   (struct action_id){2, 1});
+    struct lease lease = lease_take(&cluster, &vm, generation - 2, HOLDER,
+                                    (struct incarnation){1, 3}, (struct action_id){2, 1});
     (void)clients_add(&clients, &client);
     return lease_name(&lease, &clients);
 }
@@ -71,8 +70,7 @@ static void block_answer(struct position *p, enum outcome outcome)
     assert_true(barrier_on_block(&p->barrier, &event, &p->settings));
 }
 
-static void watchers_answer(struct position *p, enum outcome outcome,
-                            const struct clients *clients)
+static void watchers_answer(struct position *p, enum outcome outcome, const struct clients *clients)
 {
     struct event event = {.kind = EVENT_WATCHERS, .id = p->barrier.call.id};
     event.now_ms = p->alone->caller.now_ms;
@@ -312,8 +310,8 @@ TEST(a_stranger_is_ignored)
     end(p);
 }
 
-/* A lease in a move, which this version never writes, comes from outside: it must not end the agent,
- * and must not be handed on. */
+/* A lease in a move, which this version never writes, comes from outside: it must not end the
+ * agent, and must not be handed on. */
 TEST(a_moving_lease_neither_asserts_nor_stands)
 {
     struct position *p = begun(false);

@@ -29,7 +29,8 @@ static struct lease named(void)
     return lease_name(&lease, &clients);
 }
 
-/* Taking a lease raises the generation by one and names holder, life and action, but no client yet. */
+/* Taking a lease raises the generation by one and names holder, life and action, but no client yet.
+ */
 TEST(take_raises_the_generation_by_one)
 {
     struct lease lease = taken();

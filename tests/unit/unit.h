@@ -1,8 +1,8 @@
 /*
  * What every unit test needs: cmocka, and an assertion handler that lets a test say "this asserts".
  *
- * A failed ASSERT of the core goes to cmocka's mock_assert(): inside expect_assert_failure(call) it is
- * the expected end of the call, anywhere else it fails the test.
+ * A failed ASSERT of the core goes to cmocka's mock_assert(): inside expect_assert_failure(call) it
+ * is the expected end of the call, anywhere else it fails the test.
  */
 #ifndef STEAD_TESTS_UNIT_H
 #define STEAD_TESTS_UNIT_H
@@ -57,7 +57,8 @@ static inline bool unit_holds(const struct action_block *block, struct client cl
     return false;
 }
 
-/* A caller for parts that are tested alone: fresh for a second from now. Allocated once per test. */
+/* A caller for parts that are tested alone: fresh for a second from now. Allocated once per test.
+ */
 struct unit_alone {
     struct actions out;
     struct caller caller;

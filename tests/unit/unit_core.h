@@ -1,9 +1,10 @@
 /*
  * One core among three nodes, in a usual position, and the world it speaks with.
  *
- * The world answers heartbeats and polls by itself, so that the core stays fresh; every other effect is
- * kept in a log until the test takes it and answers it. Nodes n1, n2, n3 have the ids 1, 2, 3 and the
- * slots 0, 1, 2; all are admitted, incarnation 1.<id>, with the RADOS client 10.0.0.<id>:0/<id>00.
+ * The world answers heartbeats and polls by itself, so that the core stays fresh; every other
+ * effect is kept in a log until the test takes it and answers it. Nodes n1, n2, n3 have the ids 1,
+ * 2, 3 and the slots 0, 1, 2; all are admitted, incarnation 1.<id>, with the RADOS
+ * client 10.0.0.<id>:0/<id>00.
  *
  *     struct unit *u = unit_new(2);              we are n2; n1 acts
  *     unit_vm(u, 0, VM_STARTING, 1);             a VM in slot 0, assigned to node slot 1
@@ -425,8 +426,8 @@ static inline void unit_domain(struct unit *u, uint32_t slot, enum domain_state 
                                enum domain_end end)
 {
     struct event event = unit_event(EVENT_DOMAIN, 0);
-    event.domain = (struct event_domain){
-        .vm = unit_uuid((uint8_t)(0x80 + slot)), .state = state, .end = end};
+    event.domain =
+        (struct event_domain){.vm = unit_uuid((uint8_t)(0x80 + slot)), .state = state, .end = end};
     unit_step(u, &event);
 }
 
@@ -491,8 +492,8 @@ static inline void unit_foreign_send(struct unit *u)
 
 /* ---- the usual position */
 
-/* Handle open, copy loaded, domains listed, ring of three, fresh. What the core asked for meanwhile and
- * nobody answered yet stays in the log. */
+/* Handle open, copy loaded, domains listed, ring of three, fresh. What the core asked for meanwhile
+ * and nobody answered yet stays in the log. */
 static inline void unit_open(struct unit *u, struct client client)
 {
     u->image.header.digest = state_digest(&u->image);

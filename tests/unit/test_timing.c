@@ -1,0 +1,74 @@
+/* The numbers: what must hold between them, and that waiting is bounded. */
+#include "fencing/timing.h"
+#include "tests/unit/unit.h"
+
+/* A single late heartbeat must not end freshness, nor a single slow poll ableness. */
+TEST(one_late_answer_is_forgiven)
+{
+    struct settings s = settings_default();
+    assert_true(s.fresh_ms >= 2 * s.beat_ms);
+    assert_true(s.able_ms >= 2 * s.poll_ms);
+}
+
+/* A stalled actor is overtaken only after a RADOS answer could no longer be called good. */
+TEST(the_actor_gets_longer_than_a_slow_answer)
+{
+    struct settings s = settings_default();
+    assert_true(s.actor_ms > s.able_ms);
+}
+
+/* The default policy: the barrier releases. */
+TEST(the_default_proof_is_the_barrier)
+{
+    assert_int_equal(settings_default().proof, PROOF_STORAGE);
+}
+
+/* Waiting between tries doubles, and stops growing: recovery never stops trying (I5). */
+TEST(retries_back_off_and_are_bounded)
+{
+    struct settings s = settings_default();
+    assert_int_equal(timing_retry_ms(&s, 0), s.retry_ms);
+    assert_int_equal(timing_retry_ms(&s, 1), 2 * s.retry_ms);
+    for (uint32_t tries = 1; tries < 100; tries++) {
+        assert_true(timing_retry_ms(&s, tries) >= timing_retry_ms(&s, tries - 1));
+        assert_true(timing_retry_ms(&s, tries) <= 60000);
+    }
+    assert_int_equal(timing_retry_ms(&s, UINT32_MAX), timing_retry_ms(&s, 99));
+}
+
+/* A peer is silent only after several of its heartbeats are missing. */
+TEST(silence_is_several_beats)
+{
+    struct settings s = settings_default();
+    assert_true(timing_silent_ms(&s) >= 3 * s.beat_ms);
+}
+
+/* A running VM's lease is looked at more often than any takeover by time could matter. */
+TEST(leases_are_looked_at)
+{
+    struct settings s = settings_default();
+    assert_true(timing_lease_check_ms(&s) > 0);
+    assert_true(timing_lease_check_ms(&s) <= 10 * s.poll_ms);
+}
+
+/* Settings of zero would mean "at once, for ever". */
+TEST(zero_settings_assert)
+{
+    struct settings s = {0};
+    expect_assert_failure(timing_retry_ms(&s, 0));
+    expect_assert_failure(timing_silent_ms(&s));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_late_answer_is_forgiven),
+        cmocka_unit_test(the_actor_gets_longer_than_a_slow_answer),
+        cmocka_unit_test(the_default_proof_is_the_barrier),
+        cmocka_unit_test(retries_back_off_and_are_bounded),
+        cmocka_unit_test(silence_is_several_beats),
+        cmocka_unit_test(leases_are_looked_at),
+        cmocka_unit_test(zero_settings_assert),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,148 @@
+/*
+ * Every field of the committed records, one by one, so that a test can change each and see it
+ * noticed. unit_fields_cover() fails when a record has grown a field that is missing here.
+ */
+#ifndef STEAD_TESTS_UNIT_FIELDS_H
+#define STEAD_TESTS_UNIT_FIELDS_H
+
+#include "proto/types.h"
+#include "tests/unit/unit.h"
+
+struct unit_field {
+    const char *name;
+    size_t offset;
+    size_t size;
+};
+
+#define UNIT_FIELD(type, field)                                                                    \
+    {                                                                                              \
+#field, offsetof(struct type, field), sizeof(((struct type *)0)->field)                    \
+    }
+#define N(field) UNIT_FIELD(node_record, field)
+#define V(field) UNIT_FIELD(vm_record, field)
+#define S(field) UNIT_FIELD(settings, field)
+#define H(field) UNIT_FIELD(history_entry, field)
+
+static const struct unit_field unit_node_fields[] = {
+    N(name),
+    N(nodeid),
+    N(state),
+    N(machine),
+    N(boot),
+    N(incarnation.epoch),
+    N(incarnation.number),
+    N(client),
+    N(bmc.address),
+    N(bmc.cipher_suite),
+    N(bmc.verified),
+    N(memory_mib),
+    N(feature_level),
+    N(proofs),
+    N(fence_term),
+    N(client_only),
+    N(address_blocked),
+    N(fence_wanted),
+    N(unfence_wanted),
+};
+
+static const struct unit_field unit_vm_fields[] = {
+    V(name),
+    V(uuid),
+    V(want),
+    V(state),
+    V(memory_mib),
+    V(priority),
+    V(node),
+    V(incarnation.epoch),
+    V(incarnation.number),
+    V(action.term),
+    V(action.counter),
+    V(generation),
+    V(definition_version),
+    V(definition_digest),
+    V(attempts),
+    V(avoid),
+    V(stop_timeout_ms),
+    V(removing),
+    V(reason),
+};
+
+static const struct unit_field unit_settings_fields[] = {
+    S(beat_ms), S(fresh_ms), S(able_ms), S(actor_ms), S(poll_ms),
+    S(call_ms), S(start_ms), S(bmc_ms),  S(retry_ms), S(proof),
+};
+
+static const struct unit_field unit_history_fields[] = {
+    H(sequence),
+    H(wall_ms),
+    H(boot_ms),
+    H(term),
+    H(kind),
+    H(nodeid),
+    H(vm),
+    H(action.term),
+    H(action.counter),
+    H(request.nodeid),
+    H(request.agent_start),
+    H(request.counter),
+    H(number),
+    H(cause),
+};
+
+#undef N
+#undef V
+#undef S
+#undef H
+
+/* No gap between the fields is larger than padding can be. */
+static inline void unit_fields_cover(const struct unit_field *fields, size_t count, size_t size)
+{
+    size_t end = 0;
+    for (size_t i = 0; i < count; i++) {
+        assert_true(fields[i].offset >= end);
+        assert_true(fields[i].offset - end < 8);
+        end = fields[i].offset + fields[i].size;
+    }
+    assert_true(size >= end);
+    assert_true(size - end < 8);
+}
+
+/* Changes the field's value and keeps it valid: the lowest bit of its first byte. */
+static inline void unit_field_flip(void *record, const struct unit_field *field)
+{
+    ((uint8_t *)record)[field->offset] ^= 1;
+}
+
+/* Records of which every field may be flipped without becoming "unused". */
+static inline struct node_record unit_any_node(void)
+{
+    struct node_record node = {.nodeid = 4, .state = NODE_ADMITTED, .proofs = 2, .fence_term = 6};
+    name_set(node.name, NAME_BYTES, "nodename");
+    name_set(node.client.address, CLIENT_BYTES, "10.0.0.4:0/4");
+    name_set(node.bmc.address, ADDRESS_BYTES, "10.1.0.4");
+    return node;
+}
+
+static inline struct vm_record unit_any_vm(void)
+{
+    struct vm_record vm = {.state = VM_RUNNING, .node = 2, .generation = 6, .priority = -8};
+    name_set(vm.name, NAME_BYTES, "vmname");
+    name_set(vm.reason, TEXT_BYTES, "because");
+    vm.uuid = unit_uuid(0x42);
+    return vm;
+}
+
+static inline struct settings unit_any_settings(void)
+{
+    return (struct settings){200, 1000, 1500, 3000, 500, 5000, 30000, 15000, 1000, 1};
+}
+
+static inline struct history_entry unit_any_history(void)
+{
+    struct history_entry entry = {.sequence = 4, .kind = HISTORY_TERM, .wall_ms = 2, .term = 8};
+    name_set(entry.vm, NAME_BYTES, "vmname");
+    name_set(entry.cause, TEXT_BYTES, "because");
+    return entry;
+}
+
+#endif
