@@ -120,12 +120,10 @@ static int callbacks_register(struct watch *watch)
 {
     virConnectPtr connection = watch->connection;
     struct libvirt_shared *shared = watch->shared;
+    /* Without a reference of its own: libvirt calls it under the lock that unregistering takes, and
+     * for drivers without a daemon it says yes here and never frees what it was given. */
     watch->has_close_callback =
-        virConnectRegisterCloseCallback(connection, on_close, libvirt_shared_ref(shared),
-                                        libvirt_shared_unref) == 0;
-    if (!watch->has_close_callback) { /* drivers within this process have none */
-        libvirt_shared_unref(shared);
-    }
+        virConnectRegisterCloseCallback(connection, on_close, shared, NULL) == 0;
     const struct {
         int event;
         virConnectDomainEventGenericCallback callback;
