@@ -133,25 +133,37 @@ static void finish_batch(struct batch *batch)
     free(batch);
 }
 
+/* Why a request did not come about: the first of its entries that says so. */
+static const char *reason(struct batch *batch, const struct block_op *request, int result)
+{
+    for (uint32_t i = 0; result >= 0 && i < request->block.count; i++) {
+        result = find_entry(batch, &request->block.entries[i])->result;
+    }
+    return result == -ESTALE ? "too late to begin"
+           : result < 0      ? strerror(-result)
+                             : "not seen to have happened";
+}
+
+static void answer(struct batch *batch, struct block_op *request, int result)
+{
+    enum outcome outcome = result < 0 ? op_outcome(result) : OUTCOME_DONE;
+    if (result >= 0 && batch->kind != ACTION_BLOCK_CHECK) {
+        outcome = judge(batch, request);
+    }
+    if (outcome == OUTCOME_DONE) {
+        request->op.event.block.osd_epoch = batch->epoch;
+        request->op.event.block.blocked_count = count_blocked(batch, request);
+    } else if (!request->op.answered) {
+        STORAGE_WARN("storage: blocklist: %s and %u more: %s", request->block.entries[0].address,
+                     request->block.count - 1, reason(batch, request, result));
+    }
+    op_answer(&request->op, outcome);
+}
+
 static void answer_all(struct batch *batch, int result)
 {
     for (uint32_t i = 0; i < batch->op_count; i++) {
-        struct block_op *const request = batch->ops[i];
-        enum outcome outcome = result < 0 ? op_outcome(result) : OUTCOME_DONE;
-        if (result >= 0 && batch->kind != ACTION_BLOCK_CHECK) {
-            outcome = judge(batch, request);
-        }
-        if (outcome == OUTCOME_DONE) {
-            request->op.event.block.osd_epoch = batch->epoch;
-            request->op.event.block.blocked_count = count_blocked(batch, request);
-        } else if (!request->op.answered) {
-            STORAGE_WARN("storage: blocklist: %s and %u more: %s",
-                         request->block.entries[0].address, request->block.count - 1,
-                         outcome == OUTCOME_STALE    ? "too late to begin"
-                         : outcome == OUTCOME_FAILED ? "refused"
-                                                     : "not seen to have happened");
-        }
-        op_answer(&request->op, outcome);
+        answer(batch, batch->ops[i], result);
     }
     finish_batch(batch);
 }

@@ -25,15 +25,8 @@ struct blocked {
 static int command(rados_t cluster, const char *text, char **ret_out, size_t *ret_size)
 {
     const char *const commands[] = {text};
-    char *said = NULL;
-    size_t said_size = 0;
-    const int r = rados_mon_command(cluster, (const char **)commands, 1, "", 0, ret_out, ret_size,
-                                    &said, &said_size);
-    if (r < 0) {
-        STORAGE_WARN("storage: %s: %s (%.*s)", text, strerror(-r), (int)said_size, said);
-    }
-    rados_buffer_free(said);
-    return r;
+    return rados_mon_command(cluster, (const char **)commands, 1, "", 0, ret_out, ret_size, NULL,
+                             NULL);
 }
 
 static int change(rados_t cluster, const char *verb, const char *more, const struct client *entry)

@@ -47,7 +47,6 @@ enum outcome op_outcome(int result)
     case EINVAL:
     case E2BIG:
     case ENOMEM:
-    case ENOTCONN:
     case EOPNOTSUPP:
     case EBADMSG:
         return OUTCOME_FAILED;

@@ -133,7 +133,7 @@ bool storage_stale(uint64_t valid_until_ms);
 /* Which outcome a librados result is: what is not known to be a refusal may have taken effect. */
 enum outcome op_outcome(int result);
 
-/* For the function that turns a failure into an event, once. */
+/* For the function that turns a failure into an event, once. On the loop's thread only. */
 #define STORAGE_WARN(...) qb_log(LOG_WARNING, __VA_ARGS__)
 
 /* Sends one write operation, taking it over; `after` runs on the loop's thread with librados'

@@ -154,7 +154,9 @@ static bool have_lease(struct prepare_op *prepare)
 static void prepare_work(struct job *job)
 {
     struct prepare_op *prepare = (struct prepare_op *)op_of(job);
-    if (!images_open(prepare) || !have_lease(prepare)) {
+    prepare->outcome = OUTCOME_UNKNOWN; /* nothing is begun after the deadline */
+    if (storage_stale(prepare->op.deadline_ms) || !images_open(prepare) ||
+        storage_stale(prepare->op.deadline_ms) || !have_lease(prepare)) {
         return;
     }
     char object[DEFINITION_OBJECT_BYTES];

@@ -1,7 +1,7 @@
 /*
  * The RADOS edge's front: which action goes to which room, beginning and end. The rooms: handle_io
- * (clients of ours), state_io and state_read_io (the state object), lease_io, blocklist_io, images_io
- * (librbd), definition_io and prepare_io; under them op_io (actions under way) and job_io
+ * (clients of ours), state_io and state_read_io (the state object), lease_io, blocklist_io,
+ * images_io (librbd), definition_io and prepare_io; under them op_io (actions under way) and job_io
  * (threads).
  *
  * On the end: a thread inside librados cannot be called back, and rados_shutdown beside a pending

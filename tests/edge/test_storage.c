@@ -45,12 +45,13 @@ static void race(struct world *world, uint64_t base_term, uint64_t term, uint64_
 {
     uint64_t ids[2];
     for (uint32_t i = 0; i < 2; i++) {
+        const uint32_t seat = (uint32_t)(i + base_version) % 2; /* in turn the first to ask */
         struct action action = {.kind = ACTION_COMMIT};
         make_delta(world, base_term, base_version);
         world->delta.header.term = term;
-        world->delta.header.commit = (struct origin){.nodeid = i + 1, .counter = base_version};
-        add_vm(world, i)->generation = base_version;
-        ids[i] = begin(&world->seats[i], &action);
+        world->delta.header.commit = (struct origin){.nodeid = seat + 1, .counter = base_version};
+        add_vm(world, seat)->generation = base_version;
+        ids[seat] = begin(&world->seats[seat], &action);
     }
     world_wait(world);
     const struct event *first = answer_to(world, ids[0]), *second = answer_to(world, ids[1]);
