@@ -29,8 +29,7 @@ const char *sim_node_text(enum node_word word)
     case NODE_IS_FENCED:
         return "fenced";
     }
-    ASSERT(!"node word");
-    return "";
+    stead_panic(__FILE__, __LINE__, "node word");
 }
 
 const char *sim_vm_text(const struct sim *sim, uint32_t vm, uint32_t *ret_node)
@@ -112,8 +111,7 @@ static bool holds(const struct sim *sim, const struct scenario_expect *expect)
     case EXPECT_LOG:
         return sim->trace.bytes != NULL && strstr(sim->trace.bytes, expect->text) != NULL;
     }
-    ASSERT(!"expectation");
-    return false;
+    stead_panic(__FILE__, __LINE__, "expectation");
 }
 
 static bool is_about_vm(const struct scenario_expect *expect)

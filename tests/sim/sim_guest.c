@@ -22,8 +22,7 @@ static enum domain_state word_of(const struct sim_guest *guest)
     case GUEST_IO_ERROR:
         return DOMAIN_IO_ERROR;
     }
-    ASSERT(!"guest state");
-    return DOMAIN_GONE;
+    stead_panic(__FILE__, __LINE__, "guest state");
 }
 
 static struct event domain_event(const struct sim *sim, const struct sim_guest *guest)

@@ -297,5 +297,5 @@ void sim_objects_execute(struct sim *sim, struct sim_call *call)
     case ACTION_KIND_COUNT:
         break;
     }
-    ASSERT(!"a storage action");
+    stead_panic(__FILE__, __LINE__, "a storage action");
 }

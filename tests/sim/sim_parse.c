@@ -301,6 +301,7 @@ static void check_whole(struct words *words)
 {
     struct scenario *story = words->story;
     words->count = 0;
+    words->end_column = 1;
     words->failed = false;
     if (story->node_count == 0) {
         words_error(words, UINT32_MAX, "a scenario needs at least one node");

@@ -180,7 +180,7 @@ static struct event unknown_of(const struct action *action)
     case ACTION_KILL:
     case ACTION_SAVE_INCARNATION:
     case ACTION_KIND_COUNT:
-        ASSERT(!"a storage action");
+        stead_panic(__FILE__, __LINE__, "a storage action");
     }
     return event;
 }

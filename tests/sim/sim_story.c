@@ -131,7 +131,7 @@ static void step_do(struct sim *sim, const struct scenario_step *step)
         sim_operator_do(sim, step);
         return;
     }
-    ASSERT(!"step");
+    stead_panic(__FILE__, __LINE__, "step");
 }
 
 static void run_step(struct sim *sim, struct sim_task *task)

@@ -26,55 +26,59 @@ struct sketch {
     uint32_t nodes;
     uint32_t vms;
     uint64_t now_ms;
+    const char *bmc[SIM_NODES_MAX + 1]; /* of each node, by its number */
 };
 
-static void line(struct sketch *draft, const char *format, ...)
+static void line(struct sketch *sketch, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-static void line(struct sketch *draft, const char *format, ...)
+static void line(struct sketch *sketch, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    (void)vfprintf(draft->out, format, arguments);
-    (void)fputc('\n', draft->out);
+    (void)vfprintf(sketch->out, format, arguments);
+    (void)fputc('\n', sketch->out);
     va_end(arguments);
 }
 
-static void at(struct sketch *draft, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void at(struct sketch *sketch, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
-static void at(struct sketch *draft, const char *format, ...)
+static void at(struct sketch *sketch, const char *format, ...)
 {
     va_list arguments;
-    (void)fprintf(draft->out, "at %llums ", (unsigned long long)draft->now_ms);
+    (void)fprintf(sketch->out, "at %llums ", (unsigned long long)sketch->now_ms);
     va_start(arguments, format);
-    (void)vfprintf(draft->out, format, arguments);
-    (void)fputc('\n', draft->out);
+    (void)vfprintf(sketch->out, format, arguments);
+    (void)fputc('\n', sketch->out);
     va_end(arguments);
 }
 
-static uint32_t any(struct sketch *draft, uint32_t low, uint32_t high)
+static uint32_t any(struct sketch *sketch, uint32_t low, uint32_t high)
 {
-    return (uint32_t)sim_rng_range(&draft->rng, low, high);
+    return (uint32_t)sim_rng_range(&sketch->rng, low, high);
 }
 
-static void make_setup(struct sketch *draft, uint64_t seed)
+static void make_setup(struct sketch *sketch, uint64_t seed)
 {
     static const char *const bmcs[] = {"ok", "ok", "none", "dead", "with-host", "slow:4s", "lies"};
     static const char *const tokens[] = {"1000ms", "1000ms", "500ms", "3s"};
-    uint32_t bmc = any(draft, 0, (uint32_t)(sizeof(bmcs) / sizeof(bmcs[0])) - 1);
-    line(draft, "# swarm seed %llu", (unsigned long long)seed);
-    line(draft, "cluster seed=%llu token=%s boot=%us", (unsigned long long)seed,
-         tokens[any(draft, 0, 3)], any(draft, 1, 4) * 10);
-    for (uint32_t n = 1; n <= draft->nodes; n++) {
-        if (any(draft, 0, 3) == 0) {
-            bmc = any(draft, 0, (uint32_t)(sizeof(bmcs) / sizeof(bmcs[0])) - 1);
+    uint32_t bmc = any(sketch, 0, (uint32_t)(sizeof(bmcs) / sizeof(bmcs[0])) - 1);
+    uint32_t memory = any(sketch, 0, 2) != 0 ? 64 : any(sketch, 6, 12); /* tight in one of three */
+    line(sketch, "# swarm seed %llu", (unsigned long long)seed);
+    line(sketch, "cluster seed=%llu token=%s boot=%us", (unsigned long long)seed,
+         tokens[any(sketch, 0, 3)], any(sketch, 1, 4) * 10);
+    for (uint32_t n = 1; n <= sketch->nodes; n++) {
+        if (any(sketch, 0, 3) == 0) {
+            bmc = any(sketch, 0, (uint32_t)(sizeof(bmcs) / sizeof(bmcs[0])) - 1);
         }
-        line(draft, "node n%u mem=64G bmc=%s", n, bmcs[bmc]);
+        sketch->bmc[n] = bmcs[bmc];
+        line(sketch, "node n%u mem=%uG bmc=%s", n, memory, bmcs[bmc]);
     }
-    for (uint32_t v = 1; v <= draft->vms; v++) {
-        uint32_t kind = any(draft, 0, 9);
-        line(draft, "vm v%u on n%u mem=%uG priority=%u%s", v, any(draft, 1, draft->nodes),
-             any(draft, 1, 4), any(draft, 0, 3),
+    for (uint32_t v = 1; v <= sketch->vms; v++) {
+        uint32_t kind = any(sketch, 0, 9);
+        line(sketch, "vm v%u on n%u mem=%uG priority=%u%s", v, any(sketch, 1, sketch->nodes),
+             any(sketch, 1, 4), any(sketch, 0, 3),
              kind == 0   ? " want=stopped"
              : kind == 1 ? " running=no"
              : kind == 2 ? " start_fails=1"
@@ -82,161 +86,169 @@ static void make_setup(struct sketch *draft, uint64_t seed)
     }
 }
 
-static void make_partition(struct sketch *draft)
+static void make_partition(struct sketch *sketch)
 {
-    uint32_t cut = any(draft, 1, draft->nodes - 1);
-    uint32_t first = any(draft, 0, draft->nodes - 1);
-    (void)fprintf(draft->out, "at %llums partition ", (unsigned long long)draft->now_ms);
-    for (uint32_t i = 0; i < draft->nodes; i++) {
+    uint32_t cut = any(sketch, 1, sketch->nodes - 1);
+    uint32_t first = any(sketch, 0, sketch->nodes - 1);
+    (void)fprintf(sketch->out, "at %llums partition ", (unsigned long long)sketch->now_ms);
+    for (uint32_t i = 0; i < sketch->nodes; i++) {
         const char *between = i == 0 ? "" : i == cut ? "|" : ",";
-        (void)fprintf(draft->out, "%sn%u", between, (first + i) % draft->nodes + 1);
+        (void)fprintf(sketch->out, "%sn%u", between, (first + i) % sketch->nodes + 1);
     }
-    (void)fputc('\n', draft->out);
+    (void)fputc('\n', sketch->out);
 }
 
-static void make_command(struct sketch *draft, uint32_t node, uint32_t vm)
+static void make_command(struct sketch *sketch, uint32_t node, uint32_t vm)
 {
-    switch (any(draft, 0, 4)) {
+    switch (any(sketch, 0, 6)) {
     case 0:
     case 1:
-        at(draft, "do vm stop v%u --timeout %us", vm, any(draft, 1, 20));
+        at(sketch, "do vm stop v%u --timeout %us", vm, any(sketch, 1, 20));
         return;
     case 2:
-        at(draft, "do vm start v%u", vm);
-        return;
     case 3:
-        at(draft, "do node unfence n%u", node);
-        return;
-    default:
-        at(draft, "do node fence n%u", node);
-        return;
-    }
-}
-
-static void make_trouble(struct sketch *draft, uint32_t node)
-{
-    static const char *const bmcs[] = {"ok", "dead", "slow:8s", "lies"};
-    uint32_t ms = any(draft, 1, 80) * any(draft, 1, 100);
-    switch (any(draft, 0, 5)) {
-    case 0:
-        at(draft, "storage n%u slow:%ums", node, ms);
-        return;
-    case 1:
-        at(draft, "state n%u slow:%ums", node, ms);
-        return;
-    case 2:
-        at(draft, "state %s down", any(draft, 0, 2) == 0 ? "all" : "n1");
-        return;
-    case 3:
-        at(draft, "libvirt n%u %s:%us", node, any(draft, 0, 1) == 0 ? "hang" : "late",
-           any(draft, 1, 40));
+        at(sketch, "do vm start v%u", vm);
         return;
     case 4:
-        at(draft, "storage all down");
-        return;
-    default:
-        at(draft, "kill n%u agent", node);
-        (void)bmcs;
-        return;
-    }
-}
-
-static void make_fault(struct sketch *draft)
-{
-    uint32_t node = any(draft, 1, draft->nodes);
-    uint32_t vm = any(draft, 1, draft->vms);
-    switch (any(draft, 0, 15)) {
-    case 0:
-    case 1:
-        at(draft, "power n%u off", node);
-        return;
-    case 2:
-    case 3:
-        at(draft, "power n%u on", node);
-        return;
-    case 4:
-        at(draft, "freeze n%u %ums", node, any(draft, 2, 300) * any(draft, 10, 200));
+        at(sketch, "do node unfence n%u", node);
         return;
     case 5:
-        make_partition(draft);
-        return;
-    case 6:
-        at(draft, "heal");
-        return;
-    case 7:
-        at(draft, "net n%u %s", node, any(draft, 0, 1) == 0 ? "down" : "up");
-        return;
-    case 8:
-        at(draft, "storage n%u down", node);
-        return;
-    case 9:
-        at(draft, "storage %s%u up", "n", node);
-        return;
-    case 10:
-        at(draft, "state all up");
-        return;
-    case 11:
-        at(draft, "kill n%u agent", node);
-        return;
-    case 12:
-        at(draft, "kill n%u v%u", node, vm);
-        return;
-    case 13:
-    case 14:
-        make_trouble(draft, node);
+        at(sketch, "do vm remove v%u", vm);
         return;
     default:
-        make_command(draft, node, vm);
+        at(sketch, "do node fence n%u", node);
         return;
     }
 }
 
-static void make_heal(struct sketch *draft)
+/* A path that is slow or gone; `what` is storage or state. */
+static void make_path(struct sketch *sketch, const char *what, uint32_t node)
 {
-    draft->now_ms += HEAL_AFTER_S * 1000;
-    at(draft, "heal");
-    at(draft, "storage all up");
-    at(draft, "state all up");
-    for (uint32_t n = 1; n <= draft->nodes; n++) {
-        at(draft, "net n%u up", n);
-        at(draft, "libvirt n%u ok", n);
+    switch (any(sketch, 0, 5)) {
+    case 0:
+    case 1:
+        at(sketch, "%s n%u down", what, node);
+        return;
+    case 2:
+        at(sketch, "%s n%u up", what, node);
+        return;
+    case 3:
+        at(sketch, "%s n%u slow:%ums", what, node, any(sketch, 1, 60) * any(sketch, 1, 100));
+        return;
+    case 4:
+        at(sketch, "%s all down", what);
+        return;
+    default:
+        at(sketch, "%s all up", what);
+        return;
+    }
+}
+
+static void make_bmc(struct sketch *sketch, uint32_t node)
+{
+    static const char *const bmcs[] = {"ok", "dead", "slow:8s", "lies", "lies-off"};
+    if (strcmp(sketch->bmc[node], "none") != 0) {
+        at(sketch, "bmc n%u %s", node, bmcs[any(sketch, 0, 4)]);
+    }
+}
+
+static void make_fault(struct sketch *sketch)
+{
+    uint32_t node = any(sketch, 1, sketch->nodes);
+    uint32_t vm = any(sketch, 1, sketch->vms);
+    switch (any(sketch, 0, 15)) {
+    case 0:
+    case 1:
+    case 2:
+        at(sketch, "power n%u off", node);
+        return;
+    case 3:
+        at(sketch, "power n%u on", node);
+        return;
+    case 4:
+    case 5:
+        at(sketch, "freeze n%u %ums", node, any(sketch, 2, 300) * any(sketch, 10, 200));
+        return;
+    case 6:
+        make_partition(sketch);
+        return;
+    case 7:
+        at(sketch, "heal");
+        return;
+    case 8:
+        at(sketch, "net n%u %s", node, any(sketch, 0, 2) != 0 ? "down" : "up");
+        return;
+    case 9:
+        make_path(sketch, "storage", node);
+        return;
+    case 10:
+        make_path(sketch, "state", node);
+        return;
+    case 11:
+        at(sketch, "kill n%u agent", node);
+        return;
+    case 12:
+        at(sketch, "kill n%u v%u", node, vm);
+        return;
+    case 13:
+        at(sketch, "libvirt n%u %s:%us", node, any(sketch, 0, 1) == 0 ? "hang" : "late",
+           any(sketch, 1, 40));
+        return;
+    case 14:
+        make_bmc(sketch, node);
+        return;
+    default:
+        make_command(sketch, node, vm);
+        return;
+    }
+}
+
+static void make_heal(struct sketch *sketch)
+{
+    sketch->now_ms += HEAL_AFTER_S * 1000;
+    at(sketch, "heal");
+    at(sketch, "storage all up");
+    at(sketch, "state all up");
+    for (uint32_t n = 1; n <= sketch->nodes; n++) {
+        at(sketch, "net n%u up", n);
+        at(sketch, "libvirt n%u ok", n);
     }
     for (uint32_t i = 0; i < UNFENCE_TRIES; i++) {
-        for (uint32_t n = 1; n <= draft->nodes; n++) {
-            at(draft, "power n%u on", n);
+        for (uint32_t n = 1; n <= sketch->nodes; n++) {
+            at(sketch, "power n%u on", n);
         }
-        draft->now_ms += UNFENCE_EVERY_S * 1000;
-        for (uint32_t n = 1; n <= draft->nodes; n++) {
-            at(draft, "do node unfence n%u", n);
+        sketch->now_ms += UNFENCE_EVERY_S * 1000;
+        for (uint32_t n = 1; n <= sketch->nodes; n++) {
+            at(sketch, "do node unfence n%u", n);
         }
     }
-    line(draft, "run %llums", (unsigned long long)draft->now_ms + SETTLE_S * 1000);
+    line(sketch, "run %llums", (unsigned long long)sketch->now_ms + SETTLE_S * 1000);
 }
 
 char *swarm_text(uint64_t seed, const struct swarm_options *options, uint32_t fault_max)
 {
-    struct sketch draft = {0};
-    draft.out = open_memstream(&draft.text, &draft.size);
-    ASSERT(draft.out != NULL);
-    sim_rng_seed(&draft.rng, seed);
-    draft.nodes = any(&draft, 3, NODES_AT_MOST);
-    draft.vms = any(&draft, 1, 10);
-    uint32_t faults = any(&draft, 1, 14);
-    draft.nodes = options->nodes != 0 ? options->nodes : draft.nodes;
-    draft.vms = options->vms != 0 ? options->vms : draft.vms;
-    make_setup(&draft, seed);
-    draft.now_ms = FIRST_FAULT_S * 1000;
+    struct sketch sketch = {0};
+    sketch.out = open_memstream(&sketch.text, &sketch.size);
+    ASSERT(sketch.out != NULL);
+    sim_rng_seed(&sketch.rng, seed);
+    sketch.nodes = any(&sketch, 3, NODES_AT_MOST);
+    sketch.vms = any(&sketch, 1, 10);
+    uint32_t faults = any(&sketch, 1, 14);
+    sketch.nodes = options->nodes != 0 ? options->nodes : sketch.nodes;
+    sketch.vms = options->vms != 0 ? options->vms : sketch.vms;
+    make_setup(&sketch, seed);
+    sketch.now_ms = FIRST_FAULT_S * 1000;
     for (uint32_t i = 0; i < faults && i < fault_max; i++) {
-        sim_rng_seed(&draft.rng, seed * 1000003 + i);
-        uint32_t unit = any(&draft, 0, 2);
-        draft.now_ms += unit == 0   ? any(&draft, 0, 400)
-                        : unit == 1 ? any(&draft, 400, 5000)
-                                    : any(&draft, 5000, 40000);
-        make_fault(&draft);
+        sim_rng_seed(&sketch.rng, seed * 1000003 + i);
+        uint32_t unit = any(&sketch, 0, 2);
+        sketch.now_ms += unit == 0   ? any(&sketch, 0, 400)
+                         : unit == 1 ? any(&sketch, 400, 5000)
+                                     : any(&sketch, 5000, 40000);
+        make_fault(&sketch);
     }
-    make_heal(&draft);
-    (void)fclose(draft.out);
-    return draft.text;
+    make_heal(&sketch);
+    (void)fclose(sketch.out);
+    return sketch.text;
 }
 
 static bool fails(uint64_t seed, const struct swarm_options *options, uint32_t fault_max, char *why)
@@ -245,7 +257,7 @@ static bool fails(uint64_t seed, const struct swarm_options *options, uint32_t f
     char *text = swarm_text(seed, options, fault_max);
     ASSERT(story != NULL);
     if (scenario_parse("swarm", text, stderr, story) != 0) {
-        ASSERT(!"the swarm writes valid scenarios");
+        stead_panic(__FILE__, __LINE__, "the swarm writes valid scenarios");
     }
     struct sim *sim = sim_run(story, NULL);
     bool failed = !sim_ok(sim);
