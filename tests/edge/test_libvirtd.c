@@ -1,0 +1,343 @@
+/* The libvirt edge against a real libvirtd with real QEMUs (libvirtd.sh): paused starts, restarts
+ * and hangs of the daemon. Run it from the top of the repository, as root. */
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "tests/edge/libvirt_world.h"
+
+#define PATH_BYTES 256
+
+struct real {
+    struct world *world;
+    char dir[64];
+    char uri[PATH_BYTES];
+};
+
+static int script(const struct real *real, const char *verb)
+{
+    char command[PATH_BYTES];
+    snprintf(command, sizeof(command), "tests/edge/libvirtd.sh %s %s", verb, real->dir);
+    return system(command);
+}
+
+static pid_t libvirtd_pid(const struct real *real)
+{
+    char path[PATH_BYTES];
+    int pid = 0;
+    snprintf(path, sizeof(path), "%s/libvirtd.pid", real->dir);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%d", &pid), 1);
+    fclose(file);
+    return pid;
+}
+
+static int start_libvirtd(void **state)
+{
+    struct real *real = calloc(1, sizeof(*real));
+    *state = real;
+    if (geteuid() != 0) {
+        fprintf(stderr, "a libvirtd of its own needs root: run this test as root\n");
+        return -1;
+    }
+    strcpy(real->dir, "/tmp/stead-test-libvirt.XXXXXX");
+    assert_non_null(mkdtemp(real->dir));
+    snprintf(real->uri, sizeof(real->uri), "qemu+unix:///system?socket=%s/libvirt-sock", real->dir);
+    return script(real, "start");
+}
+
+static int stop_libvirtd(void **state)
+{
+    struct real *real = *state;
+    char command[PATH_BYTES];
+    int r = script(real, "stop");
+    snprintf(command, sizeof(command), "rm -rf %s", real->dir);
+    r = r ? r : system(command);
+    free(real);
+    return r;
+}
+
+static int setup_real(void **state)
+{
+    struct real *real = *state;
+    real->world = calloc(1, sizeof(*real->world));
+    world_open(real->world, real->uri);
+    world_connect(real->world);
+    return 0;
+}
+
+static int teardown_real(void **state)
+{
+    struct real *real = *state;
+    world_close(real->world);
+    real->world = NULL;
+    return 0;
+}
+
+static struct action create(struct world *world, const struct uuid *uuid, uint64_t limit_ms)
+{
+    char xml[2048];
+    char name[16];
+    snprintf(name, sizeof(name), "vm%d", uuid->bytes[15]);
+    domain_xml(xml, sizeof(xml), "qemu", name, uuid, NULL);
+    struct action action = ask(world, ACTION_DOMAIN_CREATE, uuid, limit_ms);
+    libvirt_io_create(world->io, &action, xml);
+    return action;
+}
+
+/* The whole life: created paused and marked, resumed without the mark, destroyed. */
+static void a_domain_is_started_and_ended(void **state)
+{
+    struct real *real = *state;
+    struct world *world = real->world;
+    struct uuid uuid = vm(1);
+    uint64_t before = events_now_ms();
+    struct action action = create(world, &uuid, 15000);
+    expect_done(world, &action, OUTCOME_DONE);
+    uint64_t created = events_now_ms();
+    expect_domain(world, 0, &uuid, DOMAIN_STARTING, END_UNKNOWN);
+    act(world, ACTION_DOMAIN_RESUME, &uuid, OUTCOME_DONE);
+    print_message("    created paused in %d ms, resumed in %d ms\n", (int)(created - before),
+                  (int)(events_now_ms() - created));
+    expect_domain(world, 0, &uuid, DOMAIN_RUNNING, END_UNKNOWN);
+    assert_null(events_wait_domain(world->events, 0, &uuid, DOMAIN_PAUSED, 0));
+    action = create(world, &uuid, 15000); /* there already: nothing is done to it */
+    const struct event *event = wait_done(world, &action);
+    assert_int_equal(event->domain_done.outcome, OUTCOME_FAILED);
+    assert_non_null(strstr(event->domain_done.text, "already"));
+    act(world, ACTION_DOMAIN_DESTROY, &uuid, OUTCOME_DONE);
+    expect_domain(world, 0, &uuid, DOMAIN_GONE, END_DESTROYED);
+}
+
+static pid_t qemu_pid(const struct uuid *uuid)
+{
+    char text[UUID_TEXT_BYTES];
+    char command[128];
+    int pid = 0;
+    domain_xml_uuid_text(uuid, text);
+    snprintf(command, sizeof(command), "pgrep -f '^/usr/bin/qemu-system.*-uuid %s'", text);
+    FILE *file = popen(command, "r");
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%d", &pid), 1);
+    pclose(file);
+    return pid;
+}
+
+static void a_killed_qemu_is_a_crash(void **state)
+{
+    struct real *real = *state;
+    struct uuid uuid = vm(2);
+    struct action action = create(real->world, &uuid, 15000);
+    expect_done(real->world, &action, OUTCOME_DONE);
+    act(real->world, ACTION_DOMAIN_RESUME, &uuid, OUTCOME_DONE);
+    kill(qemu_pid(&uuid), SIGKILL);
+    expect_domain(real->world, 0, &uuid, DOMAIN_GONE, END_CRASHED);
+}
+
+static void several_start_at_once(void **state)
+{
+    struct real *real = *state;
+    struct world *world = real->world;
+    struct action actions[6];
+    uint64_t before = events_now_ms();
+    for (uint8_t i = 0; i < 6; i++) {
+        struct uuid uuid = vm(10 + i);
+        actions[i] = create(world, &uuid, 30000);
+    }
+    for (uint8_t i = 0; i < 6; i++) {
+        expect_done(world, &actions[i], OUTCOME_DONE);
+    }
+    print_message("    six created paused in %d ms\n", (int)(events_now_ms() - before));
+    for (uint8_t i = 0; i < 6; i++) {
+        struct uuid uuid = vm(10 + i);
+        actions[i] = ask(world, ACTION_DOMAIN_DESTROY, &uuid, 30000);
+        libvirt_io_act(world->io, &actions[i]);
+    }
+    for (uint8_t i = 0; i < 6; i++) {
+        expect_done(world, &actions[i], OUTCOME_DONE);
+    }
+}
+
+/* libvirtd's words reach the answer. */
+static void a_failed_start_says_why(void **state)
+{
+    struct real *real = *state;
+    struct world *world = real->world;
+    struct uuid uuid = vm(3);
+    char text[UUID_TEXT_BYTES];
+    char xml[1024];
+    domain_xml_uuid_text(&uuid, text);
+    snprintf(xml, sizeof(xml),
+             "<domain type='qemu'><name>bad</name><uuid>%s</uuid><memory unit='MiB'>16</memory>"
+             "<os><type arch='x86_64'>hvm</type></os><devices>"
+             "<emulator>/no/such/qemu</emulator></devices></domain>",
+             text);
+    struct action action = ask(world, ACTION_DOMAIN_CREATE, &uuid, 15000);
+    libvirt_io_create(world->io, &action, xml);
+    const struct event *event = wait_done(world, &action);
+    assert_int_equal(event->domain_done.outcome, OUTCOME_FAILED);
+    if (!strstr(event->domain_done.text, "/no/such/qemu")) {
+        fail_msg("\"%s\" does not say what is wrong", event->domain_done.text);
+    }
+    assert_int_equal(events_count(world->events, EVENT_DOMAIN, 0), 0);
+}
+
+/* A frozen libvirtd: the deadline holds; thawed, it makes the domain all the same, which is then
+ * destroyed without anybody asking. */
+static void a_late_creation_is_undone(void **state)
+{
+    struct real *real = *state;
+    struct world *world = real->world;
+    struct uuid uuid = vm(4);
+    pid_t daemon = libvirtd_pid(real);
+    struct uuid warm = vm(5); /* so that a worker has its connection */
+    act(world, ACTION_DOMAIN_DESTROY, &warm, OUTCOME_DONE);
+    kill(daemon, SIGSTOP);
+    uint64_t before = events_now_ms();
+    struct action first = create(world, &uuid, 500);
+    events_run(world->events, 100);
+    const struct event *event = wait_done(world, &first);
+    bool in_time = events_now_ms() - before < 2500;
+    kill(daemon, SIGCONT); /* first of all, whatever was seen */
+    assert_true(in_time);
+    assert_int_equal(event->domain_done.outcome, OUTCOME_UNKNOWN);
+    events_run(world->events, 6000);
+    virDomainPtr domain = virDomainLookupByUUID(world->other, uuid.bytes);
+    assert_null(domain);
+    assert_int_equal(events_count(world->events, EVENT_DOMAIN_DONE, first.id), 1);
+    /* And the next start of it is not mistaken for the late one. */
+    struct action second = ask(world, ACTION_DOMAIN_CREATE, &uuid, 15000);
+    char xml[2048];
+    domain_xml(xml, sizeof(xml), "qemu", "vm4", &uuid, NULL);
+    second.vm.action.counter = 5;
+    libvirt_io_create(world->io, &second, xml);
+    expect_done(world, &second, OUTCOME_DONE);
+    events_run(world->events, 1500);
+    domain = virDomainLookupByUUID(world->other, uuid.bytes);
+    assert_non_null(domain);
+    virDomainFree(domain);
+    act(world, ACTION_DOMAIN_DESTROY, &uuid, OUTCOME_DONE);
+}
+
+/* libvirtd dies and comes back: lost is told, then every domain, then connected. */
+static void a_restarted_libvirtd_is_found_again(void **state)
+{
+    struct real *real = *state;
+    struct world *world = real->world;
+    struct uuid running = vm(6);
+    struct uuid starting = vm(7);
+    struct uuid ended = vm(8);
+    struct action actions[] = {create(world, &running, 15000), create(world, &starting, 15000),
+                               create(world, &ended, 15000)};
+    for (unsigned i = 0; i < 3; i++) {
+        expect_done(world, &actions[i], OUTCOME_DONE);
+    }
+    act(world, ACTION_DOMAIN_RESUME, &running, OUTCOME_DONE);
+    virConnectClose(world->other);
+    world->other = NULL;
+    uint32_t from = world->events->count;
+    kill(libvirtd_pid(real), SIGKILL);
+    const struct event *event = events_wait(world->events, from, EVENT_DOMAINS, 0, 5000);
+    assert_non_null(event);
+    assert_false(event->domains.connected);
+    kill(qemu_pid(&ended), SIGKILL);
+    from = world->events->count;
+    struct action nowhere = ask(world, ACTION_DOMAIN_SHUTDOWN, &running, 5000);
+    libvirt_io_act(world->io, &nowhere);
+    expect_done(world, &nowhere, OUTCOME_FAILED);
+    assert_int_equal(script(real, "start"), 0);
+    event = events_wait(world->events, from, EVENT_DOMAINS, 0, WAIT_MS);
+    assert_non_null(event);
+    assert_true(event->domains.connected);
+    expect_domain(world, from, &running, DOMAIN_RUNNING, END_UNKNOWN);
+    expect_domain(world, from, &starting, DOMAIN_STARTING, END_UNKNOWN);
+    event = events_wait_domain(world->events, from, &ended, DOMAIN_GONE, 5000);
+    assert_non_null(event);
+    assert_true(event->domain.end == END_UNKNOWN || event->domain.end == END_CRASHED);
+    act(world, ACTION_DOMAIN_DESTROY, &running, OUTCOME_DONE);
+    act(world, ACTION_DOMAIN_DESTROY, &starting, OUTCOME_DONE);
+}
+
+/* However many calls hang, each is answered in time and closing does not wait for them. */
+static void a_frozen_libvirtd_hangs_nobody(void **state)
+{
+    struct real *real = *state;
+    struct world *world = calloc(1, sizeof(*world));
+    struct action actions[40];
+    pid_t daemon = libvirtd_pid(real);
+    world_open(world, real->uri);
+    assert_non_null(events_wait(world->events, 0, EVENT_DOMAINS, 0, WAIT_MS));
+    kill(daemon, SIGSTOP);
+    uint64_t before = events_now_ms();
+    for (uint8_t i = 0; i < 40; i++) {
+        struct uuid uuid = vm(100 + i);
+        actions[i] = ask(world, ACTION_DOMAIN_DESTROY, &uuid, 400);
+        libvirt_io_act(world->io, &actions[i]);
+    }
+    events_run(world->events, 1000);
+    uint32_t unknown = 0;
+    for (uint8_t i = 0; i < 40; i++) {
+        const struct event *event =
+            events_wait(world->events, 0, EVENT_DOMAIN_DONE, actions[i].id, 0);
+        unknown += event && event->domain_done.outcome == OUTCOME_UNKNOWN;
+    }
+    uint64_t closing = events_now_ms();
+    libvirt_io_close(world->io);
+    uint64_t closed = events_now_ms();
+    kill(daemon, SIGCONT);
+    assert_int_equal(unknown, 40);
+    assert_true(closing - before < 3000);
+    assert_true(closed - closing < 3000);
+    events_free(world->events);
+    free(world);
+    usleep(500000); /* the threads that hung end now, and free what they held */
+}
+
+static void a_secret_is_set(void **state)
+{
+    struct real *real = *state;
+    struct world *world = real->world;
+    const char *uuid = "aaaaaaaa-0000-0000-0000-000000000001";
+    virSecretPtr secret = NULL;
+    assert_int_equal(libvirt_io_set_ceph_secret(world->io, uuid, "vm", "QUJDREU="), 0);
+    assert_int_equal(libvirt_io_set_ceph_secret(world->io, uuid, "vm", "QUJDREVG"), 0);
+    for (int i = 0; i < 200 && !secret; i++) {
+        events_run(world->events, 10);
+        secret = virSecretLookupByUUIDString(world->other, uuid);
+    }
+    assert_non_null(secret);
+    assert_int_equal(virSecretGetUsageType(secret), VIR_SECRET_USAGE_TYPE_CEPH);
+    assert_string_equal(virSecretGetUsageID(secret), "client.vm secret");
+    char *xml = virSecretGetXMLDesc(secret, 0);
+    assert_non_null(strstr(xml, "private='yes'"));
+    assert_non_null(strstr(xml, "ephemeral='no'"));
+    free(xml);
+    virSecretUndefine(secret);
+    virSecretFree(secret);
+}
+
+#define REAL(test) cmocka_unit_test_setup_teardown(test, setup_real, teardown_real)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        REAL(a_domain_is_started_and_ended),
+        REAL(a_killed_qemu_is_a_crash),
+        REAL(several_start_at_once),
+        REAL(a_failed_start_says_why),
+        REAL(a_secret_is_set),
+        REAL(a_late_creation_is_undone),
+        REAL(a_restarted_libvirtd_is_found_again),
+        cmocka_unit_test(a_frozen_libvirtd_hangs_nobody),
+    };
+    return cmocka_run_group_tests(tests, start_libvirtd, stop_libvirtd);
+}
