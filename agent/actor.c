@@ -3,9 +3,9 @@
  *
  * Decides: which node takes the next term, and when. The present actor goes on while it is able (it
  * speaks, is admitted, and RADOS answers it); else the lowest able node; where work has waited for
- * actor_ms without a commit, the next able one. A term is taken by compare-and-set while fresh, names
- * the members Corosync shows, and names lost those it will fence now. Everything else the actor does
- * follows from the committed state, so a new one needs no memory of the old one's.
+ * actor_ms without a commit, the next able one. A term is taken by compare-and-set while fresh,
+ * names the members Corosync shows, and names lost those it will fence now. Everything else the
+ * actor does follows from the committed state, so a new one needs no memory of the old one's.
  * Assumes: two may think they act; the compare-and-set lets one win, and safety rests on lease and
  * barrier, not on terms.
  * Never: acts outside before the commit that calls for it is known to have taken effect.
@@ -70,9 +70,9 @@ static bool returning(const struct core *core, const struct peer *peer)
            !client_equal(&beat->client, &node->client) && !uuid_equal(&beat->boot, &node->boot);
 }
 
-/* Nobody in a quorate ring is admitted any more (all hosts lost power): the lowest that is back takes
- * the term with its own admission. No other side can be quorate, and each VM still waits for the barrier
- * on its last holder's clients. */
+/* Nobody in a quorate ring is admitted any more (all hosts lost power): the lowest that is back
+ * takes the term with its own admission. No other side can be quorate, and each VM still waits for
+ * the barrier on its last holder's clients. */
 static bool our_turn_to_return(const struct core *core)
 {
     const struct local *local = &core->local;
@@ -166,8 +166,8 @@ static bool may_act(const struct core *core, const struct caller *caller)
 {
     const struct storage_view *storage = &core->local.storage;
     bool standing = core->local.life.state == LIFE_ADMITTED || our_turn_to_return(core);
-    return standing && storage->handle == HANDLE_OPEN && caller_fresh(caller) &&
-           !storage->stale && core->cluster.header.version != 0 &&
+    return standing && storage->handle == HANDLE_OPEN && caller_fresh(caller) && !storage->stale &&
+           core->cluster.header.version != 0 &&
            (view_recorded(core) || storage->predecessor_blocked);
 }
 
@@ -200,8 +200,7 @@ void actor_carry_on(struct core *core, struct caller *caller)
         commit->state = COMMIT_UNKNOWN;
     }
     if (commit->state == COMMIT_UNKNOWN && !call_open(&commit->call) &&
-        (caller_fresh(caller) || commit->create) &&
-        core->local.storage.handle == HANDLE_OPEN) {
+        (caller_fresh(caller) || commit->create) && core->local.storage.handle == HANDLE_OPEN) {
         commit_again(commit, caller, core->cluster.settings.call_ms);
     }
     if (!may_act(core, caller)) {

@@ -2,9 +2,9 @@
  * The decision core of one node.
  *
  * step() hands an event to the part it concerns, then lets each part carry on with what is due; the
- * order there is the order of effects: our standing first (it may end everything), then the way to the
- * state, the acting node's round, the VMs of this host, commands, the heartbeat.
- * Assumes: event->now_ms never runs backwards. Never: reads a clock, allocates, or blocks.
+ * order there is the order of effects: our standing first (it may end everything), then the way to
+ * the state, the acting node's round, the VMs of this host, commands, the heartbeat. Assumes:
+ * event->now_ms never runs backwards. Never: reads a clock, allocates, or blocks.
  */
 #include "agent/core.h"
 

@@ -25,8 +25,9 @@ struct core {
 void core_init(struct core *core, const struct facts *facts, uint64_t now_ms);
 
 /*
- * Takes one event and fills `out` with what is to be done now, in order. `out` is emptied first. Never
- * blocks, allocates or reads a clock. event->now_ms must not be smaller than in the step before.
+ * Takes one event and fills `out` with what is to be done now, in order. `out` is emptied first.
+ * Never blocks, allocates or reads a clock. event->now_ms must not be smaller than in the step
+ * before.
  */
 void step(struct core *core, const struct event *event, struct actions *out);
 

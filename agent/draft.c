@@ -1,8 +1,8 @@
 /*
  * The change being put together.
  *
- * Decides nothing by itself; keeps the books: one record per key, one history entry per decision, the
- * header's version, digest and commit id. Assumes that the caller asked draft_room() first.
+ * Decides nothing by itself; keeps the books: one record per key, one history entry per decision,
+ * the header's version, digest and commit id. Assumes that the caller asked draft_room() first.
  * Never: touches the copy of the state, or goes out while another commit's fate is open.
  */
 #include "agent/draft.h"

@@ -5,14 +5,14 @@
 #include "proto/types.h"
 
 struct facts {
-    char name[NAME_BYTES];   /* as in Corosync's nodelist */
-    uint32_t nodeid;         /* Corosync's, never 0 */
-    uint64_t agent_start;    /* random, one per process, never 0 */
-    struct uuid machine;     /* DMI UUID, or the configured one */
-    struct uuid boot;        /* /proc/sys/kernel/random/boot_id */
+    char name[NAME_BYTES];          /* as in Corosync's nodelist */
+    uint32_t nodeid;                /* Corosync's, never 0 */
+    uint64_t agent_start;           /* random, one per process, never 0 */
+    struct uuid machine;            /* DMI UUID, or the configured one */
+    struct uuid boot;               /* /proc/sys/kernel/random/boot_id */
     struct incarnation incarnation; /* from /run/stead if kept under this boot id, else 0/0 */
-    struct bmc_address bmc;  /* `verified` false until EVENT_BMC_IDENTITY */
-    uint32_t memory_mib;     /* for guests */
+    struct bmc_address bmc;         /* `verified` false until EVENT_BMC_IDENTITY */
+    uint32_t memory_mib;            /* for guests */
     uint32_t feature_level;
 };
 

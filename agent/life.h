@@ -1,11 +1,12 @@
-/* Our own standing: admitted, outside, or the losing side; and what that asks of our guests. Pure. */
+/* Our own standing: admitted, outside, or the losing side; and what that asks of our guests. Pure.
+ */
 #ifndef STEAD_AGENT_LIFE_H
 #define STEAD_AGENT_LIFE_H
 
 #include "agent/core.h"
 
-/* Judges our standing from the copy and carries out its duties: outside or lost, every guest of ours
- * is killed until /proc shows none; newly admitted, the incarnation is kept in /run/stead. */
+/* Judges our standing from the copy and carries out its duties: outside or lost, every guest of
+ * ours is killed until /proc shows none; newly admitted, the incarnation is kept in /run/stead. */
 void life_carry_on(struct core *core, struct caller *caller);
 
 void life_on_killed(struct core *core, const struct event *event, struct caller *caller);

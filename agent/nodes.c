@@ -9,8 +9,8 @@
  *     or asked for by an operator             -> out, once its address entry is off
  *   out, hands empty, storage and a new handle -> admitted under a new incarnation
  * Assumes: caller holds the term; what it acts on outside is committed first.
- * Never: touches a node's power or address once its machine is back, or admits one whose guests of an
- * earlier life may live.
+ * Never: touches a node's power or address once its machine is back, or admits one whose guests of
+ * an earlier life may live.
  */
 #include "agent/nodes.h"
 

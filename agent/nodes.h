@@ -13,7 +13,8 @@ void nodes_draft(struct core *core, struct caller *caller);
 /* Drafts the loss of every absent node whose fencing can help a VM (part of taking a term too). */
 void nodes_draft_lost(struct core *core);
 
-/* Drafts the admission of a node whose heartbeat says that its hands are empty. Needs room for two. */
+/* Drafts the admission of a node whose heartbeat says that its hands are empty. Needs room for two.
+ */
 void nodes_draft_admit(struct core *core, uint32_t slot, const struct beat *beat);
 
 /* The answers to calls of nodes_act; false: none of ours. */

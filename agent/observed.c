@@ -1,10 +1,10 @@
 /*
  * What nodes tell of their VMs.
  *
- * Decides: whether a told fact answers the present record (same node, same life, same action), and what
- * follows: running, stopped, or a failed start to be tried elsewhere. Facts are repeated with each
- * heartbeat until reflected, so one may be dropped here without loss.
- * Never: believes a fact of an earlier life or for an earlier action.
+ * Decides: whether a told fact answers the present record (same node, same life, same action), and
+ * what follows: running, stopped, or a failed start to be tried elsewhere. Facts are repeated with
+ * each heartbeat until reflected, so one may be dropped here without loss. Never: believes a fact
+ * of an earlier life or for an earlier action.
  */
 #include "agent/observed.h"
 
@@ -52,8 +52,7 @@ void observed_on_beat(struct core *core, const struct beat *beat)
             continue;
         }
         uint32_t at = 0;
-        while (at < local->observed_count &&
-               local->observed[at].fact.slot != observed.fact.slot) {
+        while (at < local->observed_count && local->observed[at].fact.slot != observed.fact.slot) {
             at++;
         }
         if (at < OBSERVED_MAX) {
@@ -101,7 +100,8 @@ static void draft_stopped(struct core *core, const struct observed *observed)
     vm->node = NODE_NONE;
     vm->incarnation = (struct incarnation){0};
     vm->generation = observed->fact.generation;
-    if (by_itself) { /* level-triggered: wanted running, so it is started again, at a bounded rate */
+    if (by_itself) { /* level-triggered: wanted running, so it is started again, at a bounded rate
+                      */
         vm->attempts++;
         core->local.acting.vm_retry_ms[observed->fact.slot] =
             core->local.now_ms + timing_retry_ms(&core->cluster.settings, vm->attempts - 1);
@@ -111,7 +111,8 @@ static void draft_stopped(struct core *core, const struct observed *observed)
     draft_history(core, HISTORY_VM_STOPPED, node->nodeid, vm, text.bytes);
 }
 
-/* The start failed and nothing of it is left there. Whoever holds the lease now decides what next. */
+/* The start failed and nothing of it is left there. Whoever holds the lease now decides what next.
+ */
 static void draft_failed(struct core *core, const struct observed *observed)
 {
     const struct observation *fact = &observed->fact;

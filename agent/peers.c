@@ -1,8 +1,8 @@
 /*
  * Who is there.
  *
- * Decides: freshness. Corosync's quorate flag may be 1 s out of date after a thaw, and stays true for
- * ever in a ring that livelocks (measured). So each heartbeat carries its sender's clock at
+ * Decides: freshness. Corosync's quorate flag may be 1 s out of date after a thaw, and stays true
+ * for ever in a ring that livelocks (measured). So each heartbeat carries its sender's clock at
  * sending, every other heartbeat answers the newest one its sender had, and we are fresh while a
  * quorum of the ring, ourselves included, has answered a heartbeat *sent* less than fresh_ms ago.
  * Arrival proves nothing: a thawed host finds old answers in its queues.

@@ -12,8 +12,8 @@ void peers_on_left(struct core *core, uint32_t nodeid);
 struct peer *peers_find(struct local *local, uint32_t nodeid);
 const struct peer *peers_see(const struct core *core, uint32_t nodeid);
 
-/* Could this absent node merely be slow to boot? True while this process is young and has never seen it
- * in the ring: after a power failure of all, hosts come back one by one. */
+/* Could this absent node merely be slow to boot? True while this process is young and has never
+ * seen it in the ring: after a power failure of all, hosts come back one by one. */
 bool peers_may_be_booting(const struct core *core, uint32_t nodeid);
 
 /* Its agent speaks: heard within timing_silent_ms. */

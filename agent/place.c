@@ -1,10 +1,10 @@
 /*
  * Choosing a place.
  *
- * Decides: the survivor with the fewest VMs that has the memory (hard), ties by slot. A node where the
- * VM failed to start is taken only when no other is left.
- * Assumes: a VM weighs on its node in every state but stopped, recovering ones included only where they
- * are placed anew. Never: picks a node that is not a fresh, speaking member with its storage.
+ * Decides: the survivor with the fewest VMs that has the memory (hard), ties by slot. A node where
+ * the VM failed to start is taken only when no other is left. Assumes: a VM weighs on its node in
+ * every state but stopped, recovering ones included only where they are placed anew. Never: picks a
+ * node that is not a fresh, speaking member with its storage.
  */
 #include "agent/place.h"
 

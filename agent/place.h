@@ -14,8 +14,8 @@ struct loads {
 /* What each node carries, by the copy and the draft on top of it. */
 void place_loads(const struct core *core, struct loads *ret_loads);
 
-/* The able node with the fewest VMs that has the memory; of equals the lowest slot. Nodes in `avoid`
- * only when no other is left. NODE_NONE: there is none. */
+/* The able node with the fewest VMs that has the memory; of equals the lowest slot. Nodes in
+ * `avoid` only when no other is left. NODE_NONE: there is none. */
 uint8_t place_choose(const struct loads *loads, uint32_t memory_mib, uint64_t avoid);
 
 /* Counts a VM placed there. */

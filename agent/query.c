@@ -84,7 +84,7 @@ const char *query_node_word(const struct core *core, uint8_t slot, uint64_t now_
 const char *query_vm_word(const struct vm_record *vm)
 {
     static const char *const words[VM_STATE_COUNT] = {
-        [VM_FREE] = "unknown",   [VM_STOPPED] = "stopped",   [VM_STARTING] = "starting",
+        [VM_FREE] = "unknown",    [VM_STOPPED] = "stopped",   [VM_STARTING] = "starting",
         [VM_RUNNING] = "running", [VM_STOPPING] = "stopping", [VM_RECOVERING] = "recovering",
     };
     ASSERT(vm->state < VM_STATE_COUNT);
@@ -117,7 +117,8 @@ static bool tell_trouble(const struct core *core, uint64_t now_ms, struct text *
     } else if (query_own_slot(core) == NODE_NONE) {
         text_add(text, "this node is not in the cluster: stead cluster join");
     } else if (local->life.state == LIFE_LOST) {
-        text_add(text, "the cluster gave this node up: its guests are ended; stead node unfence it");
+        text_add(text,
+                 "the cluster gave this node up: its guests are ended; stead node unfence it");
     } else if (!query_fresh(core, now_ms)) {
         text_add(text, "quorum is not proven fresh: nothing is begun");
     } else if (local->storage.damaged) {

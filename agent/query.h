@@ -4,8 +4,8 @@
 
 #include "agent/core.h"
 
-bool query_loaded(const struct core *core);                 /* is there a cluster and a copy of it? */
-bool query_quorate(const struct core *core);                /* Corosync's flag */
+bool query_loaded(const struct core *core);  /* is there a cluster and a copy of it? */
+bool query_quorate(const struct core *core); /* Corosync's flag */
 bool query_fresh(const struct core *core, uint64_t now_ms); /* quorate, and proven so just now */
 bool query_acting(const struct core *core);                 /* does this node hold the term? */
 uint8_t query_own_slot(const struct core *core);            /* NODE_NONE: not in this cluster */
@@ -21,8 +21,8 @@ const char *query_node_word(const struct core *core, uint8_t slot, uint64_t now_
 /* "stopped", "starting", "running", "stopping", "recovering". */
 const char *query_vm_word(const struct vm_record *vm);
 
-/* One sentence: what this node is doing or why it does nothing ("no quorum: 1 of 3 votes, so nothing
- * is started or fenced here"). */
+/* One sentence: what this node is doing or why it does nothing ("no quorum: 1 of 3 votes, so
+ * nothing is started or fenced here"). */
 void query_situation(const struct core *core, uint64_t now_ms, char ret_text[TEXT_BYTES]);
 
 #endif

@@ -1,10 +1,10 @@
 /*
  * Operators' commands.
  *
- * Decides: whether a command is lawful now, and drafts what it changes together with a history entry that
- * carries the command's id. It is done when the state holds that entry (I7), whoever committed it, so a
- * command asked again of the next actor answers "done" and changes nothing twice.
- * Never: answers "done" before the commit, or changes anything for a command it refuses.
+ * Decides: whether a command is lawful now, and drafts what it changes together with a history
+ * entry that carries the command's id. It is done when the state holds that entry (I7), whoever
+ * committed it, so a command asked again of the next actor answers "done" and changes nothing
+ * twice. Never: answers "done" before the commit, or changes anything for a command it refuses.
  */
 #include "agent/request.h"
 
@@ -101,8 +101,7 @@ void request_on_reply(struct core *core, const struct reply *reply, struct calle
 
 static bool answer_done(struct core *core, struct pending *pending, struct caller *caller)
 {
-    const struct history_entry *entry =
-        state_find_request(&core->cluster, &pending->request.id);
+    const struct history_entry *entry = state_find_request(&core->cluster, &pending->request.id);
     if (entry == NULL) {
         return false;
     }

@@ -1,4 +1,5 @@
-/* Operators' commands: on their way, asked again until answered, validated by the acting node. Pure. */
+/* Operators' commands: on their way, asked again until answered, validated by the acting node.
+ * Pure. */
 #ifndef STEAD_AGENT_REQUEST_H
 #define STEAD_AGENT_REQUEST_H
 

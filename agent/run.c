@@ -5,7 +5,8 @@
  * tells; and, after an agent restart, what to make of what it finds: the lease decides. The
  * domain list is complete before anything is begun.
  * Assumes: life.c has established that our incarnation lives; it drops all runs when it ends.
- * Never: keeps a guest whose lease is not ours, or begins a start without fresh quorum (run_start.c).
+ * Never: keeps a guest whose lease is not ours, or begins a start without fresh quorum
+ * (run_start.c).
  */
 #include "agent/run.h"
 
@@ -344,7 +345,8 @@ void run_on_domains(struct core *core, bool connected, struct caller *caller)
         return;
     }
     local->domains_known = true;
-    for (uint32_t i = local->domain_count; i > 0; i--) { /* not listed any more: it ended meanwhile */
+    for (uint32_t i = local->domain_count; i > 0;
+         i--) { /* not listed any more: it ended meanwhile */
         if (!local->domains[i - 1].told) {
             struct event_domain gone = {.vm = local->domains[i - 1].vm, .state = DOMAIN_GONE};
             run_on_domain(core, &gone, caller);

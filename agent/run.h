@@ -1,6 +1,6 @@
 /*
- * The VMs of this host: each one the state assigns to us is started, kept, or ended, as a machine of
- * its own (enum run_state). Pure. run.c: the machine and its table; run_start.c: up to RUN_UP;
+ * The VMs of this host: each one the state assigns to us is started, kept, or ended, as a machine
+ * of its own (enum run_state). Pure. run.c: the machine and its table; run_start.c: up to RUN_UP;
  * run_end.c: from there on.
  */
 #ifndef STEAD_AGENT_RUN_H
@@ -11,7 +11,8 @@
 /* Brings the runs in line with the copy of the state and begins what is due. Each step. */
 void run_carry_on(struct core *core, struct caller *caller);
 
-/* The answer to a call of a run (lease, block, locks, watchers, domain, kill); false: none of ours. */
+/* The answer to a call of a run (lease, block, locks, watchers, domain, kill); false: none of ours.
+ */
 bool run_on_answer(struct core *core, const struct event *event, struct caller *caller);
 
 /* libvirt told of a domain, or lost or made its connection. */
@@ -33,7 +34,8 @@ struct run_step {
     struct caller *caller;
 };
 
-/* The one mover: asserts that the move is allowed, traces it, forgets the calls of the old state. */
+/* The one mover: asserts that the move is allowed, traces it, forgets the calls of the old state.
+ */
 void run_move(struct run_step *step, enum run_state state, const char *cause);
 /* The record this run serves, if the state still assigns the VM to us; NULL if not. */
 const struct vm_record *run_assigned(const struct core *core, const struct run *run);

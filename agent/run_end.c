@@ -1,12 +1,12 @@
 /*
  * A VM of this host from RUN_UP to its end.
  *
- * Decides the order of an end: domain gone; unless the guest shut down by itself, the dead process's
- * clients blocklisted and its image locks broken (its last write may still be queued in an OSD,
- * and waiting for a dead lock takes 29 s, measured); only then the lease freed, or taken again.
- * While up, the lease is looked at every few polls, and at once on an I/O error: one that is no longer
- * ours, or a blocklisted client of ours, ends the guest by SIGKILL.
- * Never: releases a lease while a process that may write could live.
+ * Decides the order of an end: domain gone; unless the guest shut down by itself, the dead
+ * process's clients blocklisted and its image locks broken (its last write may still be queued in
+ * an OSD, and waiting for a dead lock takes 29 s, measured); only then the lease freed, or taken
+ * again. While up, the lease is looked at every few polls, and at once on an I/O error: one that is
+ * no longer ours, or a blocklisted client of ours, ends the guest by SIGKILL. Never: releases a
+ * lease while a process that may write could live.
  */
 #include <string.h>
 
@@ -72,8 +72,8 @@ static void block_clients(struct run_step *step)
         run_move(step, run->again ? RUN_TAKE : RUN_RELEASE, "it had no clients");
         return;
     }
-    struct action *action = call_begin(step->caller, &run->call, ACTION_BLOCK_ADD,
-                                       settings_of(step)->call_ms, false);
+    struct action *action =
+        call_begin(step->caller, &run->call, ACTION_BLOCK_ADD, settings_of(step)->call_ms, false);
     action->block.count = clients.count;
     memcpy(action->block.entries, clients.list, clients.count * sizeof(struct client));
 }
@@ -94,8 +94,8 @@ static void look_after(struct run_step *step)
         return;
     }
     run->check_ms = step->caller->now_ms + timing_lease_check_ms(settings_of(step));
-    struct action *action = call_begin(step->caller, &run->call, ACTION_LEASE_READ,
-                                       settings_of(step)->call_ms, false);
+    struct action *action =
+        call_begin(step->caller, &run->call, ACTION_LEASE_READ, settings_of(step)->call_ms, false);
     action->lease.lease.vm = run->vm;
     if (run->suspect && !call_open(&run->side_call) && run->lease.clients.count > 0) {
         action = call_begin(step->caller, &run->side_call, ACTION_BLOCK_CHECK,

@@ -1,13 +1,13 @@
 /*
  * Starting one VM on this host, up to RUN_UP.
  *
- * Decides the order that keeps one writer per disk (I1, I2): take the lease by compare-and-set on the
- * very generation we were told; create the domain paused; read which RADOS clients that QEMU opened;
- * write them into the lease; see that neither they nor this host are blocklisted; only then let it run.
- * A guest never runs with a client its lease does not name, and any failed step destroys it.
- * Taking the lease and resuming need fresh quorum at the moment of the call; both carry it to the edge.
- * Never: takes a timed-out step for a failed one. A lease change is asked again with the same bytes;
- * a creation of unknown outcome is destroyed.
+ * Decides the order that keeps one writer per disk (I1, I2): take the lease by compare-and-set on
+ * the very generation we were told; create the domain paused; read which RADOS clients that QEMU
+ * opened; write them into the lease; see that neither they nor this host are blocklisted; only then
+ * let it run. A guest never runs with a client its lease does not name, and any failed step
+ * destroys it. Taking the lease and resuming need fresh quorum at the moment of the call; both
+ * carry it to the edge. Never: takes a timed-out step for a failed one. A lease change is asked
+ * again with the same bytes; a creation of unknown outcome is destroyed.
  */
 #include <string.h>
 
@@ -19,7 +19,8 @@
 #include "storage/lease.h"
 #include "storage/state.h"
 
-#define WATCHERS_AGAIN_MS 20 /* QEMU has opened its images when the create returns; watchers follow */
+#define WATCHERS_AGAIN_MS                                                                          \
+    20 /* QEMU has opened its images when the create returns; watchers follow */
 
 static const struct settings *settings_of(const struct run_step *step)
 {
@@ -36,8 +37,7 @@ static bool may_begin(const struct run_step *step)
 
 static bool ours(const struct run_step *step, const struct lease *lease)
 {
-    return lease_held_by(lease, step->core->local.facts.nodeid,
-                         step->core->local.life.incarnation);
+    return lease_held_by(lease, step->core->local.facts.nodeid, step->core->local.life.incarnation);
 }
 
 static struct action *call_vm(struct run_step *step, struct call *call, enum action_kind kind,
@@ -83,8 +83,7 @@ static void begin_create(struct run_step *step)
 {
     struct run *run = step->run;
     if (!run->side_done && !call_open(&run->side_call)) {
-        (void)call_vm(step, &run->side_call, ACTION_LOCKS_BREAK, settings_of(step)->call_ms,
-                      false);
+        (void)call_vm(step, &run->side_call, ACTION_LOCKS_BREAK, settings_of(step)->call_ms, false);
     }
     if (!run->done && !call_open(&run->call)) {
         run->has_domain = true; /* or may have, from here on */
@@ -95,8 +94,8 @@ static void begin_create(struct run_step *step)
 static void begin_check(struct run_step *step)
 {
     struct run *run = step->run;
-    struct action *action = call_begin(step->caller, &run->call, ACTION_BLOCK_CHECK,
-                                       settings_of(step)->call_ms, false);
+    struct action *action =
+        call_begin(step->caller, &run->call, ACTION_BLOCK_CHECK, settings_of(step)->call_ms, false);
     ASSERT(run->lease.clients.count > 0);
     memcpy(action->block.entries, run->lease.clients.list,
            run->lease.clients.count * sizeof(struct client));
@@ -170,7 +169,8 @@ static void adopt(struct run_step *step)
 static void on_adopt(struct run_step *step, const struct event_lease *answer)
 {
     struct run *run = step->run;
-    if (answer->outcome != OUTCOME_DONE) { /* missing: held by whoever could run it; a person looks */
+    if (answer->outcome !=
+        OUTCOME_DONE) { /* missing: held by whoever could run it; a person looks */
         run_retry(step);
         return;
     }

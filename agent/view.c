@@ -1,12 +1,11 @@
 /*
  * Our way to the committed state.
  *
- * Decides: when to open a handle, when to poll, when the copy must be read again. Three doorbells lead
- * to the same door: a delta through CPG, the header polled, a refused commit. What is acted on is only
- * what was read from or committed to RADOS.
- * Assumes: a delta is multicast only after its commit.
- * Never: opens a new handle while guests of a lost life may still run; never takes an image whose
- * digest is wrong, or goes back to an older version.
+ * Decides: when to open a handle, when to poll, when the copy must be read again. Three doorbells
+ * lead to the same door: a delta through CPG, the header polled, a refused commit. What is acted on
+ * is only what was read from or committed to RADOS. Assumes: a delta is multicast only after its
+ * commit. Never: opens a new handle while guests of a lost life may still run; never takes an image
+ * whose digest is wrong, or goes back to an older version.
  */
 #include "agent/view.h"
 
@@ -62,8 +61,8 @@ struct client view_announced(const struct core *core)
     return hold ? (struct client){{0}} : storage->client;
 }
 
-/* An agent restarted within one life: whatever its predecessor sent and is still under way must fail
- * before the new handle is recorded, or a late commit or lease change of it could land. */
+/* An agent restarted within one life: whatever its predecessor sent and is still under way must
+ * fail before the new handle is recorded, or a late commit or lease change of it could land. */
 static void end_predecessor(struct core *core, struct caller *caller)
 {
     struct storage_view *storage = &core->local.storage;
@@ -204,8 +203,8 @@ void view_on_state(struct core *core, const struct event *event, struct caller *
         return;
     }
     struct cluster *image = event->state.image;
-    bool whole = reload_finish(&storage->reload, image, &event->state.last) &&
-                 image->settings.beat_ms != 0;
+    bool whole =
+        reload_finish(&storage->reload, image, &event->state.last) && image->settings.beat_ms != 0;
     if (!whole) { /* commits we missed got in between, or it is damaged: read again */
         bool still = event->state.first.version == event->state.last.version;
         if (still && !storage->damaged) {

@@ -1,12 +1,12 @@
 /*
  * The acting node's work on VMs.
  *
- * Decides, for each VM, level-triggered from its record: where a wanted one starts, when a running one
- * stops, and how the VM of a dead holder is taken over: barrier on the clients its lease names, the
- * holder proven, then a start elsewhere from the very generation that was barred (I1, I2). A lease found
- * in the hands of a living node is followed: the lease decides who may run, the state follows it.
- * No terminal "error" for want of a node: what cannot be placed says why and is tried again (I5).
- * Never: frees or hands on a lease whose holder may live.
+ * Decides, for each VM, level-triggered from its record: where a wanted one starts, when a running
+ * one stops, and how the VM of a dead holder is taken over: barrier on the clients its lease names,
+ * the holder proven, then a start elsewhere from the very generation that was barred (I1, I2). A
+ * lease found in the hands of a living node is followed: the lease decides who may run, the state
+ * follows it. No terminal "error" for want of a node: what cannot be placed says why and is tried
+ * again (I5). Never: frees or hands on a lease whose holder may live.
  */
 #include "agent/vms.h"
 
@@ -20,8 +20,8 @@
 #include "proto/values.h"
 #include "storage/state.h"
 
-#define ROOM_PER_VM 2    /* its record and an entry */
-#define URGENT_MAX 24    /* VMs placed in one commit, the highest priorities first */
+#define ROOM_PER_VM 2 /* its record and an entry */
+#define URGENT_MAX 24 /* VMs placed in one commit, the highest priorities first */
 
 static bool held(const struct vm_record *vm)
 {
@@ -261,8 +261,7 @@ static void draft_one(struct core *core, struct loads *loads, uint32_t slot)
         if (core->local.now_ms >= core->local.acting.vm_retry_ms[slot]) {
             place(core, loads, slot, vm->generation, VM_STOPPED, "wanted running");
         }
-    } else if ((vm->state == VM_RUNNING || vm->state == VM_STARTING) &&
-               vm->want == WANT_STOPPED) {
+    } else if ((vm->state == VM_RUNNING || vm->state == VM_STARTING) && vm->want == WANT_STOPPED) {
         draft_stopping(core, slot);
     }
 }

@@ -1,4 +1,5 @@
-/* The acting node's work on VMs: placing, stopping, taking over, and what nodes tell of them. Pure. */
+/* The acting node's work on VMs: placing, stopping, taking over, and what nodes tell of them. Pure.
+ */
 #ifndef STEAD_AGENT_VMS_H
 #define STEAD_AGENT_VMS_H
 
@@ -20,6 +21,5 @@ bool vms_on_answer(struct core *core, const struct event *event);
 
 /* Is there a VM the cluster owes something, that nobody has explained? */
 bool vms_wait(const struct core *core);
-
 
 #endif

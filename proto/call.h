@@ -1,7 +1,7 @@
 /*
- * A request to an edge that is under way: its id and its deadline. Every call ends: in an event with
- * its id, or, should the edge have failed us, call_overdue() some time after its deadline; the caller
- * treats that as OUTCOME_UNKNOWN.
+ * A request to an edge that is under way: its id and its deadline. Every call ends: in an event
+ * with its id, or, should the edge have failed us, call_overdue() some time after its deadline; the
+ * caller treats that as OUTCOME_UNKNOWN.
  */
 #ifndef STEAD_PROTO_CALL_H
 #define STEAD_PROTO_CALL_H

@@ -100,9 +100,7 @@ int control_unpack_request(const uint8_t *frame, size_t size, Control__Request *
     if (request == NULL) {
         return -EBADMSG;
     }
-    int r = request->version != CONTROL_VERSION ? -EPROTO
-            : request_is_sane(request)          ? 0
-                                                : -EBADMSG;
+    int r = request->version != CONTROL_VERSION ? -EPROTO : request_is_sane(request) ? 0 : -EBADMSG;
     if (r < 0) {
         control_free_request(&request);
         return r;
@@ -121,9 +119,9 @@ int control_unpack_reply(const uint8_t *frame, size_t size, Control__Reply **ret
     if (reply == NULL) {
         return -EBADMSG;
     }
-    int r = reply->version != CONTROL_VERSION                          ? -EPROTO
+    int r = reply->version != CONTROL_VERSION                       ? -EPROTO
             : reply->answer_case == CONTROL__REPLY__ANSWER__NOT_SET ? -EBADMSG
-                                                                       : 0;
+                                                                    : 0;
     if (r < 0) {
         control_free_reply(&reply);
         return r;

@@ -28,8 +28,7 @@ bool control_is_name(const char *name);
 /* Frame and message into `buffer`. 0 with the whole size in *ret_size, or -ENOBUFS. */
 int control_pack_request(const Control__Request *request, uint8_t *buffer, size_t size,
                          size_t *ret_size);
-int control_pack_reply(const Control__Reply *reply, uint8_t *buffer, size_t size,
-                       size_t *ret_size);
+int control_pack_reply(const Control__Reply *reply, uint8_t *buffer, size_t size, size_t *ret_size);
 
 /* From a frame of `size` bytes. 0, -EBADMSG, -EPROTO, or -ENOMEM. The caller frees. */
 int control_unpack_request(const uint8_t *frame, size_t size, Control__Request **ret_request);

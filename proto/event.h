@@ -1,7 +1,7 @@
 /*
  * What the edges tell the core. An event is a value; the few large payloads are borrowed pointers,
- * valid only during the step. `now_ms` is CLOCK_BOOTTIME (a clock that counts suspend), `wall_ms` is
- * CLOCK_REALTIME and only ever shown to people.
+ * valid only during the step. `now_ms` is CLOCK_BOOTTIME (a clock that counts suspend), `wall_ms`
+ * is CLOCK_REALTIME and only ever shown to people.
  *
  * Results carry the `id` of the action they answer. Every action with an id ends in exactly one
  * event, at the latest at its deadline (then with OUTCOME_UNKNOWN); the core ignores an id it no
@@ -63,8 +63,8 @@ struct event_ring {
 struct event_state {
     enum outcome outcome; /* MISSING: no cluster was ever made in this pool */
     /* On DONE: the records as read in pages; `first` and `last` are the header at the first and at
-     * the last page. They differ when commits got in between. image->header equals `first`. Lent for
-     * the step, which may change it. */
+     * the last page. They differ when commits got in between. image->header equals `first`. Lent
+     * for the step, which may change it. */
     struct cluster *image;
     struct header first;
     struct header last;
@@ -72,7 +72,7 @@ struct event_state {
 
 struct event_lease {
     enum outcome outcome;
-    bool has_lease;     /* `lease` is what the object holds now (after DONE, or read on REFUSED) */
+    bool has_lease; /* `lease` is what the object holds now (after DONE, or read on REFUSED) */
     struct lease lease;
 };
 
@@ -96,7 +96,7 @@ struct event {
     uint64_t id; /* of the answered action; 0 for the unasked */
     union {
         struct event_ring ring;
-        uint32_t nodeid;           /* PEER_LEFT */
+        uint32_t nodeid; /* PEER_LEFT */
         const struct beat *beat;
         const struct delta *delta;
         const struct request *request;

@@ -2,23 +2,23 @@
 #ifndef STEAD_PROTO_LIMITS_H
 #define STEAD_PROTO_LIMITS_H
 
-#define NODES_MAX 64             /* a member set is one 64-bit mask */
-#define VMS_MAX 10000            /* registered VMs in one cluster */
-#define RUNS_MAX 1024            /* VMs one host may run or end at a time */
-#define TAKEOVERS_MAX 1024       /* VMs an actor takes from dead holders at a time */
-#define CLIENTS_PER_VM_MAX 8     /* RADOS clients one lease names (one per image, two in a move) */
-#define BLOCK_ENTRIES_MAX 8      /* blocklist entries one action carries */
-#define DELTA_RECORDS_MAX 64     /* records one commit sets */
-#define DELTAS_KEPT_MAX 16       /* deltas kept while a paged read is under way */
-#define HISTORY_MAX 512          /* decisions the cluster state remembers */
-#define REQUESTS_MAX 128         /* operator commands under way on one node */
-#define ACTIONS_MAX 512          /* effects of one step */
-#define OBSERVATIONS_MAX 64      /* facts about VMs one heartbeat carries */
+#define NODES_MAX 64         /* a member set is one 64-bit mask */
+#define VMS_MAX 10000        /* registered VMs in one cluster */
+#define RUNS_MAX 1024        /* VMs one host may run or end at a time */
+#define TAKEOVERS_MAX 1024   /* VMs an actor takes from dead holders at a time */
+#define CLIENTS_PER_VM_MAX 8 /* RADOS clients one lease names (one per image, two in a move) */
+#define BLOCK_ENTRIES_MAX 8  /* blocklist entries one action carries */
+#define DELTA_RECORDS_MAX 64 /* records one commit sets */
+#define DELTAS_KEPT_MAX 16   /* deltas kept while a paged read is under way */
+#define HISTORY_MAX 512      /* decisions the cluster state remembers */
+#define REQUESTS_MAX 128     /* operator commands under way on one node */
+#define ACTIONS_MAX 512      /* effects of one step */
+#define OBSERVATIONS_MAX 64  /* facts about VMs one heartbeat carries */
 
-#define NAME_BYTES 64            /* VM, node names; with the closing NUL */
-#define CLIENT_BYTES 64          /* "[IPv6]:0/NONCE" with the closing NUL */
-#define ADDRESS_BYTES 64         /* a BMC's address */
-#define TEXT_BYTES 192           /* one reason or trace line */
+#define NAME_BYTES 64    /* VM, node names; with the closing NUL */
+#define CLIENT_BYTES 64  /* "[IPv6]:0/NONCE" with the closing NUL */
+#define ADDRESS_BYTES 64 /* a BMC's address */
+#define TEXT_BYTES 192   /* one reason or trace line */
 
 _Static_assert(NODES_MAX == 64, "member masks are uint64_t");
 _Static_assert(DELTA_RECORDS_MAX < ACTIONS_MAX, "each record of a commit may call for an action");

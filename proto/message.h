@@ -39,8 +39,8 @@ struct observation {
     enum observation_kind kind;
     struct action_id action; /* of the record it answers */
     uint64_t generation;
-    enum lease_state lease;  /* with OBSERVED_START_FAILED: what the lease said */
-    uint32_t lease_holder;   /* nodeid */
+    enum lease_state lease; /* with OBSERVED_START_FAILED: what the lease said */
+    uint32_t lease_holder;  /* nodeid */
     struct incarnation lease_incarnation;
     char reason[TEXT_BYTES];
 };
@@ -59,10 +59,10 @@ struct beat {
     char name[NAME_BYTES];
     uint32_t memory_mib;
     uint32_t feature_level;
-    bool able;          /* a good RADOS answer within able_ms, and admitted */
-    bool storage;       /* its present handle works (it reads the state) */
-    bool empty;         /* no guest of ours is alive on this host, seen in /proc */
-    bool wants_answer;  /* not fresh: please answer at once */
+    bool able;         /* a good RADOS answer within able_ms, and admitted */
+    bool storage;      /* its present handle works (it reads the state) */
+    bool empty;        /* no guest of ours is alive on this host, seen in /proc */
+    bool wants_answer; /* not fresh: please answer at once */
     uint32_t answer_count;
     struct beat_answer answers[NODES_MAX];
     uint32_t observation_count;

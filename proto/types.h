@@ -56,12 +56,12 @@ enum node_state {
     NODE_STATE_COUNT
 };
 
-enum proof { /* bits of a mask: what makes a dead node harmless */
-    PROOF_STORAGE = 1,  /* the barrier stands */
-    PROOF_POWER = 2,    /* its BMC reads back off after our off */
-    PROOF_REBORN = 4,   /* the same machine is back under another boot id, hands empty */
-    PROOF_CLEAN = 8,    /* it said goodbye, holding nothing */
-    PROOF_OPERATOR = 16 /* a person vouched, by name */
+enum proof {                     /* bits of a mask: what makes a dead node harmless */
+             PROOF_STORAGE = 1,  /* the barrier stands */
+             PROOF_POWER = 2,    /* its BMC reads back off after our off */
+             PROOF_REBORN = 4,   /* the same machine is back under another boot id, hands empty */
+             PROOF_CLEAN = 8,    /* it said goodbye, holding nothing */
+             PROOF_OPERATOR = 16 /* a person vouched, by name */
 };
 
 struct bmc_address {
@@ -77,16 +77,16 @@ struct node_record {
     struct uuid machine; /* DMI UUID, as at the last admit */
     struct uuid boot;    /* kernel boot id, as at the last admit */
     struct incarnation incarnation;
-    struct client client;       /* the agent's RADOS handle */
+    struct client client; /* the agent's RADOS handle */
     struct bmc_address bmc;
     uint32_t memory_mib; /* for guests */
     uint32_t feature_level;
-    uint32_t proofs;        /* mask of enum proof, of the present or last fence */
-    uint64_t fence_term;    /* the term that named it lost */
-    bool client_only;       /* fence without an address entry: the machine is already back */
-    bool address_blocked;   /* an address entry against it stands */
-    bool fence_wanted;      /* an operator asked for its fence */
-    bool unfence_wanted;    /* an operator asked for its return */
+    uint32_t proofs;      /* mask of enum proof, of the present or last fence */
+    uint64_t fence_term;  /* the term that named it lost */
+    bool client_only;     /* fence without an address entry: the machine is already back */
+    bool address_blocked; /* an address entry against it stands */
+    bool fence_wanted;    /* an operator asked for its fence */
+    bool unfence_wanted;  /* an operator asked for its return */
 };
 
 enum vm_want { WANT_STOPPED, WANT_RUNNING };
@@ -107,64 +107,64 @@ struct vm_record {
     enum vm_want want;
     enum vm_state state;
     uint32_t memory_mib;
-    int32_t priority;       /* higher starts first */
-    uint8_t node;           /* slot of the holder or assignee, NODE_NONE */
+    int32_t priority;               /* higher starts first */
+    uint8_t node;                   /* slot of the holder or assignee, NODE_NONE */
     struct incarnation incarnation; /* of that node */
     struct action_id action;        /* of the present start or stop */
-    uint64_t generation;    /* of the lease, as last known */
+    uint64_t generation;            /* of the lease, as last known */
     uint32_t definition_version;
     uint64_t definition_digest;
-    uint32_t attempts;      /* failed starts since it last ran */
-    uint64_t avoid;         /* mask of node slots where it failed since it last ran */
+    uint32_t attempts;        /* failed starts since it last ran */
+    uint64_t avoid;           /* mask of node slots where it failed since it last ran */
     uint32_t stop_timeout_ms; /* how long a shutdown may take before the plug is pulled */
-    bool removing;          /* to be forgotten once stopped */
-    char reason[TEXT_BYTES]; /* why it is not where it is wanted; empty when it is */
+    bool removing;            /* to be forgotten once stopped */
+    char reason[TEXT_BYTES];  /* why it is not where it is wanted; empty when it is */
 };
 
 /* Cluster settings; units in the names. Defaults: settings_default() in "fencing/timing.h". */
 struct settings {
-    uint32_t beat_ms;      /* between two heartbeats of an agent */
-    uint32_t fresh_ms;     /* how old the sending of an answered heartbeat may be */
-    uint32_t able_ms;      /* how old a good RADOS answer of an able node may be */
-    uint32_t actor_ms;     /* how long work may wait without a commit before the next one acts */
-    uint32_t poll_ms;      /* between two polls of the state's header */
-    uint32_t call_ms;      /* deadline of a RADOS call */
-    uint32_t start_ms;     /* deadline of creating a domain */
-    uint32_t bmc_ms;       /* deadline of one BMC request, read-back included */
-    uint32_t retry_ms;     /* between two tries of the same failing thing */
-    uint32_t proof;        /* mask of enum proof that releases VMs, over the barrier */
+    uint32_t beat_ms;  /* between two heartbeats of an agent */
+    uint32_t fresh_ms; /* how old the sending of an answered heartbeat may be */
+    uint32_t able_ms;  /* how old a good RADOS answer of an able node may be */
+    uint32_t actor_ms; /* how long work may wait without a commit before the next one acts */
+    uint32_t poll_ms;  /* between two polls of the state's header */
+    uint32_t call_ms;  /* deadline of a RADOS call */
+    uint32_t start_ms; /* deadline of creating a domain */
+    uint32_t bmc_ms;   /* deadline of one BMC request, read-back included */
+    uint32_t retry_ms; /* between two tries of the same failing thing */
+    uint32_t proof;    /* mask of enum proof that releases VMs, over the barrier */
 };
 
 enum history_kind {
     HISTORY_NONE,
-    HISTORY_TERM,         /* node = new actor */
+    HISTORY_TERM, /* node = new actor */
     HISTORY_NODE_JOINED,
     HISTORY_NODE_ADMITTED,
     HISTORY_NODE_LOST,
-    HISTORY_NODE_FENCED,  /* number = proofs mask */
+    HISTORY_NODE_FENCED, /* number = proofs mask */
     HISTORY_NODE_UNFENCED,
-    HISTORY_BMC,          /* number = enum outcome of the power-off */
+    HISTORY_BMC, /* number = enum outcome of the power-off */
     HISTORY_VM_ADDED,
     HISTORY_VM_REMOVED,
-    HISTORY_VM_WANT,      /* number = enum vm_want */
-    HISTORY_VM_STARTING,  /* node = chosen place */
+    HISTORY_VM_WANT,     /* number = enum vm_want */
+    HISTORY_VM_STARTING, /* node = chosen place */
     HISTORY_VM_RUNNING,
     HISTORY_VM_STOPPING,
     HISTORY_VM_STOPPED,
     HISTORY_VM_RECOVERING,
-    HISTORY_VM_FAILED,    /* a start failed on node */
-    HISTORY_REQUEST,      /* an operator command that changed nothing else */
+    HISTORY_VM_FAILED, /* a start failed on node */
+    HISTORY_REQUEST,   /* an operator command that changed nothing else */
     HISTORY_KIND_COUNT
 };
 
 /* One decision: what, about whom, on whose word, and why. */
 struct history_entry {
-    uint64_t sequence;  /* from 1; its slot in the ring is sequence % HISTORY_MAX */
-    uint64_t wall_ms;   /* the deciding node's wall clock */
-    uint64_t boot_ms;   /* its CLOCK_BOOTTIME: for stopwatches, comparable on one node only */
+    uint64_t sequence; /* from 1; its slot in the ring is sequence % HISTORY_MAX */
+    uint64_t wall_ms;  /* the deciding node's wall clock */
+    uint64_t boot_ms;  /* its CLOCK_BOOTTIME: for stopwatches, comparable on one node only */
     uint64_t term;
     enum history_kind kind;
-    uint32_t nodeid;    /* 0: none */
+    uint32_t nodeid; /* 0: none */
     char vm[NAME_BYTES];
     struct action_id action;
     struct origin request; /* the operator command behind it; counter 0: none */
@@ -176,12 +176,12 @@ struct header {
     struct uuid cluster_id;
     uint32_t epoch;
     uint64_t term;
-    uint32_t actor;        /* nodeid */
-    uint64_t actor_start;  /* the acting agent process */
-    uint64_t members;      /* mask of node slots the actor's Corosync showed it */
+    uint32_t actor;       /* nodeid */
+    uint64_t actor_start; /* the acting agent process */
+    uint64_t members;     /* mask of node slots the actor's Corosync showed it */
     uint64_t version;
-    uint64_t digest;       /* over all records: sum of digest_record() */
-    struct origin commit;  /* who wrote this version */
+    uint64_t digest;      /* over all records: sum of digest_record() */
+    struct origin commit; /* who wrote this version */
     uint32_t feature_level;
     uint32_t next_incarnation;
     uint64_t next_history;

@@ -1,4 +1,5 @@
-/* Equality and small list work over the plain types. Decides nothing; assumes zero-padded strings. */
+/* Equality and small list work over the plain types. Decides nothing; assumes zero-padded strings.
+ */
 #include "proto/values.h"
 
 #include "proto/assert.h"

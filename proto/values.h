@@ -33,7 +33,8 @@ static inline bool origin_equal(const struct origin *a, const struct origin *b)
     return a->nodeid == b->nodeid && a->agent_start == b->agent_start && a->counter == b->counter;
 }
 
-/* Copies a NUL-terminated string into a field of `size` bytes, cut if need be, padded with zeros. */
+/* Copies a NUL-terminated string into a field of `size` bytes, cut if need be, padded with zeros.
+ */
 void name_set(char *field, size_t size, const char *text);
 bool name_equal(const char *a, const char *b);
 

@@ -1,11 +1,13 @@
 /*
- * The lab's guest: init and only program of a VM that proves who wrote its disk, and in which order.
+ * The lab's guest: init and only program of a VM that proves who wrote its disk, and in which
+ * order.
  *
  * The disk is a log of 512-byte slots. Stamp number `pos` (from 1, over all boots) goes to slot
- * (pos - 1) % slots, so a full disk is written over from the start and the last `slots` stamps stay.
- * At boot the whole disk is read; the newest stamp found is reported on the console ("first read")
- * and carried in every stamp of this boot: whatever an older boot adds later shows by comparison.
- * Writes are O_DIRECT and O_DSYNC, one at a time: a stamp counts as acknowledged when write returned.
+ * (pos - 1) % slots, so a full disk is written over from the start and the last `slots` stamps
+ * stay. At boot the whole disk is read; the newest stamp found is reported on the console ("first
+ * read") and carried in every stamp of this boot: whatever an older boot adds later shows by
+ * comparison. Writes are O_DIRECT and O_DSYNC, one at a time: a stamp counts as acknowledged when
+ * write returned.
  *
  * Kernel command line: rate=HZ (0: as fast as it goes).
  * Console:  boot B          first read: boot B seq S pos P | none
@@ -15,6 +17,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -26,7 +29,6 @@
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
-#include <linux/fs.h>
 
 #define SLOT 512
 #define CHUNK (1 << 20)
@@ -105,7 +107,7 @@ static uint32_t wanted_rate(void)
     FILE *f = fopen("/proc/cmdline", "r");
     const char *word = f && fgets(line, sizeof(line), f) ? strstr(line, "rate=") : NULL;
 
-    return word ? (uint32_t) atoi(word + 5) : 200;
+    return word ? (uint32_t)atoi(word + 5) : 200;
 }
 
 static void read_boot_id(char *boot)
@@ -156,7 +158,7 @@ static struct stamp find_last(int fd)
 
     for (off_t at = 0; (n = pread(fd, chunk, CHUNK, at)) > 0; at += n) {
         for (ssize_t i = 0; i + SLOT <= n; i += SLOT) {
-            const struct stamp *s = (const struct stamp *) (chunk + i);
+            const struct stamp *s = (const struct stamp *)(chunk + i);
 
             if (memcmp(s->magic, MAGIC, 8) == 0 && s->pos > last.pos &&
                 s->crc == crc32(s, offsetof(struct stamp, crc))) {
@@ -181,10 +183,10 @@ static void sleep_until(int64_t at_ns)
 /* Never gives a stamp up: the next one may only follow it. */
 static void write_stamp(int fd, struct stamp *s, uint64_t slots)
 {
-    s->realtime_ns = (uint64_t) now_ns(CLOCK_REALTIME);
+    s->realtime_ns = (uint64_t)now_ns(CLOCK_REALTIME);
     s->crc = crc32(s, offsetof(struct stamp, crc));
-    while (pwrite(fd, s, SLOT, (off_t) ((s->pos - 1) % slots * SLOT)) != SLOT) {
-        printf("write failed seq %llu: %s\n", (unsigned long long) s->seq, strerror(errno));
+    while (pwrite(fd, s, SLOT, (off_t)((s->pos - 1) % slots * SLOT)) != SLOT) {
+        printf("write failed seq %llu: %s\n", (unsigned long long)s->seq, strerror(errno));
         usleep(200000);
     }
 }
@@ -196,13 +198,13 @@ static void report(const struct stamp *s)
     int64_t now = now_ns(CLOCK_MONOTONIC);
 
     if (now - last_rate_ns >= NS) {
-        double seconds = (double) (now - last_rate_ns) / 1e9;
-        printf("rate %.0f/s ack %llu\n", last_rate_ns ? (double) (s->seq - last_seq) / seconds : 0.0,
-               (unsigned long long) s->seq);
+        double seconds = (double)(now - last_rate_ns) / 1e9;
+        printf("rate %.0f/s ack %llu\n", last_rate_ns ? (double)(s->seq - last_seq) / seconds : 0.0,
+               (unsigned long long)s->seq);
         last_rate_ns = last_ack_ns = now;
         last_seq = s->seq;
     } else if (now - last_ack_ns >= NS / 20) {
-        printf("ack %llu\n", (unsigned long long) s->seq);
+        printf("ack %llu\n", (unsigned long long)s->seq);
         last_ack_ns = now;
     }
 }
@@ -227,8 +229,8 @@ int main(void)
     fd = open_disk(&slots);
     last = find_last(fd);
     if (last.pos) {
-        printf("first read: boot %.36s seq %llu pos %llu\n", last.boot, (unsigned long long) last.seq,
-               (unsigned long long) last.pos);
+        printf("first read: boot %.36s seq %llu pos %llu\n", last.boot,
+               (unsigned long long)last.seq, (unsigned long long)last.pos);
         memcpy(s->first_boot, last.boot, 36);
     } else {
         printf("first read: none\n");
