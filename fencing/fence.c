@@ -4,10 +4,10 @@
  * Decides: which blocklist entries end a lost node's agent and, unless the machine is already back,
  * every client at its address; when its BMC is told; when to try again. Both methods start at once;
  * the barrier never waits for a BMC.
- * Assumes: the node's record is NODE_LOST by a commit of a term we hold (the right to fence), and the
- * caller's freshness. Entries are read back by the edge before it says DONE.
- * Never: adds an address entry against a machine that is back (it would hit its new agent), and never
- * takes anything but a read-back "off" for power.
+ * Assumes: the node's record is NODE_LOST by a commit of a term we hold (the right to fence), and
+ * the caller's freshness. Entries are read back by the edge before it says DONE. Never: adds an
+ * address entry against a machine that is back (it would hit its new agent), and never takes
+ * anything but a read-back "off" for power.
  */
 #include "fencing/fence.h"
 

@@ -36,8 +36,8 @@ struct fence {
     uint64_t barrier_retry_ms;
     uint64_t power_retry_ms;
     uint64_t begun_ms;
-    uint64_t stands_ms;        /* when the barrier stood */
-    bool power_told;           /* the outcome is in the history */
+    uint64_t stands_ms; /* when the barrier stood */
+    bool power_told;    /* the outcome is in the history */
     char power_text[TEXT_BYTES];
 };
 

@@ -4,16 +4,15 @@
  * No safety rests on time here: a VM is taken over only behind the barrier (storage/barrier.h), and
  * leases decide who may run. Time decides how soon things are noticed and how often they are tried.
  *
- *   beat_ms 200     each agent's heartbeat; an answer rides in the peer's next one, or comes at once
- *                   when asked for (a view change does), so freshness returns within a CPG round trip.
- *   fresh_ms 1000   a heartbeat *sent* this long ago and answered by a quorum still proves that
- *                   Corosync's view is real. A thawed host believes its old view for about 1 s
- *                   (measured); its last answered heartbeat is older than its freeze.
- *   able_ms 1500    a RADOS answer younger than this: several polls, so one slow one does not count.
- *   actor_ms 3000   longer than a commit behind a slow placement group, far shorter than a person.
- *   call_ms 5000    librados gives up waiting; the call's fate is then unknown, not failed.
- *   start_ms 30000  QEMU opens its images within this or is destroyed.
- *   bmc_ms 15000    some BMCs take 10 s; the barrier does not wait for them.
+ *   beat_ms 200     each agent's heartbeat; an answer rides in the peer's next one, or comes at
+ * once when asked for (a view change does), so freshness returns within a CPG round trip. fresh_ms
+ * 1000   a heartbeat *sent* this long ago and answered by a quorum still proves that Corosync's
+ * view is real. A thawed host believes its old view for about 1 s (measured); its last answered
+ * heartbeat is older than its freeze. able_ms 1500    a RADOS answer younger than this: several
+ * polls, so one slow one does not count. actor_ms 3000   longer than a commit behind a slow
+ * placement group, far shorter than a person. call_ms 5000    librados gives up waiting; the call's
+ * fate is then unknown, not failed. start_ms 30000  QEMU opens its images within this or is
+ * destroyed. bmc_ms 15000    some BMCs take 10 s; the barrier does not wait for them.
  */
 #include "fencing/timing.h"
 

@@ -28,8 +28,9 @@ int libvirt_io_open(qb_loop_t *loop, const char *uri, const struct sink *sink,
 void libvirt_io_act(struct libvirt_io *io, const struct action *action);
 
 /* ACTION_DOMAIN_CREATE: makes a transient domain, paused and marked, from `xml` with stead's disk
- * rules put in (error_policy and rerror_policy stop). A creation that did not answer by the deadline
- * is reported UNKNOWN and destroyed as soon as it appears (measured: it starts by itself later). */
+ * rules put in (error_policy and rerror_policy stop). A creation that did not answer by the
+ * deadline is reported UNKNOWN and destroyed as soon as it appears (measured: it starts by itself
+ * later). */
 void libvirt_io_create(struct libvirt_io *io, const struct action *action, const char *xml);
 
 /* Defines or updates the libvirt secret that `xml` disks refer to (usage ceph), value from the
@@ -52,7 +53,8 @@ struct domain_facts {
 };
 
 /* Reads those facts. -EINVAL with one sentence in ret_text (TEXT_BYTES) naming the element and the
- * remedy when the XML is none, has no RBD disk, or has what cannot move (local disk, passthrough). */
+ * remedy when the XML is none, has no RBD disk, or has what cannot move (local disk, passthrough).
+ */
 int domain_xml_facts(const char *xml, struct domain_facts *ret_facts, char *ret_text);
 
 void libvirt_io_close(struct libvirt_io *io);

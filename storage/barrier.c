@@ -1,13 +1,13 @@
 /*
  * One VM's part of the barrier.
  *
- * Decides: which clients of a dead holder must be on the blocklist before its lease may be taken, and
- * at which generation of the lease that is so. The takeover compares against that very generation:
- * if the holder named another client in between, the comparison fails and the barrier is raised again,
- * then also against whoever has the images open at the dead node's address.
+ * Decides: which clients of a dead holder must be on the blocklist before its lease may be taken,
+ * and at which generation of the lease that is so. The takeover compares against that very
+ * generation: if the holder named another client in between, the comparison fails and the barrier
+ * is raised again, then also against whoever has the images open at the dead node's address.
  * Assumes: the node's own entries (fencing/fence.h) are raised beside it.
- * Never: takes a missing or foreign lease for a free one; it counts as held by every node that could
- * have run the VM, so nothing starts and a person is told.
+ * Never: takes a missing or foreign lease for a free one; it counts as held by every node that
+ * could have run the VM, so nothing starts and a person is told.
  */
 #include "storage/barrier.h"
 
@@ -54,7 +54,8 @@ static void block_clients(struct barrier *barrier, const struct settings *settin
                           struct caller *caller)
 {
     ASSERT(barrier->lease.state == LEASE_HELD);
-    if (barrier->lease.clients.count == 0) { /* a guest never ran with a client its lease does not name */
+    if (barrier->lease.clients.count ==
+        0) { /* a guest never ran with a client its lease does not name */
         barrier->state = BARRIER_STANDS;
         return;
     }

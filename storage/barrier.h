@@ -39,7 +39,8 @@ void barrier_init(struct barrier *barrier, uint32_t slot, const struct uuid *vm,
 void barrier_carry_on(struct barrier *barrier, const struct settings *settings,
                       struct caller *caller);
 
-/* Frees the lease it stands on (the VM is wanted stopped). Only from BARRIER_STANDS, while fresh. */
+/* Frees the lease it stands on (the VM is wanted stopped). Only from BARRIER_STANDS, while fresh.
+ */
 void barrier_free(struct barrier *barrier, const struct settings *settings, struct caller *caller);
 
 /* The answers to its calls; false: none of ours. */

@@ -1,12 +1,12 @@
 /*
  * One commit under way.
  *
- * Decides whether a commit took effect. A write that timed out, or that was read back as absent, may
- * land yet; a retried one may be refused by its own success. So an unknown or refused outcome
- * is settled only by the header: our id in it = done, a version that moved on = another's came first
- * (or ours did and another's after it: the state itself tells, and is read again), the old version =
- * still unknown, send the same bytes again.
- * Never: drops a commit whose fate is open, or changes its bytes.
+ * Decides whether a commit took effect. A write that timed out, or that was read back as absent,
+ * may land yet; a retried one may be refused by its own success. So an unknown or refused outcome
+ * is settled only by the header: our id in it = done, a version that moved on = another's came
+ * first (or ours did and another's after it: the state itself tells, and is read again), the old
+ * version = still unknown, send the same bytes again. Never: drops a commit whose fate is open, or
+ * changes its bytes.
  */
 #include "storage/commit.h"
 

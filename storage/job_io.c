@@ -12,7 +12,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define THREADS_MAX 64
+/* Each blocklist change holds a thread for one round of the monitors, up to 1 s: as many as can
+ * wait together cost one round (measured: 100 changes with 64 threads 2.0 s, with 256 1.0 s). */
+#define THREADS_MAX 256
+#define STACK_BYTES (512 * 1024)
 #define IDLE_S 30 /* how long a thread waits for more before it ends */
 
 struct queue {
@@ -122,14 +125,18 @@ static void *thread(void *argument)
 static void start_thread(struct jobs *jobs)
 {
     sigset_t all, before;
+    pthread_attr_t attributes;
     pthread_t id;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    if (pthread_create(&id, NULL, thread, jobs) == 0) {
-        pthread_detach(id);
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, STACK_BYTES);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    if (pthread_create(&id, &attributes, thread, jobs) == 0) {
         jobs->threads++;
         jobs->holders++;
     } /* else: a running one takes the job, or the deadline does */
+    pthread_attr_destroy(&attributes);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 

@@ -1,4 +1,5 @@
-/* What a run lease means, and the next value of one. Pure; the storage edge does compare-and-set. */
+/* What a run lease means, and the next value of one. Pure; the storage edge does compare-and-set.
+ */
 #ifndef STEAD_STORAGE_LEASE_H
 #define STEAD_STORAGE_LEASE_H
 

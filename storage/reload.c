@@ -31,7 +31,8 @@ bool reload_finish(const struct reload *reload, struct cluster *image, const str
     ASSERT(image->vm_end <= VMS_MAX);
     for (uint32_t i = 0; i < reload->count; i++) {
         if (state_follows(image, &reload->kept[i])) {
-            (void)state_apply(image, &reload->kept[i]); /* a mixture's running digest means nothing */
+            (void)state_apply(image,
+                              &reload->kept[i]); /* a mixture's running digest means nothing */
         }
     }
     bool whole = image->header.epoch == last->epoch && image->header.version >= last->version;
