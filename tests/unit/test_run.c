@@ -1,0 +1,435 @@
+/* Starting a VM on this host: the order that keeps one writer per disk, and what a failed step
+ * leaves. */
+#include "tests/unit/unit_run.h"
+
+static struct world *at(enum run_state state)
+{
+    struct world *w = world_new(VM_STARTING);
+    unit_start(w->u);
+    world_until(w, state);
+    return w;
+}
+
+static int place_of(const struct world *w, enum action_kind kind, unsigned nth)
+{
+    for (uint32_t i = 0; i < w->done_count; i++) {
+        if (w->done[i] == kind && nth-- == 0) {
+            return (int)i;
+        }
+    }
+    fail_msg("action kind %d was never carried out", (int)kind);
+    return -1;
+}
+
+/* Nothing of the VM is left here and its lease is free again. */
+static void check_nothing_left(const struct world *w)
+{
+    assert_false(w->alive);
+    assert_int_equal(w->lease.state, LEASE_FREE);
+    assert_int_equal(world_state(w), RUN_OVER);
+}
+
+/* The order of a start: lease, create paused, watchers, clients into the lease, check, resume. */
+TEST(the_order_of_a_start)
+{
+    struct world *w = at(RUN_UP);
+    int take = place_of(w, ACTION_LEASE_CHANGE, 0);
+    int create = place_of(w, ACTION_DOMAIN_CREATE, 0);
+    int watchers = place_of(w, ACTION_WATCHERS_READ, 1);
+    int name = place_of(w, ACTION_LEASE_CHANGE, 1);
+    int check = place_of(w, ACTION_BLOCK_CHECK, 0);
+    int resume = place_of(w, ACTION_DOMAIN_RESUME, 0);
+    assert_true(take < create && create < watchers && watchers < name);
+    assert_true(name < check && check < resume);
+    assert_true(w->runs);
+    world_end(w);
+}
+
+/* The lease is taken from the very generation the state tells, for this life and this action, after
+ * the map that holds the barrier. */
+TEST(the_lease_is_taken_from_the_told_generation)
+{
+    struct world *w = at(RUN_TAKE);
+    struct action take = unit_take(w->u, ACTION_LEASE_CHANGE);
+    assert_int_equal(take.lease.lease.generation, UNIT_GENERATION + 1);
+    assert_int_equal(take.lease.lease.holder, OURS);
+    assert_true(incarnation_equal(take.lease.lease.incarnation, (struct incarnation){1, 2}));
+    assert_true(action_id_equal(take.lease.lease.action, unit_copy_vm(w->u, 0)->action));
+    assert_true(take.lease.wait_map);
+    world_end(w);
+}
+
+/* Taking the lease and letting the guest run carry the end of freshness to the edge. */
+TEST(take_and_resume_are_bound_to_freshness)
+{
+    struct world *w = at(RUN_TAKE);
+    struct action take = unit_take(w->u, ACTION_LEASE_CHANGE);
+    assert_int_not_equal(take.valid_until_ms, 0);
+    assert_true(take.valid_until_ms <= w->u->now_ms + w->u->core.cluster.settings.fresh_ms);
+    world_do(w, &take);
+    world_until(w, RUN_RESUME);
+    assert_int_not_equal(unit_take(w->u, ACTION_DOMAIN_RESUME).valid_until_ms, 0);
+    world_end(w);
+}
+
+/* The domain is not created before the lease is known to be ours. */
+TEST(no_domain_before_the_lease)
+{
+    struct world *w = at(RUN_TAKE);
+    struct action watchers = unit_take(w->u, ACTION_WATCHERS_READ);
+    world_do(w, &watchers);
+    unit_pass(w->u, 500);
+    unit_none(w->u, ACTION_DOMAIN_CREATE);
+    world_end(w);
+}
+
+/* Without fresh quorum no lease is taken. */
+TEST(no_take_without_quorum)
+{
+    struct world *w = world_new(VM_STARTING);
+    const uint32_t alone[] = {OURS};
+    unit_open(w->u, w->u->image.nodes[OUR_SLOT].client);
+    unit_ring(w->u, false, 1, alone);
+    unit_domains(w->u);
+    unit_pass(w->u, 2000);
+    unit_none(w->u, ACTION_LEASE_CHANGE);
+    world_end(w);
+}
+
+/* A node that is no member of the present term takes no lease. */
+TEST(no_take_off_the_members)
+{
+    struct world *w = world_new(VM_STARTING);
+    w->u->image.header.members = 5;
+    unit_start(w->u);
+    unit_pass(w->u, 1000);
+    unit_none(w->u, ACTION_LEASE_CHANGE);
+    world_end(w);
+}
+
+/* With a RADOS handle the state does not name, no lease is taken. */
+TEST(no_take_with_an_unrecorded_handle)
+{
+    struct world *w = world_new(VM_STARTING);
+    unit_open(w->u, unit_client(OURS, 999));
+    unit_ring(w->u, true, w->u->ring.count, w->u->ring.nodeids);
+    unit_domains(w->u);
+    unit_pass(w->u, 1000);
+    unit_none(w->u, ACTION_LEASE_CHANGE);
+    world_end(w);
+}
+
+/* Before libvirt has listed what is here, nothing is begun. */
+TEST(nothing_before_the_domains_are_known)
+{
+    struct world *w = world_new(VM_STARTING);
+    unit_open(w->u, w->u->image.nodes[OUR_SLOT].client);
+    unit_ring(w->u, true, w->u->ring.count, w->u->ring.nodeids);
+    unit_pass(w->u, 1000);
+    unit_none(w->u, ACTION_LEASE_CHANGE);
+    world_end(w);
+}
+
+/* A lease change refused by its own earlier success goes on: taking. */
+TEST(a_take_refused_by_its_own_success_goes_on)
+{
+    struct world *w = at(RUN_TAKE);
+    struct action take = unit_take(w->u, ACTION_LEASE_CHANGE);
+    assert_true(world_effect(w, &take));
+    world_tell(w, &take, OUTCOME_UNKNOWN);
+    world_settle(w, 1000);
+    assert_int_equal(world_state(w), RUN_UP);
+    assert_int_equal(w->lease.generation, UNIT_GENERATION + 2);
+    world_end(w);
+}
+
+/* ... and naming. */
+TEST(a_name_refused_by_its_own_success_goes_on)
+{
+    struct world *w = at(RUN_NAME);
+    struct action name = unit_take(w->u, ACTION_LEASE_CHANGE);
+    assert_true(world_effect(w, &name));
+    world_tell(w, &name, OUTCOME_UNKNOWN);
+    world_settle(w, 1000);
+    assert_int_equal(world_state(w), RUN_UP);
+    world_end(w);
+}
+
+/* A lease another node holds is left alone, and its holder is told to the actor. */
+TEST(anothers_lease_is_left_alone)
+{
+    struct world *w = world_new(VM_STARTING);
+    w->lease = unit_lease(w->u, 0, 3);
+    w->lease.generation = UNIT_GENERATION + 7;
+    unit_start(w->u);
+    world_settle(w, 1000);
+    assert_int_equal(world_state(w), RUN_OVER);
+    assert_int_equal(w->lease.holder, 3);
+    const struct observation *fact = world_observation(w);
+    assert_int_equal(fact->kind, OBSERVED_START_FAILED);
+    assert_int_equal(fact->lease_holder, 3);
+    assert_int_equal(fact->generation, UNIT_GENERATION + 7);
+    world_end(w);
+}
+
+/* A lease that is ours from an earlier try: the clients it names are blocked before it is taken
+ * anew. */
+TEST(our_own_leftover_is_cleaned_up_first)
+{
+    struct world *w = world_new(VM_STARTING);
+    w->lease = unit_lease(w->u, 0, OURS);
+    w->lease.generation = UNIT_GENERATION + 2;
+    unit_start(w->u);
+    world_until(w, RUN_CREATE);
+    assert_true(clients_hold(&w->blocked, &(struct client){"10.0.0.2:0/7000"}));
+    assert_true(place_of(w, ACTION_BLOCK_ADD, 0) < place_of(w, ACTION_LEASE_CHANGE, 1));
+    assert_int_equal(w->lease.generation, UNIT_GENERATION + 3);
+    world_end(w);
+}
+
+/* A missing lease is nobody's to make: the start fails, nothing is created. */
+TEST(a_missing_lease_fails_the_start)
+{
+    struct world *w = at(RUN_TAKE);
+    struct action take = unit_take(w->u, ACTION_LEASE_CHANGE);
+    unit_lease_is(w->u, &take, OUTCOME_MISSING, NULL);
+    world_settle(w, 500);
+    assert_int_equal(world_state(w), RUN_OVER);
+    assert_int_equal(world_observation(w)->kind, OBSERVED_START_FAILED);
+    world_end(w);
+}
+
+/* An image that is not there fails the start and says so: it must not hang for ever (I5, I8). */
+TEST(a_missing_image_fails_the_start)
+{
+    struct world *w = at(RUN_TAKE);
+    struct action action;
+    for (unsigned i = 0; i < 40 && world_state(w) != RUN_OVER; i++) {
+        while (world_next(w, &action)) {
+            if (action.kind == ACTION_WATCHERS_READ) {
+                world_tell(w, &action, OUTCOME_MISSING);
+            } else {
+                world_do(w, &action);
+            }
+        }
+        unit_pass(w->u, 500);
+    }
+    check_nothing_left(w);
+    assert_int_equal(world_observation(w)->kind, OBSERVED_START_FAILED);
+    assert_true(strlen(world_observation(w)->reason) > 0);
+    world_end(w);
+}
+
+/* Clients from before the create, and those of other hosts, are not our QEMU's. */
+TEST(only_new_clients_of_this_host_are_named)
+{
+    struct world *w = at(RUN_TAKE);
+    struct action before = unit_take(w->u, ACTION_WATCHERS_READ);
+    unit_watchers(w->u, &before, OUTCOME_DONE, unit_client(OURS, 6000));
+    world_until(w, RUN_WATCHERS);
+    struct action after = unit_take(w->u, ACTION_WATCHERS_READ);
+    struct event event = unit_event(EVENT_WATCHERS, after.id);
+    const struct client seen[] = {unit_client(OURS, 6000), unit_client(3, 6001), world_client(w)};
+    for (unsigned i = 0; i < UNIT_COUNT(seen); i++) {
+        (void)clients_add(&event.watchers.clients, &seen[i]);
+    }
+    event.watchers.image_count = 1;
+    unit_step(w->u, &event);
+    struct action name = unit_take(w->u, ACTION_LEASE_CHANGE);
+    assert_int_equal(name.lease.lease.clients.count, 1);
+    assert_true(client_equal(&name.lease.lease.clients.list[0], &seen[2]));
+    world_end(w);
+}
+
+/* Fewer watchers than images: QEMU has not opened them all, so the lease does not name them all
+ * yet. */
+TEST(every_image_has_a_named_client)
+{
+    struct world *w = at(RUN_WATCHERS);
+    struct action read = unit_take(w->u, ACTION_WATCHERS_READ);
+    struct event event = unit_event(EVENT_WATCHERS, read.id);
+    struct client client = world_client(w);
+    (void)clients_add(&event.watchers.clients, &client);
+    event.watchers.image_count = 2;
+    unit_step(w->u, &event);
+    unit_none(w->u, ACTION_LEASE_CHANGE);
+    assert_int_equal(unit_take(w->u, ACTION_WATCHERS_READ).kind, ACTION_WATCHERS_READ);
+    world_end(w);
+}
+
+/* The check asks for every named client and for this host's address. */
+TEST(the_check_asks_for_clients_and_address)
+{
+    struct world *w = at(RUN_CHECK);
+    struct action check = unit_take(w->u, ACTION_BLOCK_CHECK);
+    assert_true(unit_holds(&check.block, world_client(w)));
+    assert_true(unit_holds(&check.block, unit_client(OURS, 0)));
+    world_end(w);
+}
+
+/* A client or host found blocklisted is never let run. */
+TEST(a_blocklisted_qemu_never_runs)
+{
+    struct world *w = at(RUN_CHECK);
+    struct action check = unit_take(w->u, ACTION_BLOCK_CHECK);
+    unit_block(w->u, &check, OUTCOME_DONE, 1);
+    world_settle(w, 2000);
+    check_nothing_left(w);
+    world_end(w);
+}
+
+/* A resume that was too late to be sent is tried again when we are fresh; the guest is kept. */
+TEST(a_stale_resume_is_tried_again)
+{
+    struct world *w = at(RUN_RESUME);
+    struct action resume = unit_take(w->u, ACTION_DOMAIN_RESUME);
+    world_tell(w, &resume, OUTCOME_STALE);
+    world_settle(w, 1000);
+    assert_int_equal(world_state(w), RUN_UP);
+    assert_int_equal(w->nonce, 7001);
+    world_end(w);
+}
+
+/* Each failing step of a start ends with nothing left here, the lease free, and the reason told. */
+TEST(every_failing_step_ends_with_nothing_left)
+{
+    const struct {
+        enum run_state state;
+        enum action_kind kind;
+        enum outcome outcome;
+    } steps[] = {
+        {RUN_CREATE, ACTION_DOMAIN_CREATE, OUTCOME_FAILED},
+        {RUN_CREATE, ACTION_DOMAIN_CREATE, OUTCOME_UNKNOWN},
+        {RUN_RESUME, ACTION_DOMAIN_RESUME, OUTCOME_FAILED},
+        {RUN_RESUME, ACTION_DOMAIN_RESUME, OUTCOME_UNKNOWN},
+        {RUN_RESUME, ACTION_DOMAIN_RESUME, OUTCOME_MISSING},
+    };
+    for (unsigned i = 0; i < UNIT_COUNT(steps); i++) {
+        struct world *w = at(steps[i].state);
+        struct action action = unit_take(w->u, steps[i].kind);
+        (void)world_effect(w, &action); /* it may have happened all the same */
+        world_tell(w, &action, steps[i].outcome);
+        world_settle(w, 3000);
+        check_nothing_left(w);
+        assert_int_equal(world_observation(w)->kind, OBSERVED_START_FAILED);
+        assert_int_equal(world_observation(w)->generation, w->lease.generation);
+        assert_true(strlen(world_observation(w)->reason) > 0);
+        world_end(w);
+    }
+}
+
+/* A creation of unknown outcome is always followed by a destroy: it may happen yet. */
+TEST(an_unknown_creation_is_destroyed)
+{
+    struct world *w = at(RUN_CREATE);
+    struct action create = unit_take(w->u, ACTION_DOMAIN_CREATE);
+    world_tell(w, &create, OUTCOME_UNKNOWN);
+    assert_int_equal(unit_take(w->u, ACTION_DOMAIN_DESTROY).kind, ACTION_DOMAIN_DESTROY);
+    world_end(w);
+}
+
+/* ... also when libvirt told in between of the end of an earlier domain of the same VM. */
+TEST(an_old_end_does_not_spare_a_creation_its_destroy)
+{
+    struct world *w = at(RUN_CREATE);
+    struct action create = unit_take(w->u, ACTION_DOMAIN_CREATE);
+    unit_domain(w->u, 0, DOMAIN_GONE, END_DESTROYED);
+    world_tell(w, &create, OUTCOME_UNKNOWN);
+    assert_int_equal(unit_take(w->u, ACTION_DOMAIN_DESTROY).kind, ACTION_DOMAIN_DESTROY);
+    world_end(w);
+}
+
+/* QEMU ending in the middle of a start fails it; its clients are blocked before the lease is freed.
+ */
+TEST(qemu_ending_in_a_start)
+{
+    for (enum run_state state = RUN_WATCHERS; state <= RUN_RESUME; state++) {
+        struct world *w = at(state);
+        world_guest_ends(w, END_CRASHED);
+        world_settle(w, 3000);
+        check_nothing_left(w);
+        world_end(w);
+    }
+}
+
+/* A start whose images never open is given up at its deadline. */
+TEST(a_start_has_a_deadline)
+{
+    struct world *w = at(RUN_WATCHERS);
+    struct action action;
+    for (unsigned i = 0; i < 500 && world_state(w) != RUN_OVER; i++) {
+        while (world_next(w, &action)) {
+            if (world_state(w) == RUN_WATCHERS) {
+                unit_watchers(w->u, &action, OUTCOME_DONE, (struct client){{0}});
+            } else {
+                world_do(w, &action);
+            }
+        }
+        unit_pass(w->u, UNIT_TICK_MS);
+    }
+    check_nothing_left(w);
+    world_end(w);
+}
+
+/* A start no longer wanted is undone from wherever it is. */
+TEST(a_start_no_longer_wanted_is_undone)
+{
+    for (enum run_state state = RUN_TAKE; state <= RUN_RESUME; state++) {
+        struct world *w = at(state);
+        world_record(w, VM_STOPPING, OUR_SLOT);
+        world_settle(w, 3000);
+        check_nothing_left(w);
+        assert_int_equal(world_observation(w)->kind, OBSERVED_STOPPED);
+        assert_int_equal(world_observation(w)->generation, w->lease.generation);
+        world_end(w);
+    }
+}
+
+/* "It runs" is told with each heartbeat until the state reflects it, and no longer. */
+TEST(running_is_told_until_reflected)
+{
+    struct world *w = world_up();
+    unit_pass(w->u, 600);
+    assert_int_equal(world_observation(w)->kind, OBSERVED_RUNNING);
+    assert_int_equal(world_observation(w)->generation, w->lease.generation);
+    (void)unit_foreign(w->u);
+    unit_foreign_vm(w->u, 0)->state = VM_RUNNING;
+    unit_foreign_send(w->u);
+    unit_pass(w->u, 600);
+    assert_null(world_observation(w));
+    assert_int_equal(world_state(w), RUN_UP);
+    world_end(w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_order_of_a_start),
+        cmocka_unit_test(the_lease_is_taken_from_the_told_generation),
+        cmocka_unit_test(take_and_resume_are_bound_to_freshness),
+        cmocka_unit_test(no_domain_before_the_lease),
+        cmocka_unit_test(no_take_without_quorum),
+        cmocka_unit_test(no_take_off_the_members),
+        cmocka_unit_test(no_take_with_an_unrecorded_handle),
+        cmocka_unit_test(nothing_before_the_domains_are_known),
+        cmocka_unit_test(a_take_refused_by_its_own_success_goes_on),
+        cmocka_unit_test(a_name_refused_by_its_own_success_goes_on),
+        cmocka_unit_test(anothers_lease_is_left_alone),
+        cmocka_unit_test(our_own_leftover_is_cleaned_up_first),
+        cmocka_unit_test(a_missing_lease_fails_the_start),
+        cmocka_unit_test(a_missing_image_fails_the_start),
+        cmocka_unit_test(only_new_clients_of_this_host_are_named),
+        cmocka_unit_test(every_image_has_a_named_client),
+        cmocka_unit_test(the_check_asks_for_clients_and_address),
+        cmocka_unit_test(a_blocklisted_qemu_never_runs),
+        cmocka_unit_test(a_stale_resume_is_tried_again),
+        cmocka_unit_test(every_failing_step_ends_with_nothing_left),
+        cmocka_unit_test(an_unknown_creation_is_destroyed),
+        cmocka_unit_test(an_old_end_does_not_spare_a_creation_its_destroy),
+        cmocka_unit_test(qemu_ending_in_a_start),
+        cmocka_unit_test(a_start_has_a_deadline),
+        cmocka_unit_test(a_start_no_longer_wanted_is_undone),
+        cmocka_unit_test(running_is_told_until_reflected),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

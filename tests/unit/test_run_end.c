@@ -1,0 +1,380 @@
+/* A VM that runs on this host, to its end; and what an agent makes of what it finds after a
+ * restart. */
+#include "tests/unit/unit_run.h"
+
+static int place_of(const struct world *w, enum action_kind kind)
+{
+    for (uint32_t i = 0; i < w->done_count; i++) {
+        if (w->done[i] == kind) {
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
+/* The dead process's clients are blocked, then its locks broken, then the lease freed. */
+static void check_barred_before_free(const struct world *w)
+{
+    int block = place_of(w, ACTION_BLOCK_ADD);
+    int locks = place_of(w, ACTION_LOCKS_BREAK);
+    int release = place_of(w, ACTION_LEASE_CHANGE);
+    assert_true(block >= 0 && block < locks && locks < release);
+    assert_int_equal(w->lease.state, LEASE_FREE);
+    assert_false(w->alive);
+}
+
+/* A guest that shut down by itself closed its disks: the lease is freed at once. */
+TEST(a_clean_end_only_frees_the_lease)
+{
+    struct world *w = world_up();
+    world_guest_ends(w, END_SHUTDOWN);
+    world_until(w, RUN_OVER);
+    assert_int_equal(place_of(w, ACTION_BLOCK_ADD), -1);
+    assert_int_equal(w->lease.state, LEASE_FREE);
+    world_end(w);
+}
+
+/* Any other end may have left a write under way: clients and locks first, the lease last. */
+TEST(an_unclean_end_is_barred_first)
+{
+    const enum domain_end ends[] = {END_CRASHED, END_DESTROYED, END_UNKNOWN};
+    for (unsigned i = 0; i < UNIT_COUNT(ends); i++) {
+        struct world *w = world_up();
+        world_guest_ends(w, ends[i]);
+        world_until(w, RUN_OVER);
+        check_barred_before_free(w);
+        world_end(w);
+    }
+}
+
+/* An end found only when libvirt's connection came back counts as unclean. */
+TEST(an_end_missed_by_libvirt_is_unclean)
+{
+    struct world *w = world_up();
+    struct event lost = unit_event(EVENT_DOMAINS, 0);
+    unit_domain(w->u, 0, DOMAIN_RUNNING, END_UNKNOWN);
+    unit_step(w->u, &lost);
+    w->alive = false;
+    unit_domains(w->u);
+    world_until(w, RUN_OVER);
+    check_barred_before_free(w);
+    world_end(w);
+}
+
+/* "It ended" is told with the generation at which its lease is free. */
+TEST(the_end_is_told_with_its_generation)
+{
+    struct world *w = world_up();
+    world_guest_ends(w, END_SHUTDOWN);
+    world_until(w, RUN_OVER);
+    unit_pass(w->u, 300);
+    assert_int_equal(world_observation(w)->kind, OBSERVED_STOPPED);
+    assert_int_equal(world_observation(w)->generation, w->lease.generation);
+    world_end(w);
+}
+
+/* Wanted stopped, the guest is asked first, and the plug pulled only when its time is over. */
+TEST(stopping_asks_before_it_pulls)
+{
+    struct world *w = world_up();
+    world_record(w, VM_STOPPING, OUR_SLOT);
+    struct action asked = unit_take(w->u, ACTION_DOMAIN_SHUTDOWN);
+    uint64_t begun_ms = w->u->now_ms;
+    world_tell(w, &asked, OUTCOME_DONE);
+    (void)unit_take(w->u, ACTION_DOMAIN_DESTROY);
+    assert_true(w->u->now_ms - begun_ms >= 1900);
+    world_end(w);
+}
+
+/* The plug is pulled in time even if libvirt never answers the asking. */
+TEST(an_unanswered_shutdown_does_not_delay_the_plug)
+{
+    struct world *w = world_up();
+    world_record(w, VM_STOPPING, OUR_SLOT);
+    (void)unit_take(w->u, ACTION_DOMAIN_SHUTDOWN);
+    (void)unit_take(w->u, ACTION_DOMAIN_DESTROY);
+    world_end(w);
+}
+
+/* A guest that shuts down when asked is cleanly over. */
+TEST(a_shutdown_that_works_is_clean)
+{
+    struct world *w = world_up();
+    world_record(w, VM_STOPPING, OUR_SLOT);
+    struct action asked = unit_take(w->u, ACTION_DOMAIN_SHUTDOWN);
+    world_tell(w, &asked, OUTCOME_DONE);
+    world_guest_ends(w, END_SHUTDOWN);
+    world_until(w, RUN_OVER);
+    assert_int_equal(place_of(w, ACTION_BLOCK_ADD), -1);
+    assert_int_equal(w->lease.state, LEASE_FREE);
+    world_end(w);
+}
+
+/* A destroy that libvirt does not carry out is followed by SIGKILL, until /proc shows nothing. */
+TEST(libvirt_failing_means_kill)
+{
+    struct world *w = world_up();
+    world_record(w, VM_RECOVERING, OUR_SLOT);
+    struct action destroy = unit_take(w->u, ACTION_DOMAIN_DESTROY);
+    world_tell(w, &destroy, OUTCOME_UNKNOWN);
+    struct action first = unit_take(w->u, ACTION_KILL);
+    unit_killed(w->u, &first, OUTCOME_DONE, 1);
+    unit_none(w->u, ACTION_BLOCK_ADD);
+    struct action again = unit_take(w->u, ACTION_KILL);
+    assert_true(uuid_equal(&again.vm.uuid, &w->lease.vm));
+    world_do(w, &again);
+    world_until(w, RUN_OVER);
+    check_barred_before_free(w);
+    world_end(w);
+}
+
+/* A lease seen in other hands while the guest runs: it is killed, and the lease left alone. */
+TEST(a_lease_that_changed_hands_kills)
+{
+    struct world *w = world_up();
+    w->lease = unit_lease(w->u, 0, 3);
+    w->lease.generation = UNIT_GENERATION + 9;
+    world_until(w, RUN_KILL);
+    assert_int_equal(unit_take(w->u, ACTION_KILL).kind, ACTION_KILL);
+    w->alive = false;
+    unit_killed(w->u, &(struct action){.id = world_run(w)->call.id}, OUTCOME_DONE, 0);
+    world_settle(w, 1000);
+    assert_int_equal(world_state(w), RUN_OVER);
+    assert_int_equal(w->lease.holder, 3);
+    assert_int_equal(w->lease.generation, UNIT_GENERATION + 9);
+    world_end(w);
+}
+
+/* A lease held by an earlier life of this node is not ours. */
+TEST(a_lease_of_an_earlier_life_kills)
+{
+    struct world *w = world_up();
+    w->lease.incarnation.number = 99;
+    world_until(w, RUN_KILL);
+    world_end(w);
+}
+
+/* A lease that cannot be read kills nothing: the barrier protects the disk. */
+TEST(an_unreadable_lease_kills_nothing)
+{
+    for (int outcome = OUTCOME_FAILED; outcome < OUTCOME_COUNT; outcome++) {
+        struct world *w = world_up();
+        struct action look = unit_take(w->u, ACTION_LEASE_READ);
+        if (outcome != OUTCOME_BLOCKLISTED) {
+            world_tell(w, &look, (enum outcome)outcome);
+            unit_pass(w->u, 100);
+            assert_int_equal(world_state(w), RUN_UP);
+        }
+        world_end(w);
+    }
+}
+
+/* A disk that refuses I/O is looked into at once; a blocklisted client of it means SIGKILL and a
+ * proper end. */
+TEST(an_io_error_by_blocklisting_kills)
+{
+    struct world *w = world_up();
+    struct client client = world_client(w);
+    world_settle(w, 100);
+    (void)clients_add(&w->blocked, &client);
+    unit_domain(w->u, 0, DOMAIN_IO_ERROR, END_UNKNOWN);
+    world_until(w, RUN_KILL);
+    world_until(w, RUN_OVER);
+    check_barred_before_free(w);
+    world_end(w);
+}
+
+/* A disk that refuses I/O for another reason keeps its guest: a person may repair the disk. */
+TEST(an_io_error_alone_kills_nothing)
+{
+    struct world *w = world_up();
+    unit_domain(w->u, 0, DOMAIN_IO_ERROR, END_UNKNOWN);
+    world_settle(w, 3000);
+    assert_int_equal(world_state(w), RUN_UP);
+    world_end(w);
+}
+
+/* Given to another node or called back by the state, a running guest is ended properly. */
+TEST(a_guest_assigned_elsewhere_is_ended)
+{
+    struct world *w = world_up();
+    world_record(w, VM_RECOVERING, OUR_SLOT);
+    world_settle(w, 3000);
+    check_barred_before_free(w);
+    world_end(w);
+}
+
+/* A lease freed by a change refused by its own success is free. */
+TEST(a_release_refused_by_its_own_success_is_free)
+{
+    struct world *w = world_up();
+    world_guest_ends(w, END_SHUTDOWN);
+    struct action release = unit_take(w->u, ACTION_LEASE_CHANGE);
+    assert_true(world_effect(w, &release));
+    world_tell(w, &release, OUTCOME_UNKNOWN);
+    world_until(w, RUN_OVER);
+    assert_int_equal(w->lease.state, LEASE_FREE);
+    world_end(w);
+}
+
+/* A lease that moved on while we freed it, and is ours still, is freed from where it is now. */
+TEST(a_release_follows_a_late_change_of_ours)
+{
+    struct world *w = world_up();
+    world_guest_ends(w, END_SHUTDOWN);
+    struct action release = unit_take(w->u, ACTION_LEASE_CHANGE);
+    w->lease.generation += 5;
+    world_do(w, &release);
+    world_until(w, RUN_OVER);
+    assert_int_equal(w->lease.state, LEASE_FREE);
+    world_end(w);
+}
+
+/* A lease taken over while we freed it stays with whoever took it. */
+TEST(a_release_never_takes_from_another)
+{
+    struct world *w = world_up();
+    world_guest_ends(w, END_SHUTDOWN);
+    struct action release = unit_take(w->u, ACTION_LEASE_CHANGE);
+    w->lease = unit_lease(w->u, 0, 3);
+    w->lease.generation = UNIT_GENERATION + 9;
+    world_do(w, &release);
+    world_settle(w, 1000);
+    assert_int_equal(w->lease.holder, 3);
+    world_end(w);
+}
+
+/* ---- after an agent restart */
+
+/* A guest that runs under a lease of ours is kept: nothing is written, nothing ended. */
+TEST(a_running_guest_is_adopted)
+{
+    struct world *w = world_new(VM_RUNNING);
+    world_restart(w, DOMAIN_RUNNING);
+    world_settle(w, 1000);
+    assert_int_equal(world_state(w), RUN_UP);
+    assert_true(w->runs);
+    assert_int_equal(w->lease.generation, UNIT_GENERATION);
+    world_end(w);
+}
+
+/* A guest that was just resumed when the agent died is adopted, and told as running. */
+TEST(a_resumed_guest_is_adopted_and_told)
+{
+    struct world *w = world_new(VM_STARTING);
+    w->lease = unit_lease(w->u, 0, OURS);
+    world_restart(w, DOMAIN_RUNNING);
+    world_settle(w, 500);
+    assert_int_equal(world_state(w), RUN_UP);
+    assert_int_equal(world_observation(w)->kind, OBSERVED_RUNNING);
+    world_end(w);
+}
+
+/* A domain that still carries the start mark never ran: it is destroyed and the start made anew. */
+TEST(a_marked_domain_is_destroyed)
+{
+    struct world *w = world_new(VM_STARTING);
+    w->lease = unit_lease(w->u, 0, OURS);
+    world_restart(w, DOMAIN_STARTING);
+    world_until(w, RUN_UP);
+    assert_true(place_of(w, ACTION_DOMAIN_DESTROY) < place_of(w, ACTION_DOMAIN_CREATE));
+    assert_true(clients_hold(&w->blocked, &(struct client){"10.0.0.2:0/7000"}));
+    world_end(w);
+}
+
+/* A guest whose lease is not ours is killed, and the lease left alone. */
+TEST(a_guest_without_a_lease_is_killed)
+{
+    struct world *w = world_new(VM_RUNNING);
+    w->lease = unit_lease(w->u, 0, 3);
+    world_restart(w, DOMAIN_RUNNING);
+    world_until(w, RUN_KILL);
+    world_settle(w, 1000);
+    assert_false(w->alive);
+    assert_int_equal(w->lease.holder, 3);
+    world_end(w);
+}
+
+/* A guest found here that the state has elsewhere, under a lease of another, is killed. */
+TEST(a_guest_assigned_elsewhere_is_found)
+{
+    struct world *w = world_new(VM_RUNNING);
+    w->u->image.vms[0].node = 2;
+    w->u->image.vms[0].incarnation = (struct incarnation){1, 3};
+    w->lease = unit_lease(w->u, 0, 3);
+    world_restart(w, DOMAIN_RUNNING);
+    world_settle(w, 1000);
+    assert_false(w->alive);
+    assert_int_equal(w->lease.holder, 3);
+    world_end(w);
+}
+
+/* A VM recorded here that ended while no agent looked: barred, freed, told. */
+TEST(a_guest_that_ended_meanwhile)
+{
+    struct world *w = world_new(VM_RUNNING);
+    world_restart(w, DOMAIN_GONE);
+    world_settle(w, 1000);
+    check_barred_before_free(w);
+    assert_int_equal(world_observation(w)->kind, OBSERVED_STOPPED);
+    world_end(w);
+}
+
+/* A stop that was under way when the agent restarted is carried on. */
+TEST(a_stop_survives_an_agent_restart)
+{
+    struct world *w = world_new(VM_STOPPING);
+    w->u->image.vms[0].want = WANT_STOPPED;
+    world_restart(w, DOMAIN_RUNNING);
+    world_settle(w, 6000);
+    assert_false(w->alive);
+    assert_int_equal(w->lease.state, LEASE_FREE);
+    world_end(w);
+}
+
+/* Its lease unread, a guest found here is neither killed nor ended: unknown is not lost. */
+TEST(an_unread_lease_decides_nothing)
+{
+    struct world *w = world_new(VM_RUNNING);
+    world_restart(w, DOMAIN_RUNNING);
+    struct action read = unit_take(w->u, ACTION_LEASE_READ);
+    world_tell(w, &read, OUTCOME_UNKNOWN);
+    unit_pass(w->u, 100);
+    unit_none(w->u, ACTION_KILL);
+    unit_none(w->u, ACTION_DOMAIN_DESTROY);
+    world_settle(w, 1000);
+    assert_int_equal(world_state(w), RUN_UP);
+    world_end(w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_clean_end_only_frees_the_lease),
+        cmocka_unit_test(an_unclean_end_is_barred_first),
+        cmocka_unit_test(an_end_missed_by_libvirt_is_unclean),
+        cmocka_unit_test(the_end_is_told_with_its_generation),
+        cmocka_unit_test(stopping_asks_before_it_pulls),
+        cmocka_unit_test(an_unanswered_shutdown_does_not_delay_the_plug),
+        cmocka_unit_test(a_shutdown_that_works_is_clean),
+        cmocka_unit_test(libvirt_failing_means_kill),
+        cmocka_unit_test(a_lease_that_changed_hands_kills),
+        cmocka_unit_test(a_lease_of_an_earlier_life_kills),
+        cmocka_unit_test(an_unreadable_lease_kills_nothing),
+        cmocka_unit_test(an_io_error_by_blocklisting_kills),
+        cmocka_unit_test(an_io_error_alone_kills_nothing),
+        cmocka_unit_test(a_guest_assigned_elsewhere_is_ended),
+        cmocka_unit_test(a_release_refused_by_its_own_success_is_free),
+        cmocka_unit_test(a_release_follows_a_late_change_of_ours),
+        cmocka_unit_test(a_release_never_takes_from_another),
+        cmocka_unit_test(a_running_guest_is_adopted),
+        cmocka_unit_test(a_resumed_guest_is_adopted_and_told),
+        cmocka_unit_test(a_marked_domain_is_destroyed),
+        cmocka_unit_test(a_guest_without_a_lease_is_killed),
+        cmocka_unit_test(a_guest_assigned_elsewhere_is_found),
+        cmocka_unit_test(a_guest_that_ended_meanwhile),
+        cmocka_unit_test(a_stop_survives_an_agent_restart),
+        cmocka_unit_test(an_unread_lease_decides_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
