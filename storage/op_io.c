@@ -96,6 +96,16 @@ static void next_turns(struct storage_io *io)
     }
 }
 
+void op_begin_ahead(struct op *op, void (*begin)(struct op *op))
+{
+    op->begin = begin;
+    if (op->handle == NULL) {
+        op_answer(op, OUTCOME_FAILED);
+    } else {
+        take_turn(op);
+    }
+}
+
 void op_begin(struct op *op, void (*begin)(struct op *op))
 {
     op->begin = begin;

@@ -120,6 +120,10 @@ void *op_new_call(struct storage_io *io, uint64_t deadline_ms, size_t size,
 /* Calls op->begin now, or when fewer operations are under way; FAILED without a handle. */
 void op_begin(struct op *op, void (*begin)(struct op *op));
 
+/* The same without waiting for others: for the state object, of which few operations are under way
+ * and which must not wait behind leases in a placement group that stalls. */
+void op_begin_ahead(struct op *op, void (*begin)(struct op *op));
+
 /* Says how it ended, once; drops the owner's hold. */
 void op_answer(struct op *op, enum outcome outcome);
 

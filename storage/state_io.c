@@ -87,7 +87,7 @@ void state_poll(struct storage_io *io, const struct action *action)
 {
     struct op *op = op_new(io, action, EVENT_POLL, sizeof(*op));
     if (op != NULL) {
-        op_begin(op, action->poll.write ? write_beat : poll_begin);
+        op_begin_ahead(op, action->poll.write ? write_beat : poll_begin);
     }
 }
 
@@ -256,5 +256,5 @@ void state_commit(struct storage_io *io, const struct action *action, const stru
         op_answer(&commit->op, OUTCOME_FAILED);
         return;
     }
-    op_begin(&commit->op, commit_begin);
+    op_begin_ahead(&commit->op, commit_begin);
 }

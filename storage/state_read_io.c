@@ -128,5 +128,5 @@ void state_read(struct storage_io *io, const struct action *action)
         op_answer(&read->op, OUTCOME_FAILED);
         return;
     }
-    op_begin(&read->op, ask_page);
+    op_begin_ahead(&read->op, ask_page);
 }
