@@ -18,6 +18,7 @@ struct events {
     qb_loop_t *loop;
     struct sink sink;
     uint64_t next_id;
+    bool eager; /* each event stops the loop */
     uint32_t count;
     struct event list[EVENTS_MAX];
 };
@@ -42,6 +43,9 @@ static inline void events_put(void *context, struct event *event)
     if (events->count < EVENTS_MAX) {
         event->now_ms = events_now_ms();
         events->list[events->count++] = *event;
+    }
+    if (events->eager) {
+        qb_loop_stop(events->loop);
     }
 }
 
@@ -74,7 +78,21 @@ static inline void events_run(struct events *events, uint64_t run_ms)
     if (qb_loop_timer_add(events->loop, QB_LOOP_LOW, run_ms * 1000000, events->loop, events_stop,
                           &timer) == 0) {
         qb_loop_run(events->loop);
+        (void)qb_loop_timer_del(events->loop, timer); /* an error if it has run: fine */
     }
+}
+
+/* Lets it run until something is said, at most until then. False: it is too late already. */
+static inline bool events_run_until(struct events *events, uint64_t until_ms)
+{
+    uint64_t now_ms = events_now_ms();
+    if (now_ms >= until_ms) {
+        return false;
+    }
+    events->eager = true;
+    events_run(events, until_ms - now_ms);
+    events->eager = false;
+    return true;
 }
 
 /* How many events answer `id` (of kind `kind` where id is 0). */
@@ -93,17 +111,14 @@ static inline const struct event *events_wait(struct events *events, uint32_t fr
                                               enum event_kind kind, uint64_t id, uint64_t wait_ms)
 {
     uint64_t until = events_now_ms() + wait_ms;
-    for (;;) {
+    do {
         for (uint32_t i = from; i < events->count; i++) {
             if (events->list[i].kind == kind && events->list[i].id == id) {
                 return &events->list[i];
             }
         }
-        if (events_now_ms() >= until) {
-            return NULL;
-        }
-        events_run(events, 2);
-    }
+    } while (events_run_until(events, until));
+    return NULL;
 }
 
 /* The first EVENT_DOMAIN that tells `vm` to be in `state`, likewise. */
@@ -112,7 +127,7 @@ static inline const struct event *events_wait_domain(struct events *events, uint
                                                      uint64_t wait_ms)
 {
     uint64_t until = events_now_ms() + wait_ms;
-    for (;;) {
+    do {
         for (uint32_t i = from; i < events->count; i++) {
             const struct event *event = &events->list[i];
             if (event->kind == EVENT_DOMAIN && uuid_equal(&event->domain.vm, vm) &&
@@ -120,11 +135,8 @@ static inline const struct event *events_wait_domain(struct events *events, uint
                 return event;
             }
         }
-        if (events_now_ms() >= until) {
-            return NULL;
-        }
-        events_run(events, 2);
-    }
+    } while (events_run_until(events, until));
+    return NULL;
 }
 
 #endif
