@@ -87,6 +87,26 @@ static void on_watchers(struct core *core, const struct event *event, struct cal
     }
 }
 
+/* What RADOS answered. */
+static void on_storage(struct core *core, const struct event *event, struct caller *caller)
+{
+    if (event->kind == EVENT_HANDLE) {
+        view_on_handle(core, event, caller);
+    } else if (event->kind == EVENT_POLL) {
+        on_poll(core, event, caller);
+    } else if (event->kind == EVENT_STATE) {
+        on_state(core, event, caller);
+    } else if (event->kind == EVENT_COMMIT) {
+        actor_on_commit(core, event, caller);
+    } else if (event->kind == EVENT_LEASE) {
+        on_lease(core, event, caller);
+    } else if (event->kind == EVENT_BLOCK) {
+        on_block(core, event, caller);
+    } else {
+        on_watchers(core, event, caller);
+    }
+}
+
 static void on_event(struct core *core, const struct event *event, struct caller *caller)
 {
     switch (event->kind) {
@@ -113,29 +133,17 @@ static void on_event(struct core *core, const struct event *event, struct caller
         request_on_reply(core, &event->reply, caller);
         return;
     case EVENT_HANDLE:
-        view_on_handle(core, event, caller);
-        return;
     case EVENT_POLL:
-        on_poll(core, event, caller);
-        return;
     case EVENT_STATE:
-        on_state(core, event, caller);
-        return;
     case EVENT_COMMIT:
-        actor_on_commit(core, event, caller);
-        return;
     case EVENT_LEASE:
-        on_lease(core, event, caller);
-        return;
     case EVENT_BLOCK:
-        on_block(core, event, caller);
+    case EVENT_WATCHERS:
+        on_storage(core, event, caller);
         return;
     case EVENT_LOCKS:
     case EVENT_DOMAIN_DONE:
         (void)run_on_answer(core, event, caller);
-        return;
-    case EVENT_WATCHERS:
-        on_watchers(core, event, caller);
         return;
     case EVENT_POWER:
         (void)nodes_on_power(core, event);
