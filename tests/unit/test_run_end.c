@@ -123,7 +123,7 @@ TEST(libvirt_failing_means_kill)
     struct action again = unit_take(w->u, ACTION_KILL);
     assert_true(uuid_equal(&again.vm.uuid, &w->lease.vm));
     world_do(w, &again);
-    world_until(w, RUN_OVER);
+    world_settle(w, 1000);
     check_barred_before_free(w);
     world_end(w);
 }

@@ -56,10 +56,9 @@ static void answer(struct world *w, enum outcome outcome, bool happened)
             return; /* this state asks nothing just now */
         }
     }
-    if (happened || outcome == OUTCOME_DONE) {
-        if (!world_effect(w, &action)) {
-            outcome = OUTCOME_REFUSED;
-        }
+    bool refusable = action.kind != ACTION_LEASE_CHANGE; /* that one only if it compares unequal */
+    if (happened || (outcome == OUTCOME_REFUSED && !refusable)) {
+        outcome = world_effect(w, &action) ? outcome : OUTCOME_REFUSED;
     }
     world_tell(w, &action, outcome);
 }
