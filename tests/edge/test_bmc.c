@@ -70,7 +70,7 @@ static void helper_path(char ret_path[PATH_BYTES])
     strcpy(strrchr(ret_path, '/'), "/../stead-bmc"); /* build/tests/test_bmc, build/stead-bmc */
 }
 
-static int setup(void **state)
+static int setup_guid(void **state, const char *guid)
 {
     struct world *world = calloc(1, sizeof(*world));
     char command[PATH_BYTES];
@@ -83,8 +83,8 @@ static int setup(void **state)
     strcpy(world->dir, "/tmp/stead-test-bmc.XXXXXX");
     assert_non_null(mkdtemp(world->dir));
     world->port = 20000 + getpid() % 20000;
-    snprintf(command, sizeof(command), "tests/edge/bmc.sh start %s %d " GUID, world->dir,
-             world->port);
+    snprintf(command, sizeof(command), "tests/edge/bmc.sh start %s %d %s", world->dir, world->port,
+             guid);
     assert_int_equal(system(command), 0);
     read_file(world, "pid", pid, sizeof(pid));
     world->pid = atoi(pid);
@@ -98,6 +98,16 @@ static int setup(void **state)
                      0);
     *state = world;
     return 0;
+}
+
+static int setup(void **state)
+{
+    return setup_guid(state, GUID);
+}
+
+static int setup_nameless(void **state)
+{
+    return setup_guid(state, "00000000000000000000000000000000");
 }
 
 static int teardown(void **state)
@@ -217,6 +227,21 @@ static void guid_in_any_known_order(void **state)
         write_file(world, "power", "1\n");
         expect(world, &action, OUTCOME_DONE, "off");
     }
+}
+
+/* A BMC that shows no GUID is trusted only if it was compared while its host was healthy. */
+static void without_a_guid_only_if_verified(void **state)
+{
+    struct world *world = *state;
+    struct action action = off(world, 5000);
+    expect(world, &action, OUTCOME_FAILED, "never compared");
+    assert_false(was_switched(world));
+    bmc_io_identify(world->io, "n2", &action.power.bmc, &machine, events_now_ms() + 2000);
+    action = off(world, 5000);
+    action.power.bmc.verified = true;
+    expect(world, &action, OUTCOME_DONE, "off");
+    events_run(world->events, 200);
+    assert_int_equal(events_count(world->events, EVENT_BMC_IDENTITY, 0), 0);
 }
 
 static void identity_is_told(void **state)
@@ -369,6 +394,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(wrong_password_is_refused_quickly, setup, teardown),
         cmocka_unit_test_setup_teardown(another_machine_is_not_touched, setup, teardown),
         cmocka_unit_test_setup_teardown(guid_in_any_known_order, setup, teardown),
+        cmocka_unit_test_setup_teardown(without_a_guid_only_if_verified, setup_nameless, teardown),
         cmocka_unit_test_setup_teardown(identity_is_told, setup, teardown),
         cmocka_unit_test_setup_teardown(a_dead_bmc_costs_the_deadline_only, setup, teardown),
         cmocka_unit_test_setup_teardown(a_dead_bmc_delays_nobody_else, setup, teardown),
