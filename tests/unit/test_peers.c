@@ -1,0 +1,338 @@
+/* Freshness: what proves that Corosync's view is real, and what does not. We are n2. */
+#include "agent/peers.h"
+#include "tests/unit/unit_core.h"
+
+static uint64_t fresh_until(const struct unit *u)
+{
+    return peers_fresh_until_ms(&u->core);
+}
+
+static bool fresh(const struct unit *u)
+{
+    return fresh_until(u) > u->now_ms;
+}
+
+static void hush(struct unit *u, bool one, bool two, bool three)
+{
+    u->silent[1] = one;
+    u->silent[2] = two;
+    u->silent[3] = three;
+}
+
+/* A beat of ours, sent back by the test at a time of its choosing. */
+static struct beat own_beat(const struct unit *u, uint64_t sent_ms)
+{
+    return (struct beat){.nodeid = 2, .agent_start = u->facts.agent_start, .sent_ms = sent_ms};
+}
+
+/* Our heartbeat answered by a quorum of the ring makes us fresh for fresh_ms from its sending. */
+TEST(answers_of_a_quorum_make_fresh)
+{
+    struct unit *u = unit_new(2);
+    unit_start(u);
+    assert_true(fresh(u));
+    assert_true(fresh_until(u) <= u->now_ms + u->core.cluster.settings.fresh_ms);
+    free(u);
+}
+
+/* Silence ends freshness after fresh_ms, whatever Corosync says. */
+TEST(silence_ends_freshness)
+{
+    struct unit *u = unit_new(2);
+    unit_start(u);
+    hush(u, true, false, true);
+    unit_pass(u, u->core.cluster.settings.fresh_ms + 100);
+    assert_true(u->core.local.ring.quorate);
+    assert_false(fresh(u));
+    free(u);
+}
+
+/* One of three being silent leaves a quorum of answers. */
+TEST(a_quorum_is_enough)
+{
+    struct unit *u = unit_new(2);
+    unit_start(u);
+    hush(u, false, false, true);
+    unit_pass(u, 3000);
+    assert_true(fresh(u));
+    free(u);
+}
+
+/* The sending time counts, not the arrival: a host that froze and finds its answers in the queue is
+ * not fresh. */
+TEST(late_answers_do_not_make_fresh)
+{
+    struct unit *u = unit_new(2);
+    unit_start(u);
+    struct beat sent = own_beat(u, u->core.local.beat_last_ms);
+    hush(u, true, true, true);
+    u->now_ms += 20000; /* frozen */
+    struct event event = unit_event(EVENT_BEAT, 0);
+    event.beat = &sent;
+    unit_step(u, &event);
+    unit_beat(u, 1, &sent);
+    unit_beat(u, 3, &sent);
+    assert_false(fresh(u));
+    free(u);
+}
+
+/* Not even a beat that the edge still delivers to the others counts for more than its sending time.
+ */
+TEST(freshness_ends_by_the_oldest_needed_answer)
+{
+    struct unit *u = unit_new(2);
+    unit_start(u);
+    hush(u, true, true, true);
+    uint64_t old_ms = u->core.local.beat_last_ms;
+    unit_pass(u, 400);
+    struct beat young = own_beat(u, u->now_ms);
+    struct event event = unit_event(EVENT_BEAT, 0);
+    event.beat = &young;
+    unit_step(u, &event);
+    assert_int_equal(fresh_until(u), old_ms + u->core.cluster.settings.fresh_ms);
+    free(u);
+}
+
+/* Corosync saying "not quorate" ends freshness at once. */
+TEST(not_quorate_is_not_fresh)
+{
+    struct unit *u = unit_new(2);
+    const uint32_t all[] = {1, 2, 3};
+    unit_start(u);
+    hush(u, true, true, true);
+    unit_ring(u, false, 3, all);
+    assert_int_equal(fresh_until(u), 0);
+    free(u);
+}
+
+/* A ring smaller than the quorum is not fresh, even if Corosync calls it quorate. */
+TEST(a_ring_below_the_quorum_is_not_fresh)
+{
+    struct unit *u = unit_new(2);
+    const uint32_t alone[] = {2};
+    unit_start(u);
+    unit_ring(u, true, 1, alone);
+    unit_pass(u, 1000);
+    assert_int_equal(fresh_until(u), 0);
+    free(u);
+}
+
+/* An answer to an earlier process of our agent proves nothing about this one. */
+TEST(answers_to_an_earlier_process_do_not_count)
+{
+    struct unit *u = unit_new(2);
+    unit_start(u);
+    hush(u, true, true, true);
+    unit_pass(u, 5000);
+    struct beat sent = own_beat(u, u->now_ms);
+    sent.agent_start = 999;
+    struct event event = unit_event(EVENT_BEAT, 0);
+    event.beat = &sent;
+    unit_step(u, &event);
+    unit_beat(u, 1, &sent);
+    unit_beat(u, 3, &sent);
+    assert_false(fresh(u));
+    free(u);
+}
+
+/* An answer from the future is not of our clock. */
+TEST(answers_from_the_future_do_not_count)
+{
+    struct unit *u = unit_new(2);
+    unit_start(u);
+    hush(u, true, true, true);
+    unit_pass(u, 5000);
+    struct beat sent = own_beat(u, u->now_ms + 3600000);
+    struct event event = unit_event(EVENT_BEAT, 0);
+    event.beat = &sent;
+    unit_step(u, &event);
+    unit_beat(u, 1, &sent);
+    assert_false(fresh(u));
+    free(u);
+}
+
+/* A node outside the present ring does not count, though its answer is young. */
+TEST(answers_from_outside_the_ring_do_not_count)
+{
+    struct unit *u = unit_new(2);
+    const uint32_t two[] = {1, 2};
+    unit_start(u);
+    hush(u, true, false, false);
+    unit_ring(u, true, 2, two);
+    unit_pass(u, 2000);
+    struct beat sent = own_beat(u, u->now_ms);
+    unit_beat(u, 3, &sent);
+    assert_null(peers_see(&u->core, 3));
+    assert_false(fresh(u));
+    free(u);
+}
+
+/* A node that left and came back has to answer anew. */
+TEST(a_node_that_came_back_answers_anew)
+{
+    struct unit *u = unit_new(2);
+    const uint32_t alone[] = {2};
+    const uint32_t two[] = {1, 2};
+    unit_start(u);
+    hush(u, true, false, true);
+    unit_ring(u, true, 1, alone);
+    unit_ring(u, true, 2, two);
+    assert_false(fresh(u));
+    free(u);
+}
+
+/* Those who stay in the ring through a view change keep what they have answered. */
+TEST(those_who_stay_keep_their_answers)
+{
+    struct unit *u = unit_new(2);
+    const uint32_t two[] = {1, 2};
+    unit_start(u);
+    hush(u, true, true, true);
+    unit_ring(u, true, 2, two);
+    assert_true(fresh(u));
+    free(u);
+}
+
+/* An agent that left the group does not speak, until it is heard again. */
+TEST(an_agent_that_left_does_not_speak)
+{
+    struct unit *u = unit_new(2);
+    unit_start(u);
+    struct event event = unit_event(EVENT_PEER_LEFT, 0);
+    event.nodeid = 3;
+    u->silent[3] = true;
+    unit_step(u, &event);
+    assert_false(peers_speaks(&u->core, peers_see(&u->core, 3)));
+    unit_beat(u, 3, NULL);
+    assert_true(peers_speaks(&u->core, peers_see(&u->core, 3)));
+    free(u);
+}
+
+/* A peer not heard for a while does not speak, though it is in the ring. */
+TEST(a_silent_peer_does_not_speak)
+{
+    struct unit *u = unit_new(2);
+    unit_start(u);
+    u->silent[3] = true;
+    unit_pass(u, timing_silent_ms(&u->core.cluster.settings) + 50);
+    assert_false(peers_speaks(&u->core, peers_see(&u->core, 3)));
+    assert_true(peers_speaks(&u->core, peers_see(&u->core, 1)));
+    free(u);
+}
+
+/* How long a peer has been without storage is counted from when it said so first. */
+TEST(a_peer_without_storage_is_timed)
+{
+    struct unit *u = unit_new(2);
+    unit_start(u);
+    assert_int_equal(peers_see(&u->core, 3)->no_storage_since_ms, 0);
+    u->peers[3].storage = false;
+    unit_beat(u, 3, NULL);
+    uint64_t since_ms = u->now_ms;
+    unit_pass(u, 1000);
+    assert_int_equal(peers_see(&u->core, 3)->no_storage_since_ms, since_ms);
+    u->peers[3].storage = true;
+    unit_beat(u, 3, NULL);
+    assert_int_equal(peers_see(&u->core, 3)->no_storage_since_ms, 0);
+    free(u);
+}
+
+/* Our heartbeat answers the newest one of each peer that was heard. */
+TEST(our_beat_answers_each_peer)
+{
+    struct unit *u = unit_new(2);
+    unit_start(u);
+    unit_pass(u, 400);
+    const struct beat *beat = &u->core.local.beat;
+    assert_int_equal(beat->answer_count, 2);
+    for (unsigned i = 0; i < beat->answer_count; i++) {
+        assert_int_equal(beat->answers[i].agent_start, 1000 + beat->answers[i].nodeid);
+        assert_true(beat->answers[i].nodeid != 2);
+    }
+    free(u);
+}
+
+/* A node that is not fresh asks for an answer at once; one that is fresh does not. */
+TEST(not_fresh_asks_for_answers)
+{
+    struct unit *u = unit_new(2);
+    unit_start(u);
+    unit_pass(u, 400);
+    assert_false(u->core.local.beat.wants_answer);
+    hush(u, true, true, true);
+    unit_pass(u, 1500);
+    assert_true(u->core.local.beat.wants_answer);
+    free(u);
+}
+
+/* Asked for an answer, the next heartbeat goes out without waiting its turn; but never two within 5
+ * ms. */
+TEST(a_question_is_answered_at_once)
+{
+    struct unit *u = unit_new(2);
+    unit_start(u);
+    u->now_ms += 10;
+    uint64_t before_ms = u->core.local.beat_last_ms;
+    u->peers[3].wants_answer = true;
+    unit_beat(u, 3, NULL);
+    assert_int_equal(u->core.local.beat_last_ms, u->now_ms);
+    assert_true(u->core.local.beat_last_ms > before_ms);
+    uint64_t sent_ms = u->core.local.beat_last_ms;
+    u->now_ms += 1;
+    unit_beat(u, 3, NULL);
+    assert_int_equal(u->core.local.beat_last_ms, sent_ms);
+    free(u);
+}
+
+/* "Able" takes a recent good answer of the storage. */
+TEST(without_storage_we_are_not_able)
+{
+    struct unit *u = unit_new(2);
+    unit_start(u);
+    unit_pass(u, 1000);
+    assert_true(u->core.local.beat.able && u->core.local.beat.storage);
+    u->polls_hang = true;
+    unit_pass(u, u->core.cluster.settings.able_ms + 700);
+    assert_false(u->core.local.beat.able);
+    assert_false(u->core.local.beat.storage);
+    free(u);
+}
+
+/* The ring as slots holds only nodes the state knows. */
+TEST(the_ring_mask_holds_known_nodes)
+{
+    struct unit *u = unit_new(2);
+    const uint32_t ring[] = {2, 3, 9};
+    unit_start(u);
+    hush(u, true, true, true);
+    unit_ring(u, true, 2, ring);
+    assert_int_equal(peers_ring_mask(&u->core), 6);
+    free(u);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(answers_of_a_quorum_make_fresh),
+        cmocka_unit_test(silence_ends_freshness),
+        cmocka_unit_test(a_quorum_is_enough),
+        cmocka_unit_test(late_answers_do_not_make_fresh),
+        cmocka_unit_test(freshness_ends_by_the_oldest_needed_answer),
+        cmocka_unit_test(not_quorate_is_not_fresh),
+        cmocka_unit_test(a_ring_below_the_quorum_is_not_fresh),
+        cmocka_unit_test(answers_to_an_earlier_process_do_not_count),
+        cmocka_unit_test(answers_from_the_future_do_not_count),
+        cmocka_unit_test(answers_from_outside_the_ring_do_not_count),
+        cmocka_unit_test(a_node_that_came_back_answers_anew),
+        cmocka_unit_test(those_who_stay_keep_their_answers),
+        cmocka_unit_test(an_agent_that_left_does_not_speak),
+        cmocka_unit_test(a_silent_peer_does_not_speak),
+        cmocka_unit_test(a_peer_without_storage_is_timed),
+        cmocka_unit_test(our_beat_answers_each_peer),
+        cmocka_unit_test(not_fresh_asks_for_answers),
+        cmocka_unit_test(a_question_is_answered_at_once),
+        cmocka_unit_test(without_storage_we_are_not_able),
+        cmocka_unit_test(the_ring_mask_holds_known_nodes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
