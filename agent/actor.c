@@ -275,7 +275,7 @@ void actor_on_commit(struct core *core, const struct event *event, struct caller
     if (!call_ends(&commit->call, event)) {
         return;
     }
-    view_note(core, event->commit.outcome);
+    view_note(core, event->id, event->commit.outcome);
     settle(core, commit_on_answer(commit, event->commit.outcome, &event->commit.header), caller);
 }
 

@@ -40,7 +40,7 @@ void core_init(struct core *core, const struct facts *facts, uint64_t now_ms)
 
 static void on_block(struct core *core, const struct event *event, struct caller *caller)
 {
-    view_note(core, event->block.outcome);
+    view_note(core, event->id, event->block.outcome);
     bool taken = view_on_block(core, event) || nodes_on_block(core, event) ||
                  vms_on_answer(core, event) || run_on_answer(core, event, caller);
     (void)taken; /* none: an answer nobody waits for any more */
@@ -49,7 +49,7 @@ static void on_block(struct core *core, const struct event *event, struct caller
 static void on_lease(struct core *core, const struct event *event, struct caller *caller)
 {
     if (event->lease.outcome != OUTCOME_MISSING) {
-        view_note(core, event->lease.outcome);
+        view_note(core, event->id, event->lease.outcome);
     }
     if (!vms_on_answer(core, event)) {
         (void)run_on_answer(core, event, caller);
@@ -166,7 +166,7 @@ static void on_event(struct core *core, const struct event *event, struct caller
     case EVENT_KIND_COUNT:
         break;
     }
-    ASSERT(!"event kind");
+    IMPOSSIBLE("event kind");
 }
 
 void step(struct core *core, const struct event *event, struct actions *out)

@@ -28,6 +28,7 @@ enum handle_state { HANDLE_NONE, HANDLE_OPENING, HANDLE_OPEN };
 struct storage_view {
     enum handle_state handle;
     struct client client; /* of the present handle */
+    uint64_t handle_id; /* of the call that opened it: earlier ones went through another */
     bool blocklisted;     /* a read was refused with -108: the answer to "am I lost?" */
     bool missing;         /* no cluster was ever made in this pool */
     bool stale;           /* a newer version exists than our copy */

@@ -116,13 +116,14 @@ static void draft_member(struct core *core, uint32_t slot, const struct node_rec
                          const struct peer *peer)
 {
     const struct beat *beat = &peer->beat;
-    bool known_handle = client_equal(&beat->client, &node->client);
+    bool other_handle =
+        !client_is_none(&beat->client) && !client_equal(&beat->client, &node->client);
     if (node->fence_wanted) {
         lose(core, slot, false, "an operator asked for its fence");
     } else if (!uuid_equal(&beat->boot, &node->boot)) {
         lose(core, slot, true, "it is back under another boot id");
     } else if (!incarnation_equal(beat->incarnation, node->incarnation) && beat->empty &&
-               !known_handle) {
+               other_handle) {
         lose(core, slot, true, "it came back not knowing its incarnation");
     } else if (incarnation_equal(beat->incarnation, node->incarnation)) {
         core->local.draft.delta.header.members |= bit(slot);
@@ -178,12 +179,13 @@ static void draft_lost(struct core *core, uint32_t slot, const struct node_recor
     draft_history(core, HISTORY_NODE_FENCED, next->nodeid, NULL, text.bytes)->number = proofs;
 }
 
-/* May a fenced node come back: hands empty, and by a reboot or an operator's word? */
+/* May a fenced node come back: hands empty, and by a reboot, an operator's word, or because it was
+ * back already when it was fenced (then it has confessed empty hands itself)? */
 static bool may_return(const struct core *core, const struct node_record *node)
 {
     const struct peer *peer = speaking(core, node);
     return node->state == NODE_FENCED && peer != NULL && peer->beat.empty &&
-           (node->unfence_wanted || reborn(node, peer));
+           (node->unfence_wanted || node->client_only || reborn(node, peer));
 }
 
 static void draft_fenced(struct core *core, uint32_t slot, const struct node_record *node)

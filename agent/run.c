@@ -168,15 +168,15 @@ static void follow_record(struct run_step *step)
         }
         return;
     }
-    if (same || run->state >= RUN_SHUTDOWN || run->state == RUN_ADOPT) {
-        return;
-    }
     if (run->state == RUN_UP && vm != NULL) {
         run->action = vm->action;
         if (vm->state == VM_STOPPING) {
             run->deadline_ms = step->caller->now_ms + vm->stop_timeout_ms;
             run_move(step, RUN_SHUTDOWN, "wanted stopped");
         }
+        return;
+    }
+    if (same || run->state >= RUN_SHUTDOWN || run->state == RUN_ADOPT) {
         return;
     }
     if (run->state == RUN_TAKE) { /* whether the lease was taken is open: ask it */

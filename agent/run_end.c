@@ -272,5 +272,5 @@ void run_end_on_answer(struct run_step *step, const struct event *event)
     case RUN_STATE_COUNT:
         break;
     }
-    ASSERT(!"an answer in a state that asks nothing");
+    IMPOSSIBLE("an answer in a state that asks nothing");
 }

@@ -340,7 +340,7 @@ void run_start_on_answer(struct run_step *step, const struct event *event)
     case RUN_STATE_COUNT:
         break;
     }
-    ASSERT(!"an answer in a state that asks nothing");
+    IMPOSSIBLE("an answer in a state that asks nothing");
 }
 
 void run_start_on_side(struct run_step *step, const struct event *event)

@@ -23,9 +23,12 @@ bool view_recorded(const struct core *core)
            client_equal(&core->cluster.nodes[slot].client, &core->local.storage.client);
 }
 
-void view_note(struct core *core, enum outcome outcome)
+void view_note(struct core *core, uint64_t id, enum outcome outcome)
 {
     struct storage_view *storage = &core->local.storage;
+    if (id < storage->handle_id) {
+        return;
+    }
     if (outcome == OUTCOME_BLOCKLISTED) {
         storage->blocklisted = true;
         storage->handle = HANDLE_NONE; /* a handle once blocklisted stays useless (measured) */
@@ -115,8 +118,9 @@ void view_carry_on(struct core *core, struct caller *caller)
     (void)call_overdue(&storage->poll_call, caller->now_ms);
     (void)call_overdue(&storage->read_call, caller->now_ms);
     if (may_open(core)) {
-        (void)call_begin(caller, &storage->handle_call, ACTION_HANDLE_OPEN, 2 * settings->call_ms,
-                         false);
+        storage->handle_id = call_begin(caller, &storage->handle_call, ACTION_HANDLE_OPEN,
+                                        2 * settings->call_ms, false)
+                                 ->id;
         storage->handle = HANDLE_OPENING;
         return;
     }
@@ -171,7 +175,7 @@ void view_on_poll(struct core *core, const struct event *event, struct caller *c
         return;
     }
     (void)caller;
-    view_note(core, event->poll.outcome);
+    view_note(core, event->id, event->poll.outcome);
     if (event->poll.outcome == OUTCOME_MISSING && core->cluster.header.version == 0) {
         storage->missing = true;
     }
@@ -194,7 +198,7 @@ void view_on_state(struct core *core, const struct event *event, struct caller *
     if (!call_ends(&storage->read_call, event)) {
         return;
     }
-    view_note(core, event->state.outcome);
+    view_note(core, event->id, event->state.outcome);
     if (event->state.outcome == OUTCOME_MISSING && core->cluster.header.version == 0) {
         storage->missing = true;
         storage->stale = false;

@@ -14,4 +14,7 @@ _Noreturn void stead_panic(const char *file, int line, const char *condition);
         }                                                                                          \
     } while (0)
 
+/* Where no path leads. */
+#define IMPOSSIBLE(why) stead_panic(__FILE__, __LINE__, why)
+
 #endif

@@ -33,7 +33,7 @@ static uint64_t digest_of_slot(const struct cluster *cluster, enum record_kind k
     case RECORD_KIND_COUNT:
         break;
     }
-    ASSERT(!"record kind");
+    IMPOSSIBLE("record kind");
     return 0;
 }
 
@@ -54,7 +54,7 @@ static uint64_t digest_of_record(const struct record *record)
     case RECORD_KIND_COUNT:
         break;
     }
-    ASSERT(!"record kind");
+    IMPOSSIBLE("record kind");
     return 0;
 }
 
@@ -102,7 +102,7 @@ static void set_record(struct cluster *cluster, const struct record *record)
     case RECORD_KIND_COUNT:
         break;
     }
-    ASSERT(!"record kind");
+    IMPOSSIBLE("record kind");
 }
 
 bool state_follows(const struct cluster *cluster, const struct delta *delta)
