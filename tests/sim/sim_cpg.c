@@ -7,6 +7,7 @@
  */
 #include "tests/sim/sim_cpg.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "proto/assert.h"
@@ -325,6 +326,19 @@ static void enter_ring(struct sim *sim, struct sim_ring *ring)
     rings_drop_unused(sim);
 }
 
+static void log_ring(struct sim *sim, uint64_t members)
+{
+    char text[SIM_LINE_BYTES] = "";
+    size_t end = 0;
+    for (uint32_t n = 0; n < sim->node_count; n++) {
+        if ((members & BIT(n)) != 0 && end < sizeof(text)) {
+            end += (size_t)snprintf(text + end, sizeof(text) - end, "%s%s", end == 0 ? "" : ",",
+                                    sim->story->nodes[n].name);
+        }
+    }
+    sim_log(sim, SIM_NO_HOST, "ring of %s", text);
+}
+
 static void form(struct sim *sim, uint64_t component, uint64_t number)
 {
     for (struct sim_ring *ring = sim->cpg.rings; ring != NULL; ring = ring->next) {
@@ -334,6 +348,7 @@ static void form(struct sim *sim, uint64_t component, uint64_t number)
         return; /* a host went off while its agent heard the last messages */
     }
     enter_ring(sim, ring_new(sim, component));
+    log_ring(sim, component);
     for (uint32_t n = 0; n < sim->node_count; n++) {
         if ((component & BIT(n)) != 0) {
             outbox_flush(sim, n);
