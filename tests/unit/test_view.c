@@ -63,15 +63,20 @@ TEST(no_new_handle_before_hands_are_empty)
 TEST(a_late_answer_of_the_old_handle_is_ignored)
 {
     struct unit *u = started();
-    struct event late = unit_event(EVENT_BLOCK, 1);
+    uint64_t old_id = u->core.local.next_id;
+    poll(u, OUTCOME_BLOCKLISTED, NULL);
+    struct action kill = unit_take(u, ACTION_KILL);
+    unit_killed(u, &kill, OUTCOME_DONE, 0);
+    struct action open = unit_take(u, ACTION_HANDLE_OPEN);
+    unit_handle(u, &open, OUTCOME_DONE, unit_client(2, 999));
+    struct event late = unit_event(EVENT_BLOCK, old_id);
     late.block.outcome = OUTCOME_BLOCKLISTED;
-    u->now_ms += 10;
     unit_step(u, &late);
-    late = unit_event(EVENT_LEASE, 1);
+    late = unit_event(EVENT_LEASE, old_id);
     late.lease.outcome = OUTCOME_BLOCKLISTED;
     unit_step(u, &late);
     assert_int_equal(u->core.local.storage.handle, HANDLE_OPEN);
-    assert_int_equal(u->core.local.life.state, LIFE_ADMITTED);
+    assert_false(u->core.local.storage.blocklisted);
     free(u);
 }
 
@@ -121,7 +126,7 @@ TEST(a_newer_header_is_read)
     pool_moves_on(u);
     poll(u, OUTCOME_DONE, &u->image.header);
     struct action read = unit_take(u, ACTION_STATE_READ);
-    unit_state(u, &read, OUTCOME_DONE);
+    unit_state_is(u, &read, OUTCOME_DONE);
     assert_int_equal(u->core.cluster.header.version, u->image.header.version);
     free(u);
 }
@@ -147,7 +152,7 @@ TEST(a_damaged_image_is_read_again)
     u->image.header.digest ^= 1;
     poll(u, OUTCOME_DONE, &u->image.header);
     struct action read = unit_take(u, ACTION_STATE_READ);
-    unit_state(u, &read, OUTCOME_DONE);
+    unit_state_is(u, &read, OUTCOME_DONE);
     assert_int_equal(u->core.cluster.header.version, version);
     assert_true(u->core.local.storage.damaged);
     (void)unit_take(u, ACTION_STATE_READ);
@@ -167,7 +172,7 @@ TEST(the_copy_never_goes_back)
     unit_foreign_node(u, 2)->memory_mib = 7;
     unit_foreign_send(u); /* ... and this comes in between */
     uint64_t version = u->core.cluster.header.version;
-    unit_state(u, &read, OUTCOME_DONE);
+    unit_state_is(u, &read, OUTCOME_DONE);
     assert_int_equal(u->core.cluster.header.version, version);
     assert_int_equal(u->core.cluster.nodes[2].memory_mib, 7);
     free(u);
@@ -275,7 +280,7 @@ TEST(an_empty_pool_is_missing)
     struct action open = unit_take(u, ACTION_HANDLE_OPEN);
     unit_handle(u, &open, OUTCOME_DONE, unit_client(2, 999));
     struct action read = unit_take(u, ACTION_STATE_READ);
-    unit_state(u, &read, OUTCOME_MISSING);
+    unit_state_is(u, &read, OUTCOME_MISSING);
     assert_true(u->core.local.storage.missing);
     assert_int_equal(u->core.local.life.state, LIFE_OUTSIDE);
     unit_pass(u, 1000);

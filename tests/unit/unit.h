@@ -28,7 +28,7 @@ _Noreturn void stead_panic(const char *file, int line, const char *condition)
 }
 
 /* One test case. The comment above it is the sentence it nails. */
-#define TEST(name) static void name(void **unit_state __attribute__((unused)))
+#define TEST(name) static void name(void **unit_unused __attribute__((unused)))
 
 #define UNIT_COUNT(list) (sizeof(list) / sizeof((list)[0]))
 

@@ -324,7 +324,7 @@ static inline void unit_handle(struct unit *u, const struct action *action, enum
 }
 
 /* The whole state as it is in `u->image`. */
-static inline void unit_state(struct unit *u, const struct action *action, enum outcome outcome)
+static inline void unit_state_is(struct unit *u, const struct action *action, enum outcome outcome)
 {
     struct event event = unit_event(EVENT_STATE, action->id);
     struct cluster *lent = malloc(sizeof(*lent));
@@ -502,7 +502,7 @@ static inline void unit_open(struct unit *u, struct client client)
     struct action open = unit_take(u, ACTION_HANDLE_OPEN);
     unit_handle(u, &open, OUTCOME_DONE, client);
     struct action read = unit_take(u, ACTION_STATE_READ);
-    unit_state(u, &read, OUTCOME_DONE);
+    unit_state_is(u, &read, OUTCOME_DONE);
 }
 
 static inline void unit_domains(struct unit *u)
