@@ -104,7 +104,17 @@ void libvirt_call_look(virConnectPtr connection, const struct uuid *vm, struct s
     ret_sight->vm = *vm;
 }
 
-int libvirt_call_list(virConnectPtr connection, struct news *list)
+static void list_add(virDomainPtr domain, bool look, struct news *list)
+{
+    struct sight *sight = &list->list.sights[list->list.count++];
+    if (look) {
+        sight_take(domain, sight);
+    } else {
+        (void)virDomainGetUUID(domain, sight->vm.bytes);
+    }
+}
+
+int libvirt_call_list(virConnectPtr connection, bool look, struct news *list)
 {
     virDomainPtr *domains = NULL;
     int count = virConnectListAllDomains(connection, &domains, VIR_CONNECT_LIST_DOMAINS_ACTIVE);
@@ -114,7 +124,7 @@ int libvirt_call_list(virConnectPtr connection, struct news *list)
     list->list.sights = calloc((size_t)count + 1, sizeof(*list->list.sights));
     for (int i = 0; i < count; i++) {
         if (list->list.sights) {
-            sight_take(domains[i], &list->list.sights[list->list.count++]);
+            list_add(domains[i], look, list);
         }
         virDomainFree(domains[i]);
     }

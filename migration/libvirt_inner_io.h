@@ -72,6 +72,7 @@ enum news_kind {
     NEWS_SEEN,      /* what a LOOK found */
     NEWS_CONNECTED, /* changes are told from here on; the list is being made */
     NEWS_LISTED,
+    NEWS_COUNTED, /* which domains there are, without a look at each */
     NEWS_LOST,
 };
 
@@ -178,7 +179,9 @@ enum outcome libvirt_call(struct libvirt_shared *shared, virConnectPtr connectio
                           const struct job *job, char ret_text[TEXT_BYTES]);
 void libvirt_call_look(virConnectPtr connection, const struct uuid *vm, struct sight *ret_sight);
 void libvirt_call_undo_create(virConnectPtr connection, const struct job *job);
-int libvirt_call_list(virConnectPtr connection, struct news *list);
+/* All active domains; with `look`, what each is like. 0, or -errno when the list is not complete.
+ */
+int libvirt_call_list(virConnectPtr connection, bool look, struct news *list);
 
 /* --- libvirt_secret_io.c --- */
 

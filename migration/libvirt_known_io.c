@@ -262,6 +262,26 @@ static void on_listed(struct known_domains *domains, const struct news *news)
     tell_connected(domains, true);
 }
 
+/* One that should be there and was not counted may have begun or ended since: a look tells. */
+static void on_counted(struct known_domains *domains, const struct news *news)
+{
+    for (uint32_t i = 0; i < domains->count; i++) {
+        domains->list[i].listed = false;
+    }
+    for (uint32_t i = 0; i < news->list.count; i++) {
+        struct known *known = find(domains, &news->list.sights[i].vm);
+        if (known) {
+            known->listed = true;
+        }
+    }
+    for (uint32_t i = 0; i < domains->count; i++) {
+        const struct known *known = &domains->list[i];
+        if (known->present && !known->listed) {
+            look(domains, &known->vm, END_UNKNOWN);
+        }
+    }
+}
+
 static void on_done(struct known_domains *domains, const struct news *news)
 {
     struct known *known = find(domains, &news->vm);
@@ -314,6 +334,9 @@ void known_on_news(struct known_domains *domains, struct news *news)
     case NEWS_LISTED:
         on_listed(domains, news);
         release_held(domains);
+        break;
+    case NEWS_COUNTED:
+        on_counted(domains, news);
         break;
     case NEWS_LOST:
         release_held(domains);

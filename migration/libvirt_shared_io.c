@@ -139,7 +139,7 @@ struct news *libvirt_news_new(enum news_kind kind, const struct uuid *vm)
 
 void libvirt_news_free(struct news *news)
 {
-    if (news->kind == NEWS_LISTED) {
+    if (news->kind == NEWS_LISTED || news->kind == NEWS_COUNTED) {
         free(news->list.sights);
     }
     free(news);

@@ -260,7 +260,7 @@ static void a_restarted_libvirtd_is_found_again(void **state)
     assert_true(event->domains.connected);
     expect_domain(world, from, &running, DOMAIN_RUNNING, END_UNKNOWN);
     expect_domain(world, from, &starting, DOMAIN_STARTING, END_UNKNOWN);
-    event = events_wait_domain(world->events, from, &ended, DOMAIN_GONE, 5000);
+    event = events_wait_domain(world->events, from, &ended, DOMAIN_GONE, WAIT_MS);
     assert_non_null(event);
     assert_true(event->domain.end == END_UNKNOWN || event->domain.end == END_CRASHED);
     act(world, ACTION_DOMAIN_DESTROY, &running, OUTCOME_DONE);
