@@ -91,7 +91,8 @@ static bool our_turn_to_return(const struct core *core)
     return true;
 }
 
-/* Are we the one to act? The n-th in line where work has waited n times actor_ms. */
+/* May we act? The first in line may; the n-th too where, as far as it sees, work has waited n times
+ * actor_ms. Two may try: the compare-and-set lets one win. */
 static bool our_turn(const struct core *core)
 {
     const struct local *local = &core->local;
@@ -105,15 +106,12 @@ static bool our_turn(const struct core *core)
     uint64_t waited_ms = waits ? local->now_ms - local->acting.waits_since_ms : 0;
     uint64_t turn = waited_ms / core->cluster.settings.actor_ms;
     uint64_t place = 0;
-    uint64_t count = 0;
     for (uint32_t i = 0; i < local->peer_count; i++) {
-        if (eligible(core, &local->peers[i])) {
-            count++;
-            place += before(core, &local->peers[i], self);
-        }
+        const struct peer *peer = &local->peers[i];
+        place += eligible(core, peer) && before(core, peer, self);
     }
-    ASSERT(place < count);
-    return place == (turn < count ? turn : count - 1);
+    ASSERT(place < NODES_MAX);
+    return place <= turn;
 }
 
 void actor_note_waiting(struct core *core)
