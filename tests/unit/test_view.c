@@ -46,13 +46,12 @@ TEST(no_new_handle_before_hands_are_empty)
     poll(u, OUTCOME_BLOCKLISTED, NULL);
     assert_int_equal(u->core.local.storage.handle, HANDLE_NONE);
     assert_false(u->core.local.beat.able && u->core.local.storage.handle == HANDLE_OPEN);
-    unit_pass(u, 10000);
+    unit_pass(u, 2000);
     unit_none(u, ACTION_HANDLE_OPEN);
     struct action kill = unit_take(u, ACTION_KILL);
     unit_killed(u, &kill, OUTCOME_DONE, 1);
     unit_pass(u, 100);
     unit_none(u, ACTION_HANDLE_OPEN);
-    u->log_count = 0;
     kill = unit_take(u, ACTION_KILL);
     unit_killed(u, &kill, OUTCOME_DONE, 0);
     (void)unit_take(u, ACTION_HANDLE_OPEN);

@@ -1,0 +1,215 @@
+/* What nodes tell of their VMs: believed only from the right life about the right action. We are n1
+ * and act. */
+#include "agent/observed.h"
+#include "tests/unit/unit_core.h"
+
+#define N3 2 /* slot */
+
+static struct unit *acting(enum vm_state state)
+{
+    struct unit *u = unit_new(1);
+    struct vm_record *vm = unit_vm(u, 0, state, N3);
+    vm->want = state == VM_STOPPING ? WANT_STOPPED : WANT_RUNNING;
+    unit_lead(u);
+    return u;
+}
+
+/* What n3 tells of VM 0, as it must be to answer the record. */
+static struct observation *tells(struct unit *u, enum observation_kind kind)
+{
+    struct beat *beat = &u->peers[3];
+    const struct vm_record *vm = unit_copy_vm(u, 0);
+    beat->observation_count = 1;
+    beat->observations[0] = (struct observation){.slot = 0,
+                                                 .vm = vm->uuid,
+                                                 .kind = kind,
+                                                 .action = vm->action,
+                                                 .generation = UNIT_GENERATION + 3};
+    name_set(beat->observations[0].reason, TEXT_BYTES, "no such image");
+    return &beat->observations[0];
+}
+
+/* "It runs" makes it running, at the generation told, with failures of before forgotten. */
+TEST(running)
+{
+    struct unit *u = acting(VM_STARTING);
+    tells(u, OBSERVED_RUNNING);
+    unit_settle(u, 600);
+    assert_int_equal(unit_copy_vm(u, 0)->state, VM_RUNNING);
+    assert_int_equal(unit_copy_vm(u, 0)->generation, UNIT_GENERATION + 3);
+    assert_int_equal(u->core.local.observed_count, 0);
+    free(u);
+}
+
+/* "It stopped" makes it stopped, held by nobody. */
+TEST(stopped)
+{
+    struct unit *u = acting(VM_STOPPING);
+    tells(u, OBSERVED_STOPPED);
+    unit_settle(u, 600);
+    assert_int_equal(unit_copy_vm(u, 0)->state, VM_STOPPED);
+    assert_int_equal(unit_copy_vm(u, 0)->node, NODE_NONE);
+    assert_int_equal(unit_copy_vm(u, 0)->generation, UNIT_GENERATION + 3);
+    free(u);
+}
+
+/* One that ended by itself and is wanted running is started again, but not at once. */
+TEST(ended_by_itself_is_started_again_later)
+{
+    struct unit *u = acting(VM_RUNNING);
+    tells(u, OBSERVED_STOPPED);
+    unit_settle(u, 400);
+    u->peers[3].observation_count = 0;
+    assert_int_equal(unit_copy_vm(u, 0)->state, VM_STOPPED);
+    unit_settle(u, 2000);
+    assert_int_equal(unit_copy_vm(u, 0)->state, VM_STARTING);
+    free(u);
+}
+
+/* A start that failed is tried on another node, and the reason is kept in the history. */
+TEST(a_failed_start_is_tried_elsewhere)
+{
+    struct unit *u = acting(VM_STARTING);
+    tells(u, OBSERVED_START_FAILED)->lease = LEASE_FREE;
+    unit_settle(u, 600);
+    const struct vm_record *vm = unit_copy_vm(u, 0);
+    assert_int_equal(vm->state, VM_STARTING);
+    assert_int_not_equal(vm->node, N3);
+    assert_int_equal(vm->avoid, 4);
+    assert_int_equal(vm->attempts, 1);
+    assert_int_equal(vm->generation, UNIT_GENERATION + 3);
+    free(u);
+}
+
+/* A start that found the lease in a living node's hands follows it there. */
+TEST(a_failed_start_follows_a_living_holder)
+{
+    struct unit *u = acting(VM_STARTING);
+    struct observation *fact = tells(u, OBSERVED_START_FAILED);
+    fact->lease = LEASE_HELD;
+    fact->lease_holder = 2;
+    fact->lease_incarnation = (struct incarnation){1, 2};
+    unit_settle(u, 600);
+    assert_int_equal(unit_copy_vm(u, 0)->state, VM_STARTING);
+    assert_int_equal(unit_copy_vm(u, 0)->node, 1);
+    free(u);
+}
+
+/* A start that found the lease held by a life that is over raises the barrier against that one. */
+TEST(a_failed_start_recovers_from_a_dead_holder)
+{
+    struct unit *u = acting(VM_STARTING);
+    struct observation *fact = tells(u, OBSERVED_START_FAILED);
+    fact->lease = LEASE_HELD;
+    fact->lease_holder = 2;
+    fact->lease_incarnation = (struct incarnation){1, 55};
+    unit_settle(u, 600);
+    assert_int_equal(unit_copy_vm(u, 0)->state, VM_RECOVERING);
+    assert_int_equal(unit_copy_vm(u, 0)->incarnation.number, 55);
+    (void)unit_take(u, ACTION_LEASE_READ);
+    free(u);
+}
+
+/* A fact of an earlier life, for an earlier action, of another VM or node, is not believed. */
+TEST(what_does_not_fit_is_not_believed)
+{
+    for (unsigned i = 0; i < 6; i++) {
+        struct unit *u = acting(VM_STARTING);
+        struct observation *fact = tells(u, OBSERVED_STOPPED);
+        fact->action.counter += i == 0;
+        fact->action.term += i == 1;
+        fact->vm.bytes[0] ^= i == 2;
+        fact->slot += (i == 3) ? 5u : 0u;
+        u->peers[3].incarnation.number += i == 4;
+        if (i == 5) { /* n2 tells it, whose VM it is not */
+            u->peers[2].observation_count = 1;
+            u->peers[2].observations[0] = *fact;
+            u->peers[3].observation_count = 0;
+        }
+        unit_settle(u, 600);
+        assert_int_equal(unit_copy_vm(u, 0)->state, VM_STARTING);
+        assert_int_equal(u->core.local.observed_count, 0);
+        free(u);
+    }
+}
+
+/* "It runs" told of one that is recorded as running changes nothing. */
+TEST(what_is_reflected_is_forgotten)
+{
+    struct unit *u = acting(VM_RUNNING);
+    uint64_t version = u->core.cluster.header.version;
+    tells(u, OBSERVED_RUNNING);
+    unit_settle(u, 1000);
+    assert_int_equal(u->core.cluster.header.version, version);
+    free(u);
+}
+
+/* A node that does not act keeps the fact, so that it has it should it act next. */
+TEST(facts_are_kept_for_the_next_actor)
+{
+    struct unit *u = unit_new(2);
+    unit_vm(u, 0, VM_STARTING, N3);
+    unit_start(u);
+    tells(u, OBSERVED_RUNNING);
+    unit_pass(u, 600);
+    assert_int_equal(u->core.local.observed_count, 1);
+    u->silent[1] = true;
+    unit_leave(u, 1);
+    unit_settle(u, 1000);
+    assert_int_equal(unit_copy_vm(u, 0)->state, VM_RUNNING);
+    free(u);
+}
+
+/* Starts that keep failing everywhere are tried on, ever more slowly (I5). */
+TEST(failing_starts_are_tried_on_at_a_bounded_rate)
+{
+    struct unit *u = acting(VM_STARTING);
+    unsigned starts = 0;
+    struct action_id last = {0};
+    for (unsigned i = 0; i < 600; i++) {
+        const struct vm_record *vm = unit_copy_vm(u, 0);
+        for (uint32_t id = 2; id <= 3; id++) {
+            u->peers[id].observation_count = 0;
+        }
+        if (vm->state == VM_STARTING && !action_id_equal(vm->action, last)) {
+            starts++;
+            last = vm->action;
+        }
+        if (vm->state == VM_STARTING && vm->node != 0) {
+            struct observation fact = *tells(u, OBSERVED_START_FAILED);
+            u->peers[3].observation_count = 0;
+            u->peers[vm->node + 1].observation_count = 1;
+            u->peers[vm->node + 1].observations[0] = fact;
+        } else if (vm->state == VM_STARTING) { /* on ourselves: as if from the control socket */
+            (void)unit_foreign(u);
+            struct vm_record *next = unit_foreign_vm(u, 0);
+            next->state = VM_STOPPED;
+            next->node = NODE_NONE;
+            next->avoid |= 1;
+            next->attempts++;
+            unit_foreign_send(u);
+        }
+        unit_settle(u, 100);
+        unit_forget(u);
+    }
+    assert_true(starts >= 4);
+    assert_true(starts <= 40);
+    free(u);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(running),
+        cmocka_unit_test(stopped),
+        cmocka_unit_test(ended_by_itself_is_started_again_later),
+        cmocka_unit_test(a_failed_start_is_tried_elsewhere),
+        cmocka_unit_test(a_failed_start_follows_a_living_holder),
+        cmocka_unit_test(a_failed_start_recovers_from_a_dead_holder),
+        cmocka_unit_test(what_does_not_fit_is_not_believed),
+        cmocka_unit_test(what_is_reflected_is_forgotten),
+        cmocka_unit_test(facts_are_kept_for_the_next_actor),
+        cmocka_unit_test(failing_starts_are_tried_on_at_a_bounded_rate),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
