@@ -186,6 +186,8 @@ struct local {
     uint32_t observed_count;
     struct observed observed[OBSERVED_MAX];
     struct pending pending[REQUESTS_MAX];
+    uint32_t answered_next;
+    uint64_t answered[REQUESTS_MAX]; /* counters of the commands answered last: not new if heard again */
 };
 
 #endif

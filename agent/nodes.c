@@ -63,7 +63,7 @@ static void lose(struct core *core, uint32_t slot, bool client_only, const char 
     ASSERT(node->state == NODE_ADMITTED);
     node->state = NODE_LOST;
     node->client_only = client_only;
-    node->proofs = 0;
+    node->proofs &= (uint32_t)PROOF_OPERATOR; /* a person's word, given with the fence */
     node->fence_term = core->local.draft.delta.header.term;
     core->local.draft.delta.header.members &= ~bit(slot);
     struct text text = {0};

@@ -119,6 +119,7 @@ static void draft_failed(struct core *core, const struct observed *observed)
     struct vm_record *vm = draft_vm(core, fact->slot);
     const struct node_record *node = draft_peek_node(core, observed->node);
     vm->attempts++;
+    vm->generation = fact->generation;
     name_set(vm->reason, TEXT_BYTES, fact->reason);
     core->local.acting.vm_retry_ms[fact->slot] = core->local.now_ms;
     if (fact->lease == LEASE_HELD && fact->lease_holder != 0) {
@@ -128,6 +129,7 @@ static void draft_failed(struct core *core, const struct observed *observed)
         if (state_incarnation_lives(&core->cluster, vm->node, vm->incarnation)) {
             vm->state = VM_STARTING; /* follow the lease: its holder runs it or gives it back */
             vm->action = draft_action(core);
+            vm->generation = GENERATION_UNKNOWN;
         }
     } else {
         vm->state = VM_STOPPED;
@@ -137,7 +139,6 @@ static void draft_failed(struct core *core, const struct observed *observed)
         core->local.acting.vm_retry_ms[fact->slot] +=
             vm->attempts == 1 ? 0 : timing_retry_ms(&core->cluster.settings, vm->attempts - 2);
     }
-    vm->generation = fact->generation;
     struct text text = {0};
     text_add(text_add(&text, "start failed on "), node->name);
     text_add(text_add(&text, ": "), fact->reason);

@@ -35,13 +35,26 @@ static struct pending *find_pending(struct local *local, const struct origin *id
     return NULL;
 }
 
-static void answer(struct caller *caller, struct pending *pending, bool accepted, const char *text)
+static void answer(struct core *core, struct caller *caller, struct pending *pending, bool accepted,
+                   const char *text)
 {
     struct action *action = actions_add(caller->out, ACTION_ANSWER);
     action->reply.id = pending->request.id;
     action->reply.accepted = accepted;
     name_set(action->reply.text, TEXT_BYTES, text);
+    struct local *local = &core->local;
+    local->answered[local->answered_next++ % REQUESTS_MAX] = pending->request.id.counter;
     memset(pending, 0, sizeof(*pending));
+}
+
+static bool was_answered(const struct local *local, const struct request *request)
+{
+    for (uint32_t i = 0; i < REQUESTS_MAX; i++) {
+        if (local->answered[i] == request->id.counter) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static void add_inbox(struct acting *acting, const struct request *request)
@@ -73,7 +86,7 @@ static void keep_pending(struct core *core, const struct request *request, struc
         }
     }
     struct pending full = {.request = *request};
-    answer(caller, &full, false, "too many commands are under way on this node; try again");
+    answer(core, caller, &full, false, "too many commands are under way on this node; try again");
 }
 
 void request_on_event(struct core *core, const struct request *request, struct caller *caller)
@@ -81,7 +94,7 @@ void request_on_event(struct core *core, const struct request *request, struct c
     struct local *local = &core->local;
     bool here = request->id.nodeid == local->facts.nodeid &&
                 request->id.agent_start == local->facts.agent_start;
-    if (here && find_pending(local, &request->id) == NULL &&
+    if (here && find_pending(local, &request->id) == NULL && !was_answered(local, request) &&
         state_find_request(&core->cluster, &request->id) == NULL) {
         keep_pending(core, request, caller);
         return;
@@ -95,7 +108,7 @@ void request_on_reply(struct core *core, const struct reply *reply, struct calle
 {
     struct pending *pending = find_pending(&core->local, &reply->id);
     if (pending != NULL && !reply->accepted) {
-        answer(caller, pending, false, reply->text);
+        answer(core, caller, pending, false, reply->text);
     }
 }
 
@@ -108,7 +121,7 @@ static bool answer_done(struct core *core, struct pending *pending, struct calle
     struct text text = {0};
     text_add(text_add(&text, entry->cause), " (committed, entry ");
     text_add(text_add_u64(&text, entry->sequence), ")");
-    answer(caller, pending, true, text.bytes);
+    answer(core, caller, pending, true, text.bytes);
     return true;
 }
 
@@ -120,7 +133,7 @@ void request_carry_on(struct core *core, struct caller *caller)
             continue;
         }
         if (caller->now_ms >= pending->deadline_ms) {
-            answer(caller, pending, false,
+            answer(core, caller, pending, false,
                    peers_fresh_until_ms(core) <= caller->now_ms
                        ? "no quorum here: nothing can be committed; see stead status"
                        : "outcome unknown: no commit in 30 s; see stead history");
@@ -199,7 +212,7 @@ static const char *node_fence(struct core *core, const struct request *request)
     }
     struct node_record *next = draft_node(core, slot);
     next->fence_wanted = node->state == NODE_ADMITTED;
-    next->proofs |= request->vouched && node->state == NODE_LOST ? (uint32_t)PROOF_OPERATOR : 0;
+    next->proofs |= request->vouched ? (uint32_t)PROOF_OPERATOR : 0;
     entry_for(core, request, HISTORY_REQUEST, node->nodeid, NULL,
               request->vouched ? "a person vouches that it is dead" : "fence asked for");
     return NULL;
@@ -287,6 +300,7 @@ static const char *vm_add(struct core *core, const struct request *request)
         .generation = request->generation,
         .definition_version = request->definition_version,
         .definition_digest = request->definition_digest,
+        .stop_timeout_ms = request->stop_timeout_ms,
     };
     memcpy(vm->name, request->name, NAME_BYTES);
     entry_for(core, request, HISTORY_VM_ADDED, 0, vm, "added");
@@ -416,14 +430,15 @@ static void init_cluster(struct core *core, const struct request *request, struc
     struct pending *pending = find_pending(&core->local, &request->id);
     ASSERT(pending != NULL);
     if (core->cluster.header.version != 0) {
-        answer(caller, pending, false, "there is a cluster in this pool already; see stead status");
+        answer(core, caller, pending, false,
+               "there is a cluster in this pool already; see stead status");
     } else if (!storage->missing || storage->handle != HANDLE_OPEN) {
-        answer(caller, pending, false,
+        answer(core, caller, pending, false,
                "the pool cannot be read yet; check [ceph] in stead.conf and stead status");
     } else if (!core->local.life.empty) {
-        answer(caller, pending, false, "this host is not ready yet; try again in a moment");
+        answer(core, caller, pending, false, "this host is not ready yet; try again in a moment");
     } else if (core->local.commit.state != COMMIT_IDLE) {
-        answer(caller, pending, false, "the cluster is just being made");
+        answer(core, caller, pending, false, "the cluster is just being made");
     } else {
         draft_begin(core);
         draft_first(core, request);

@@ -157,7 +157,8 @@ static void adopt(struct run_step *step)
         }
     }
     run->has_domain = domain != DOMAIN_GONE;
-    bool runs = run->has_domain && domain != DOMAIN_STARTING;
+    bool resumed = vm == NULL || vm->state != VM_STARTING || domain != DOMAIN_PAUSED;
+    bool runs = run->has_domain && domain != DOMAIN_STARTING && resumed;
     run->again = vm != NULL && vm->state == VM_STARTING && !runs;
     if (vm != NULL && runs) {
         run_move(step, RUN_UP, "its lease is ours");

@@ -143,6 +143,18 @@ bool vms_on_answer(struct core *core, const struct event *event)
     return false;
 }
 
+/* Its holder is just being fenced: not proven, whatever the record says of whom. */
+static bool held_by_lost(const struct core *core, const struct lease *lease)
+{
+    uint8_t node =
+        lease->state == LEASE_HELD ? state_find_node(&core->cluster, lease->holder) : NODE_NONE;
+    if (node == NODE_NONE) {
+        return false;
+    }
+    const struct node_record *holder = draft_peek_node(core, node);
+    return holder->state == NODE_LOST && incarnation_equal(holder->incarnation, lease->incarnation);
+}
+
 static const char *node_name(const struct core *core, uint8_t node)
 {
     return node < NODES_MAX ? draft_peek_node(core, node)->name : "nobody";
@@ -210,9 +222,12 @@ static void draft_orphan(struct core *core, struct loads *loads, uint32_t slot)
         }
         return;
     }
+    if (held_by_lost(core, &barrier->lease)) {
+        return; /* its holder is another than we thought, and is not proven yet */
+    }
     uint8_t living = lease_known(barrier) ? living_holder(core, &barrier->lease) : NODE_NONE;
     if (living != NODE_NONE) {
-        vms_draft_start(core, loads, slot, living, barrier->lease.generation,
+        vms_draft_start(core, loads, slot, living, GENERATION_UNKNOWN,
                         "its lease is in that node's hands");
     } else if (barrier->missing) {
         draft_waiting(core, slot, VM_RECOVERING,

@@ -10,9 +10,9 @@
 bool control_is_name(const char *name)
 {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                  "0123456789._-+:@";
+                                  "0123456789._-";
     size_t length = strnlen(name, NAME_BYTES);
-    if (length == 0 || length >= NAME_BYTES || name[0] == '-' || name[0] == '.') {
+    if (length == 0 || length >= NAME_BYTES || strchr("._-", name[0]) != NULL) {
         return false;
     }
     return strspn(name, letters) == length;

@@ -89,6 +89,9 @@ struct node_record {
     bool unfence_wanted;  /* an operator asked for its return */
 };
 
+/* No lease was ever at this one, so that taking it is refused and the lease is seen. */
+#define GENERATION_UNKNOWN 0
+
 enum vm_want { WANT_STOPPED, WANT_RUNNING };
 
 enum vm_state {
