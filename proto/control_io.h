@@ -21,8 +21,8 @@
 #define CONTROL_VMS_MAX 128                        /* in one page of a status */
 #define CONTROL_DECISIONS_MAX 128                  /* in one page of the history */
 
-/* A name of a VM or node: letters, digits and "._-+:@", 1 to NAME_BYTES - 1 of them, not beginning
- * with '-' or '.'. */
+/* A name of a VM or node, as the wire forms take it: letters, digits, "._-", 1 to NAME_BYTES - 1 of
+ * them, beginning with a letter or digit. */
 bool control_is_name(const char *name);
 
 /* Frame and message into `buffer`. 0 with the whole size in *ret_size, or -ENOBUFS. */

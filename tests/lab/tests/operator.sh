@@ -1,0 +1,60 @@
+# shellcheck shell=bash
+# What the operator asks for, and what is refused.
+
+test_vm_verbs() {
+    add_vm ask1 2
+    must 'stop' stead vm stop ask1 --timeout 1s
+    within 15 'it is stopped' vm_is ask1 stopped
+    within 5 'its QEMU is gone' no_qemu ask1
+    must 'start' stead vm start ask1
+    within 20 'it runs' vm_is ask1 running
+    within 30 'it writes' wrote ask1 2 50
+    must 'removing a running VM is refused' exits 1 stead vm remove ask1
+    must 'stop' stead vm stop ask1 --timeout 1s
+    within 15 'it is stopped' vm_is ask1 stopped
+    clean ask1 2
+    must 'remove' stead vm remove ask1
+    must 'it is not known any more' is_true "'ask1' not in vm"
+    must 'its disk is still there' lab rbd info rbd/ask1
+}
+
+test_refusals() {
+    must 'an unknown VM' exits 1 stead vm stop nosuch
+    must 'is called so' said 'no (such )?VM'
+    must 'an unknown VM, shown' exits 1 stead vm show nosuch
+    must 'an unknown node' exits 1 stead node unfence nosuch
+    must 'a typing error' exits 2 stead vm strat web1
+    must 'is understood' said 'did you mean .stead vm start'
+    must 'no name' exits 2 stead vm start
+    must 'a wrong option' exits 2 stead status --xml x
+    must 'neither root nor in the group' exits 1 lab sh 1 setpriv --reuid=65534 --regid=65534 --clear-groups stead status
+    must 'is told what it takes' said 'root and members of the group stead'
+}
+
+test_no_agent() {
+    lab sh 3 systemctl stop stead-agent
+    must 'without an agent' exits 3 lab sh 3 stead status
+    must 'the remedy' said 'systemctl start stead-agent'
+    lab sh 3 systemctl start stead-agent
+    within 15 'n3 is back' is_true "node['n3']['state'] == 'online' and node['n3']['agent_alive']"
+}
+
+test_json() {
+    lab vm json1 1
+    local words
+    for words in status history 'vm list' 'vm show json1' 'node list' 'node show n2' 'vm stop json1 --timeout 1s' 'vm remove json1'; do
+        # shellcheck disable=SC2086
+        stead $words --json | python3 -c 'import json, sys; json.load(sys.stdin)' || fail "stead $words --json is no JSON"
+    done
+}
+
+test_image_missing() {
+    lab vm gone1 2 --no-add
+    lab rbd rm --no-progress rbd/gone1
+    must 'added' exits 0 stead vm add gone1 --xml /srv/stead-lab/gone1.xml --on n2
+    within 20 'the reason is shown' is_true "(vm['gone1']['reason'] or '') != '' and vm['gone1']['state'] != 'running'"
+    says "vm['gone1']['reason']"
+    must 'no QEMU' no_qemu gone1
+    lab vm gone1 2 --no-add
+    within 60 'with its image made, it starts' vm_is gone1 running
+}

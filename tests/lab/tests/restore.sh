@@ -1,0 +1,49 @@
+# shellcheck shell=bash
+# Between two tests: everything on, plugged in and online, no VM left. What does not heal is made anew.
+
+heal_node() { # K
+    "$LAB" thaw "$1"
+    "$LAB" bmc "$1" ok
+    "$LAB" on "$1"
+    "$LAB" net "$1" up
+    "$LAB" storage "$1" up
+    "$LAB" mgmt "$1" up
+    "$LAB" sh "$1" systemctl start libvirtd stead-agent
+}
+
+unfence_all() { # those that are back without a reboot
+    local k
+    for k in 1 2 3; do
+        ! is_true "node['n$k']['state'] == 'fenced' and node['n$k']['in_ring']" || stead node unfence "n$k" || true
+    done
+}
+
+all_online() {
+    is_true "all(n['state'] == 'online' and n['agent_alive'] for n in d['nodes']) and d['situation'] == 'all is settled'" || {
+        unfence_all
+        return 1
+    }
+}
+
+forget_vms() {
+    local name
+    for name in $(says "*vm"); do
+        stead vm stop "$name" --timeout 1s || return
+        stead vm remove "$name" || return
+    done
+}
+
+restore() {
+    local k
+    ASK=1
+    "$LAB" storage all up
+    for k in 1 2 3; do
+        heal_node "$k" &
+    done
+    wait
+    within 45 'all nodes are online' all_online
+    within 45 'all VMs are stopped and gone' forget_vms
+    for k in 1 2 3; do
+        must "n$k is empty" eval "! pgrep -f '^[^ ]*qemu-system' | xargs -r -I{} grep -s /stead-lab/n$k/ /proc/{}/cgroup"
+    done
+}
