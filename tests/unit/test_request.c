@@ -272,7 +272,6 @@ TEST(two_adds_of_one_name_at_once)
     struct request b = vm_add("new", 2, 1);
     a.id = (struct origin){2, 1002, 1};
     b.id = (struct origin){3, 1003, 1};
-    u->polls_hang = true;
     (void)unit_foreign(u);
     unit_foreign_node(u, 1)->memory_mib = 5000; /* so that a commit is under way */
     unit_foreign_send(u);

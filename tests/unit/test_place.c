@@ -1,0 +1,160 @@
+/* Choosing a place: hard rules first, then the fewest VMs, then the lowest slot. */
+#include "agent/draft.h"
+#include "agent/place.h"
+#include "tests/unit/unit_core.h"
+
+static struct loads three_nodes(void)
+{
+    struct loads loads = {.able = 7};
+    for (unsigned i = 0; i < 3; i++) {
+        loads.memory_mib[i] = 4096;
+    }
+    return loads;
+}
+
+/* The node with the fewest VMs is chosen. */
+TEST(fewest_vms)
+{
+    struct loads loads = three_nodes();
+    place_add(&loads, 0, 100);
+    place_add(&loads, 0, 100);
+    place_add(&loads, 1, 3000);
+    assert_int_equal(place_choose(&loads, 100, 0), 2);
+    place_add(&loads, 2, 100);
+    place_add(&loads, 2, 100);
+    assert_int_equal(place_choose(&loads, 100, 0), 1);
+}
+
+/* Of equals the lowest slot, always the same. */
+TEST(ties_go_to_the_lowest_slot)
+{
+    struct loads loads = three_nodes();
+    assert_int_equal(place_choose(&loads, 100, 0), 0);
+    place_add(&loads, 0, 100);
+    assert_int_equal(place_choose(&loads, 100, 0), 1);
+}
+
+/* Memory is a hard rule: a node is never overfilled, though it has the fewest VMs. */
+TEST(memory_is_hard)
+{
+    struct loads loads = three_nodes();
+    place_add(&loads, 0, 4000);
+    place_add(&loads, 1, 10);
+    place_add(&loads, 1, 10);
+    place_add(&loads, 2, 10);
+    place_add(&loads, 2, 10);
+    place_add(&loads, 2, 10);
+    assert_int_equal(place_choose(&loads, 97, 0), 1);
+    assert_int_equal(place_choose(&loads, 96, 0), 0);
+    assert_int_equal(place_choose(&loads, 4077, 0), NODE_NONE);
+}
+
+/* Memory sums do not run over. */
+TEST(memory_does_not_overflow)
+{
+    struct loads loads = three_nodes();
+    place_add(&loads, 0, UINT32_MAX);
+    place_add(&loads, 0, UINT32_MAX);
+    loads.able = 1;
+    assert_int_equal(place_choose(&loads, 100, 0), NODE_NONE);
+    assert_int_equal(place_choose(&loads, UINT32_MAX, 0), NODE_NONE);
+}
+
+/* Only able nodes are chosen. */
+TEST(only_able_nodes)
+{
+    struct loads loads = three_nodes();
+    loads.able = 4;
+    assert_int_equal(place_choose(&loads, 100, 0), 2);
+    loads.able = 0;
+    assert_int_equal(place_choose(&loads, 100, 0), NODE_NONE);
+}
+
+/* A node to be avoided is taken only when no other is left. */
+TEST(avoided_only_as_the_last)
+{
+    struct loads loads = three_nodes();
+    place_add(&loads, 1, 100);
+    place_add(&loads, 2, 100);
+    assert_int_equal(place_choose(&loads, 100, 1), 1);
+    loads.able = 1;
+    assert_int_equal(place_choose(&loads, 100, 1), 0);
+}
+
+static uint64_t able_of(struct unit *u)
+{
+    struct loads loads;
+    unit_pass(u, 400);
+    draft_begin(&u->core);
+    place_loads(&u->core, &loads);
+    u->core.local.draft.open = false;
+    return loads.able;
+}
+
+/* Able is: admitted, a member, in the ring, speaking, able by its word, in its present life, by its
+ * recorded handle. */
+TEST(who_is_able)
+{
+    struct unit *u = unit_new(2);
+    unit_start(u);
+    assert_int_equal(able_of(u), 7);
+    u->peers[3].able = false;
+    assert_int_equal(able_of(u), 3);
+    u->peers[3].able = true;
+    u->peers[3].incarnation.number++;
+    assert_int_equal(able_of(u), 3);
+    u->peers[3].incarnation.number--;
+    u->peers[3].client = unit_client(3, 9);
+    assert_int_equal(able_of(u), 3);
+    u->peers[3].client = unit_client(3, 300);
+    assert_int_equal(able_of(u), 7);
+    u->silent[3] = true;
+    unit_pass(u, 2000);
+    assert_int_equal(able_of(u), 3);
+    free(u);
+}
+
+/* A node off the members, or not admitted, takes no VM. */
+TEST(members_only)
+{
+    struct unit *u = unit_new(2);
+    u->image.header.members = 3;
+    unit_start(u);
+    assert_int_equal(able_of(u), 3);
+    (void)unit_foreign(u);
+    unit_foreign_node(u, 0)->state = NODE_FENCED;
+    unit_foreign_send(u);
+    assert_int_equal(able_of(u), 2);
+    free(u);
+}
+
+/* A VM weighs where it starts, runs and stops; not where it is stopped or its holder is gone. */
+TEST(what_weighs)
+{
+    struct unit *u = unit_new(2);
+    struct loads loads;
+    unit_vm(u, 0, VM_STARTING, 0);
+    unit_vm(u, 1, VM_RUNNING, 0);
+    unit_vm(u, 2, VM_STOPPING, 0);
+    unit_vm(u, 3, VM_RECOVERING, 0);
+    unit_vm(u, 4, VM_STOPPED, NODE_NONE);
+    unit_start(u);
+    draft_begin(&u->core);
+    place_loads(&u->core, &loads);
+    assert_int_equal(loads.vm_count[0], 3);
+    assert_int_equal(loads.used_mib[0], 3 * 1024);
+    assert_int_equal(loads.memory_mib[0], 8192);
+    free(u);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(fewest_vms),      cmocka_unit_test(ties_go_to_the_lowest_slot),
+        cmocka_unit_test(memory_is_hard),  cmocka_unit_test(memory_does_not_overflow),
+        cmocka_unit_test(only_able_nodes), cmocka_unit_test(avoided_only_as_the_last),
+        cmocka_unit_test(who_is_able),     cmocka_unit_test(members_only),
+        cmocka_unit_test(what_weighs),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
