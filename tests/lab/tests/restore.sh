@@ -2,7 +2,7 @@
 # Between two tests: everything on, plugged in and online, no VM left. What does not heal is made anew.
 
 heal_node() { # K
-    "$LAB" thaw "$1"
+    "$LAB" thaw "$1" 2>/dev/null || true # it may be off
     "$LAB" bmc "$1" ok
     "$LAB" on "$1"
     "$LAB" net "$1" up
@@ -25,12 +25,17 @@ all_online() {
     }
 }
 
-forget_vms() {
-    local name
+forget_vms() { # with their disks and consoles: the next test may use the name again
+    local name k
     for name in $(says "*vm"); do
         stead vm stop "$name" --timeout 1s || return
         stead vm remove "$name" || return
+        "$LAB" rbd rm --no-progress "rbd/$name" || return
+        for k in 1 2 3; do
+            "$LAB" sh "$k" rm -f "/var/log/stead-lab/$name.log"
+        done
     done
+    [[ -z $(says "*vm") ]]
 }
 
 restore() {

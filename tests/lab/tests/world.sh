@@ -125,8 +125,8 @@ add_vm() { # NAME K [RATE]: on node K, writing
     within 30 "the guest of $1 writes" wrote "$1" 1 50
 }
 clean() { # NAME WRITERS: one after the other, nothing lost
-    must "the disk of $1 is clean" lab disk "$1"
-    must "$2 boots wrote the disk of $1" eval "lab disk $1 | grep -q ' by $2 writer'"
+    must "the disk of $1 is clean" exits 0 lab disk "$1"
+    must "$2 boots wrote the disk of $1" said " by $2 writer"
 }
 
 recovered() { # NAME OLD [SECONDS]: committed as running elsewhere, and its guest writes
