@@ -214,14 +214,14 @@ void actor_carry_on(struct core *core, struct caller *caller)
 }
 
 /* VMs removed by this commit: their lease and definition go too. */
-static void remove_leases(struct core *core, const struct delta *delta, struct caller *caller)
+static void remove_leases(const struct delta *delta, struct caller *caller)
 {
     for (uint32_t i = 0; i < delta->count; i++) {
         const struct record *record = &delta->records[i];
         if (record->kind == RECORD_VM && record->removed) {
             struct action *action = actions_add(caller->out, ACTION_LEASE_REMOVE);
-            action->lease.lease.vm = core->cluster.vms[record->slot].uuid;
-            action->lease.lease.generation = core->cluster.vms[record->slot].generation;
+            action->lease.lease.vm = record->vm.uuid; /* the draft still holds what it removes */
+            action->lease.lease.generation = record->vm.generation;
         }
     }
 }
@@ -237,7 +237,7 @@ static void done(struct core *core, struct caller *caller)
 {
     struct local *local = &core->local;
     const struct delta *delta = &local->commit.delta;
-    remove_leases(core, delta, caller);
+    remove_leases(delta, caller);
     bool took_term = delta->header.term != delta->base_term;
     if (local->commit.create) {
         local->storage.stale = true; /* read it as everybody else does */

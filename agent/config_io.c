@@ -135,7 +135,7 @@ static const char *set_value(const struct key *key, void *field, const char *val
     switch (key->kind) {
     case VALUE_NAME:
         if (!control_is_name(value)) {
-            return "a name of up to 63 letters, digits and ._-+:@";
+            return "a name of up to 63 letters, digits and ._-";
         }
         name_set(field, key->size, value);
         return NULL;

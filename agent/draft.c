@@ -103,6 +103,30 @@ const struct vm_record *draft_peek_vm(const struct core *core, uint32_t slot)
     return record != NULL ? &record->vm : &core->cluster.vms[slot];
 }
 
+bool draft_has_vm_name(const struct core *core, const char *name)
+{
+    const struct delta *delta = &core->local.draft.delta;
+    for (uint32_t i = 0; core->local.draft.open && i < delta->count; i++) {
+        const struct record *record = &delta->records[i];
+        if (record->kind == RECORD_VM && !record->removed && name_equal(record->vm.name, name)) {
+            return true;
+        }
+    }
+    return state_find_vm(&core->cluster, name) != VMS_MAX;
+}
+
+bool draft_has_vm_uuid(const struct core *core, const struct uuid *uuid)
+{
+    const struct delta *delta = &core->local.draft.delta;
+    for (uint32_t i = 0; core->local.draft.open && i < delta->count; i++) {
+        const struct record *record = &delta->records[i];
+        if (record->kind == RECORD_VM && !record->removed && uuid_equal(&record->vm.uuid, uuid)) {
+            return true;
+        }
+    }
+    return state_find_vm_uuid(&core->cluster, uuid) != VMS_MAX;
+}
+
 struct history_entry *draft_history(struct core *core, enum history_kind kind, uint32_t nodeid,
                                     const struct vm_record *vm, const char *cause)
 {

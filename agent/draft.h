@@ -23,6 +23,10 @@ void draft_settings(struct core *core, const struct settings *settings);
 const struct node_record *draft_peek_node(const struct core *core, uint32_t slot);
 const struct vm_record *draft_peek_vm(const struct core *core, uint32_t slot);
 
+/* Is a VM of this name, or this UUID, in the state as it will be? */
+bool draft_has_vm_name(const struct core *core, const char *name);
+bool draft_has_vm_uuid(const struct core *core, const struct uuid *uuid);
+
 /* Adds an entry to the history; `vm` NULL and `nodeid` 0 for none. Needs room. */
 struct history_entry *draft_history(struct core *core, enum history_kind kind, uint32_t nodeid,
                                     const struct vm_record *vm, const char *cause);

@@ -28,7 +28,7 @@ enum handle_state { HANDLE_NONE, HANDLE_OPENING, HANDLE_OPEN };
 struct storage_view {
     enum handle_state handle;
     struct client client; /* of the present handle */
-    uint64_t handle_id; /* of the call that opened it: earlier ones went through another */
+    uint64_t handle_id;   /* of the call that opened it: earlier ones went through another */
     bool blocklisted;     /* a read was refused with -108: the answer to "am I lost?" */
     bool missing;         /* no cluster was ever made in this pool */
     bool stale;           /* a newer version exists than our copy */
@@ -110,6 +110,7 @@ struct run {
     bool again;            /* after cleaning up our own leftovers, take the lease once more */
     bool forfeit;          /* the lease is not ours: leave it alone */
     bool clean;            /* the guest shut down by itself: its disks are closed */
+    bool unfit;            /* it cannot be started: what it needs is missing */
     bool suspect;          /* its disk refused I/O: is a client of its blocklisted? */
     struct clients before; /* watchers from before the create: not ours */
     struct lease lease;    /* as we last knew it */
@@ -187,7 +188,8 @@ struct local {
     struct observed observed[OBSERVED_MAX];
     struct pending pending[REQUESTS_MAX];
     uint32_t answered_next;
-    uint64_t answered[REQUESTS_MAX]; /* counters of the commands answered last: not new if heard again */
+    uint64_t
+        answered[REQUESTS_MAX]; /* counters of the commands answered last: not new if heard again */
 };
 
 #endif

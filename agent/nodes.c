@@ -105,7 +105,9 @@ static void draft_facts(struct core *core, uint32_t slot, const struct beat *bea
         return;
     }
     struct node_record *next = draft_node(core, slot);
+    bool verified = same_bmc && node->bmc.verified; /* once seen while healthy, it stays so */
     next->bmc = beat->bmc;
+    next->bmc.verified |= verified;
     next->memory_mib = beat->memory_mib;
     if (handle) {
         next->client = beat->client;

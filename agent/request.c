@@ -175,11 +175,14 @@ static struct history_entry *entry_for(struct core *core, const struct request *
 
 static const char *node_join(struct core *core, const struct request *request)
 {
-    if (state_find_node(&core->cluster, request->nodeid) != NODE_NONE) {
-        return "this node is in the cluster already";
-    }
-    if (state_find_node_name(&core->cluster, request->name) != NODE_NONE) {
-        return "another node has that name already";
+    for (uint32_t slot = 0; slot < NODES_MAX; slot++) {
+        const struct node_record *other = draft_peek_node(core, slot);
+        if (other->state != NODE_FREE && other->nodeid == request->nodeid) {
+            return "this node is in the cluster already";
+        }
+        if (other->state != NODE_FREE && name_equal(other->name, request->name)) {
+            return "another node has that name already";
+        }
     }
     for (uint32_t slot = 0; slot < NODES_MAX; slot++) {
         if (draft_peek_node(core, slot)->state == NODE_FREE) {
@@ -273,13 +276,13 @@ static const char *vm_add(struct core *core, const struct request *request)
 {
     uint8_t node;
     uint32_t slot = free_vm_slot(core);
-    if (state_find_vm(&core->cluster, request->name) != VMS_MAX) {
+    if (draft_has_vm_name(core, request->name)) {
         return "a VM of that name is there already";
     }
     if (uuid_is_zero(&request->uuid) || request->generation == 0) {
         return "its definition was not prepared";
     }
-    if (state_find_vm_uuid(&core->cluster, &request->uuid) != VMS_MAX) {
+    if (draft_has_vm_uuid(core, &request->uuid)) {
         return "a VM of that UUID is there already";
     }
     if (slot == VMS_MAX) {

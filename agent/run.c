@@ -270,7 +270,9 @@ bool run_on_answer(struct core *core, const struct event *event, struct caller *
 static void domain_gone(struct run_step *step, enum domain_end end)
 {
     struct run *run = step->run;
-    run->has_domain = false;
+    if (run->state >= RUN_UP || run->state == RUN_ADOPT) {
+        run->has_domain = false; /* in a start it may be an older one's end: destroy to be sure */
+    }
     run->clean = end == END_SHUTDOWN && run->state >= RUN_UP && !run->starting;
     switch (run->state) {
     case RUN_WATCHERS:

@@ -192,7 +192,12 @@ static void on_adopt(struct run_step *step, const struct event_lease *answer)
 static void taken(struct run_step *step)
 {
     struct run *run = step->run;
-    if (run->done && run->side_done) {
+    if (!run->done || !run->side_done) {
+        return;
+    }
+    if (run->unfit) {
+        run_undo(step, "an image or the definition is missing");
+    } else {
         run->deadline_ms = step->caller->now_ms + settings_of(step)->start_ms;
         run_move(step, RUN_CREATE, "the lease is ours");
         begin_create(step);
@@ -351,7 +356,8 @@ void run_start_on_side(struct run_step *step, const struct event *event)
         run->side_done = event->watchers.outcome == OUTCOME_DONE;
         run->before = event->watchers.clients;
         if (event->watchers.outcome == OUTCOME_MISSING) {
-            name_set(run->reason, TEXT_BYTES, "an image or the definition is missing");
+            run->unfit = true; /* the lease may be on its way: wait for that, then give it back */
+            run->side_done = true;
         }
         if (!run->side_done) {
             run_retry(step);

@@ -12,8 +12,8 @@ void view_on_poll(struct core *core, const struct event *event, struct caller *c
 void view_on_state(struct core *core, const struct event *event, struct caller *caller);
 void view_on_delta(struct core *core, const struct delta *delta, struct caller *caller);
 
-/* Any storage answer to the call `id`: was it a good one, or did it say that our handle is blocklisted?
- * Answers to calls of an earlier handle say nothing about the present one. */
+/* Any storage answer to the call `id`: was it a good one, or did it say that our handle is
+ * blocklisted? Answers to calls of an earlier handle say nothing about the present one. */
 void view_note(struct core *core, uint64_t id, enum outcome outcome);
 
 /* The answer to the blocklisting of our predecessor's handle; false: not that. */

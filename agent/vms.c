@@ -202,6 +202,8 @@ static void place(struct core *core, struct loads *loads, uint32_t slot, uint64_
     const struct vm_record *vm = draft_peek_vm(core, slot);
     uint8_t node = place_choose(loads, vm->memory_mib, vm->avoid);
     if (node == NODE_NONE) {
+        core->local.acting.vm_retry_ms[slot] = /* till then the others have their turn */
+            core->local.now_ms + core->cluster.settings.retry_ms;
         draft_waiting(core, slot, otherwise, "no node that is online has the memory for it");
         return;
     }
@@ -273,9 +275,7 @@ static void draft_one(struct core *core, struct loads *loads, uint32_t slot)
     if (vm->state == VM_STOPPED && vm->removing) {
         draft_removed(core, slot);
     } else if (vm->state == VM_STOPPED && vm->want == WANT_RUNNING) {
-        if (core->local.now_ms >= core->local.acting.vm_retry_ms[slot]) {
-            place(core, loads, slot, vm->generation, VM_STOPPED, "wanted running");
-        }
+        place(core, loads, slot, vm->generation, VM_STOPPED, "wanted running");
     } else if ((vm->state == VM_RUNNING || vm->state == VM_STARTING) && vm->want == WANT_STOPPED) {
         draft_stopping(core, slot);
     }
@@ -286,6 +286,11 @@ static bool calls(const struct core *core, uint32_t slot)
 {
     const struct vm_record *vm = &core->cluster.vms[slot];
     if (vm->state == VM_FREE) {
+        return false;
+    }
+    bool rests = vm->want == WANT_RUNNING && !vm->removing &&
+                 core->local.now_ms < core->local.acting.vm_retry_ms[slot];
+    if (rests && (vm->state == VM_STOPPED || vm->state == VM_RECOVERING)) {
         return false;
     }
     if (orphaned(core, vm)) {

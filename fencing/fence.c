@@ -61,7 +61,8 @@ static void ask_power(struct fence *fence, const struct node_record *node,
 
 static bool power_due(const struct fence *fence, const struct node_record *node, uint64_t now_ms)
 {
-    if (node->client_only || node->bmc.address[0] == '\0' || !node->bmc.verified) {
+    if ((node->proofs & PROOF_POWER) != 0 || node->client_only || node->bmc.address[0] == '\0' ||
+        !node->bmc.verified) {
         return false;
     }
     if (fence->power == POWER_UNTRIED) {

@@ -118,7 +118,8 @@ bool barrier_on_lease(struct barrier *barrier, const struct event *event,
     }
     const struct event_lease *answer = &event->lease;
     barrier->missing = answer->outcome == OUTCOME_MISSING ||
-                       (answer->has_lease && !uuid_equal(&answer->lease.cluster_id, cluster_id));
+                       (answer->has_lease && (!uuid_equal(&answer->lease.cluster_id, cluster_id) ||
+                                              answer->lease.state == LEASE_MOVING));
     bool freed = barrier->state == BARRIER_FREEING && answer->outcome == OUTCOME_DONE;
     bool read = barrier->state == BARRIER_READING && answer->outcome == OUTCOME_DONE;
     if (barrier->missing || !answer->has_lease || (!freed && !read)) {

@@ -26,7 +26,7 @@ struct barrier {
     struct call call;
     struct lease lease;
     struct client address; /* entry of the dead node: whose further watchers to block; or none */
-    bool missing;          /* the lease object is missing or not to be understood */
+    bool missing;          /* the lease is missing, foreign, or in a state we do not know */
     uint32_t tries;
     uint64_t retry_ms;
 };

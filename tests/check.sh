@@ -60,7 +60,7 @@ cmocka() {
     timeout 300 "$1" >"$log" 2>&1 || status=$?
     good=$(grep -acE '^\[       OK \]' "$log" || true)
     local bad
-    bad=$(grep -acE '^\[  FAILED  \] [a-z_0-9]+$' "$log" || true)
+    bad=$(grep -aE '^\[  FAILED  \] [a-z_0-9]+$' "$log" | sort -u | wc -l || true)
     [ "$status" = 0 ] || [ "$bad" -gt 0 ] || bad=1
     [ "$((good + bad))" -gt 0 ] || bad=1
     count "$name" "$good" "$bad" "$log"

@@ -119,7 +119,7 @@ static enum cli_exit run(const struct command *command, size_t words,
         return CLI_USAGE;
     }
     if (command->operand != NULL && !control_is_name(name)) {
-        fprintf(stderr, "stead: '%s' is no name: letters, digits and ._-+:@, at most 63\n", name);
+        fprintf(stderr, "stead: '%s' is no name: letters, digits and ._-, at most 63\n", name);
         return CLI_USAGE;
     }
     return command->run(options, name);
