@@ -326,6 +326,71 @@ TEST(a_new_handle_is_recorded_with_the_term)
     free(u);
 }
 
+/* All hosts lost power and are back, hands empty, nobody admitted in his present life. */
+static struct unit *all_rebooted(uint32_t self)
+{
+    struct unit *u = unit_new(self);
+    unit_vm(u, 0, VM_RUNNING, N3);
+    for (uint32_t id = 1; id <= UNIT_NODES; id++) {
+        struct beat *beat = &u->peers[id];
+        beat->boot = unit_uuid((uint8_t)(0x60 + id));
+        beat->incarnation = (struct incarnation){0};
+        beat->able = false;
+        beat->empty = true;
+        beat->client = unit_client(id, 900 + id);
+    }
+    u->facts.boot = u->peers[self].boot;
+    u->facts.incarnation = (struct incarnation){0};
+    return u;
+}
+
+static void come_back(struct unit *u)
+{
+    unit_open(u, unit_client(u->self, 900 + u->self));
+    unit_ring(u, true, 3, u->ring.nodeids);
+    unit_domains(u);
+    struct action kill = unit_take(u, ACTION_KILL);
+    unit_killed(u, &kill, OUTCOME_DONE, 0);
+    struct action block = unit_take(u, ACTION_BLOCK_ADD); /* our handle of before */
+    unit_block(u, &block, OUTCOME_DONE, 0);
+}
+
+/* After all lost power the lowest that is back takes the term with its own admission, under a new
+ * life. */
+TEST(after_all_lost_power_the_lowest_begins)
+{
+    struct unit *u = all_rebooted(1);
+    come_back(u);
+    unit_commit(u);
+    const struct node_record *own = unit_copy_node(u, 1);
+    assert_int_equal(u->core.cluster.header.actor, 1);
+    assert_int_equal(u->core.cluster.header.members, 1);
+    assert_int_equal(own->state, NODE_ADMITTED);
+    assert_int_equal(own->incarnation.number, UNIT_NODES + 1);
+    assert_int_equal(u->core.local.life.state, LIFE_ADMITTED);
+    free(u);
+}
+
+/* ... and no other, nor anybody while one of the ring is admitted and able, or is not heard. */
+TEST(nobody_else_begins)
+{
+    struct unit *u = all_rebooted(2);
+    come_back(u);
+    assert_false(commits(u, 2000));
+    free(u);
+    u = all_rebooted(1);
+    u->peers[3] = (struct beat){0};
+    unit_fill_node(u, 3); /* n3 never went down */
+    come_back(u);
+    assert_false(commits(u, 2000));
+    free(u);
+    u = all_rebooted(1);
+    u->silent[3] = true;
+    come_back(u);
+    assert_false(commits(u, 2000));
+    free(u);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -349,6 +414,8 @@ int main(void)
         cmocka_unit_test(a_new_actor_needs_no_memory),
         cmocka_unit_test(a_removal_seen_late_takes_its_lease_along),
         cmocka_unit_test(a_new_handle_is_recorded_with_the_term),
+        cmocka_unit_test(after_all_lost_power_the_lowest_begins),
+        cmocka_unit_test(nobody_else_begins),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

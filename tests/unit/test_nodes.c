@@ -87,6 +87,20 @@ TEST(an_absent_node_with_vms_is_lost)
     free(u);
 }
 
+/* A node not seen since we started may be booting: it is given its time, and lost after it. */
+TEST(a_node_never_seen_is_given_time_to_boot)
+{
+    struct unit *u = unit_new(1);
+    unit_vm(u, 0, VM_RUNNING, N3);
+    u->ring.count = 2;
+    unit_start(u);
+    unit_settle(u, timing_grace_ms() - 5000);
+    assert_int_equal(unit_copy_node(u, 3)->state, NODE_ADMITTED);
+    unit_settle(u, 6000);
+    assert_int_equal(unit_copy_node(u, 3)->state, NODE_LOST);
+    free(u);
+}
+
 /* An agent that is silent in a live ring is not fenced: its VMs run on. */
 TEST(a_silent_agent_is_not_lost)
 {
@@ -406,6 +420,37 @@ TEST(an_operators_fence_takes_a_present_node)
     free(u);
 }
 
+/* ... as it takes an absent one on which no VM is. */
+TEST(an_operators_fence_takes_an_absent_node)
+{
+    struct unit *u = acting(false);
+    unit_leave(u, 3);
+    unit_settle(u, 300);
+    (void)unit_foreign(u);
+    unit_foreign_node(u, N3)->fence_wanted = true;
+    unit_foreign_send(u);
+    unit_settle(u, 300);
+    assert_int_equal(unit_copy_node(u, 3)->state, NODE_LOST);
+    free(u);
+}
+
+/* A member whose agent came back without its incarnation, hands empty and with another handle, is
+ * over: client entries only, as its machine lives. */
+TEST(an_agent_without_its_incarnation_is_over)
+{
+    struct unit *u = acting_with_bmc();
+    u->peers[3].incarnation = (struct incarnation){0};
+    u->peers[3].able = false;
+    u->peers[3].empty = true;
+    u->peers[3].client = unit_client(3, 333);
+    unit_commit(u);
+    assert_int_equal(unit_copy_node(u, 3)->state, NODE_LOST);
+    assert_true(unit_copy_node(u, 3)->client_only);
+    unit_pass(u, 300);
+    unit_none(u, ACTION_POWER_OFF);
+    free(u);
+}
+
 /* A present member cut off from the storage for long: an address entry nobody wants is taken off.
  */
 TEST(a_late_hand_is_undone)
@@ -424,6 +469,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_absent_node_without_vms_is_not_lost),
         cmocka_unit_test(an_absent_node_with_vms_is_lost),
+        cmocka_unit_test(a_node_never_seen_is_given_time_to_boot),
         cmocka_unit_test(a_silent_agent_is_not_lost),
         cmocka_unit_test(no_fence_before_the_commit),
         cmocka_unit_test(a_lost_node_is_barred_and_powered_off),
@@ -445,6 +491,8 @@ int main(void)
         cmocka_unit_test(a_verified_bmc_stays_verified),
         cmocka_unit_test(a_verified_bmc_stays_verified_beside_other_news),
         cmocka_unit_test(an_operators_fence_takes_a_present_node),
+        cmocka_unit_test(an_operators_fence_takes_an_absent_node),
+        cmocka_unit_test(an_agent_without_its_incarnation_is_over),
         cmocka_unit_test(a_late_hand_is_undone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

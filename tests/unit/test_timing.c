@@ -51,6 +51,13 @@ TEST(leases_are_looked_at)
     assert_true(timing_lease_check_ms(&s) <= 10 * s.poll_ms);
 }
 
+/* A host that was never seen since we started is given its time to boot, and not for ever (I5). */
+TEST(grace_is_minutes_not_hours)
+{
+    assert_true(timing_grace_ms() >= 10000);
+    assert_true(timing_grace_ms() <= 300000);
+}
+
 /* Settings of zero would mean "at once, for ever". */
 TEST(zero_settings_assert)
 {
@@ -68,6 +75,7 @@ int main(void)
         cmocka_unit_test(retries_back_off_and_are_bounded),
         cmocka_unit_test(silence_is_several_beats),
         cmocka_unit_test(leases_are_looked_at),
+        cmocka_unit_test(grace_is_minutes_not_hours),
         cmocka_unit_test(zero_settings_assert),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
