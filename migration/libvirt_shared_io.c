@@ -1,5 +1,6 @@
 /* What the libvirt edge's threads share: life, news for the loop, waiting. */
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -91,10 +92,17 @@ void libvirt_shared_unref(void *data)
     free(shared);
 }
 
+/* With every signal blocked: the process's own belong to the main loop, and libvirt's client writes
+ * to its socket without MSG_NOSIGNAL, so a daemon that dies would take us along by SIGPIPE. */
 int libvirt_thread_start(struct libvirt_shared *shared, void *(*run)(void *))
 {
     pthread_t thread;
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
     int r = pthread_create(&thread, NULL, run, libvirt_shared_ref(shared));
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (r != 0) {
         libvirt_shared_unref(shared);
         return -r;
