@@ -207,13 +207,15 @@ struct sim_command {
     char text[TEXT_BYTES];
 };
 
-/* Which agent to kill after which action (stead-sim kills). */
+/* What befalls the acting node after which of its actions (stead-sim kills). */
+enum sim_kill_how { KILL_HOST, KILL_AGENT, KILL_FREEZE, KILL_HOW_COUNT };
+
 struct sim_kill {
     bool armed; /* count, from the first step of the story on */
     bool counting;
     uint64_t count;  /* actions of acting nodes since the first fault */
     uint64_t target; /* kill after this one; 0: none */
-    bool power;      /* cut the host's power, not only the agent */
+    enum sim_kill_how how;
     bool done;
 };
 

@@ -126,7 +126,7 @@ static void carry_out(struct sim *sim, uint32_t node, const struct action *actio
     sim_violation(sim, "%s: unknown action %d", sim->story->nodes[node].name, (int)action->kind);
 }
 
-/* --- stead-sim kills: the acting agent dies right after its k-th action --- */
+/* --- stead-sim kills: the acting node dies, or stands still, right after its k-th action --- */
 
 static bool counts(const struct action *action)
 {
@@ -145,7 +145,7 @@ static void kill_if_due(struct sim *sim, uint32_t node, const struct action *act
         return;
     }
     kill->done = true;
-    sim_host_kill_acting(sim, node, kill->power);
+    sim_host_kill_acting(sim, node, kill->how);
 }
 
 /* --- events in --- */

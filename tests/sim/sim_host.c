@@ -11,6 +11,7 @@
 #define FIRMWARE_US (10 * SECOND) /* of the boot, before the kernel's clock starts */
 #define AGENT_START_US (300 * MS)
 #define KILLED_BACK_US (30 * SECOND)
+#define KILLED_FREEZE_US (20 * SECOND)
 
 struct uuid sim_uuid(struct sim *sim)
 {
@@ -177,15 +178,29 @@ static void run_back_on(struct sim *sim, struct sim_task *task)
     sim_host_power(sim, (uint32_t)task->number, true);
 }
 
-void sim_host_kill_acting(struct sim *sim, uint32_t node, bool power)
+const char *sim_kill_word(enum sim_kill_how how)
 {
-    sim_log(sim, node, "killed: %s", power ? "power cut" : "agent");
+    static const char *const words[KILL_HOW_COUNT] = {"host", "agent", "freeze"};
+    ASSERT(how < KILL_HOW_COUNT);
+    return words[how];
+}
+
+static void run_freeze(struct sim *sim, struct sim_task *task)
+{
+    sim_host_freeze(sim, task->host, KILLED_FREEZE_US);
+}
+
+void sim_host_kill_acting(struct sim *sim, uint32_t node, enum sim_kill_how how)
+{
+    sim_log(sim, node, "struck: %s", sim_kill_word(how));
     note_fault(sim, sim->now_us);
-    if (!power) {
+    if (how == KILL_AGENT) {
         sim_agent_kill(sim, node);
-        return;
+    } else if (how == KILL_FREEZE) { /* after this step, before anything of it has left the host */
+        sim_put(sim, 0, node, (struct sim_task){.run = run_freeze});
+    } else {
+        sim_host_power(sim, node, false);
+        sim_put(sim, KILLED_BACK_US, SIM_NO_HOST,
+                (struct sim_task){.run = run_back_on, .number = node});
     }
-    sim_host_power(sim, node, false);
-    sim_put(sim, KILLED_BACK_US, SIM_NO_HOST,
-            (struct sim_task){.run = run_back_on, .number = node});
 }

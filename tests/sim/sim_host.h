@@ -9,8 +9,10 @@ void sim_host_net(struct sim *sim, uint32_t node, bool up);
 void sim_host_freeze(struct sim *sim, uint32_t node, uint64_t for_us);
 void sim_host_storage(struct sim *sim, uint32_t node, enum path_state path, uint64_t slow_us);
 void sim_host_state(struct sim *sim, uint32_t node, enum path_state path, uint64_t slow_us);
-/* The acting agent dies in the middle of its work: with its host, or alone. */
-void sim_host_kill_acting(struct sim *sim, uint32_t node, bool power);
+/* The acting node is struck in the middle of its work. */
+void sim_host_kill_acting(struct sim *sim, uint32_t node, enum sim_kill_how how);
+/* "host", "agent", "freeze". */
+const char *sim_kill_word(enum sim_kill_how how);
 /* The host is hurt: recovery of its VMs is timed from now. */
 void sim_host_hurt(struct sim *sim, uint32_t node);
 /* It is well again, and so are those of its VMs that nobody has taken from it. */

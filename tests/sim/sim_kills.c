@@ -1,11 +1,12 @@
 /*
  * The exhaustive walk over one recovery: after the k-th action of the acting node, for every k,
- * that node dies (and is back 30 s later). Invariants must hold and everything must settle; which
- * node is fenced or runs what is another matter, so expectations do not count.
+ * that node dies (its host, back 30 s later; its agent alone) or its host stands still for 20 s.
+ * Invariants must hold and everything must settle; which node is fenced or runs what is another
+ * matter, so expectations do not count.
  */
 #include "tests/sim/sim_kills.h"
 
-#include "tests/sim/sim_result.h"
+#include "tests/sim/sim_host.h"
 
 #define RECOVERY_US (60 * SECOND) /* actions this long after the last event are looked at */
 #define SETTLE_US (240 * SECOND)
@@ -19,17 +20,18 @@ static uint64_t count_actions(const struct scenario *story)
     return count;
 }
 
-static bool survives(const struct scenario *story, uint64_t target, bool power, FILE *out)
+static bool survives(const struct scenario *story, uint64_t target, enum sim_kill_how how,
+                     FILE *out)
 {
-    struct sim_kill kill = {.armed = true, .target = target, .power = power};
+    struct sim_kill kill = {.armed = true, .target = target, .how = how};
     struct sim *sim = sim_run(story, &kill);
     bool ok = sim_ok(sim);
     if (!ok) {
-        (void)fprintf(out, "%s: FAILED with the %s killed after action %llu: at %.3f s: %s\n",
-                      story->file, power ? "host" : "agent", (unsigned long long)target,
+        (void)fprintf(out, "%s: FAILED, %s struck after action %llu: at %.3f s: %s\n", story->file,
+                      sim_kill_word(how), (unsigned long long)target,
                       (double)sim->now_us / (double)SECOND, sim->violation);
         (void)fprintf(out, "    stead-sim kills %s --only %llu --mode %s --trace\n", story->file,
-                      (unsigned long long)target, power ? "host" : "agent");
+                      (unsigned long long)target, sim_kill_word(how));
     }
     sim_free(sim);
     return ok;
@@ -44,8 +46,8 @@ struct kills_count kills_run(struct scenario *story, FILE *out)
     uint64_t count = count_actions(story);
     story->run_us = last_us + RECOVERY_US + SETTLE_US;
     for (uint64_t k = 1; k <= count; k++) {
-        for (uint32_t mode = 0; mode < 2; mode++) {
-            bool ok = survives(story, k, mode == 0, out);
+        for (uint32_t how = 0; how < KILL_HOW_COUNT; how++) {
+            bool ok = survives(story, k, (enum sim_kill_how)how, out);
             result.passed += ok;
             result.failed += !ok;
         }

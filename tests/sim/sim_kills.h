@@ -10,8 +10,9 @@ struct kills_count {
 };
 
 /* Runs the scenario once for each action of its acting nodes after the first event, killing the
- * acting node right after it: its host's power, then its agent alone. `story` is changed: it gets
- * time to settle, and its expectations, which know nothing of the kill, are dropped. */
+ * acting node right after it: its host's power, its agent alone, or all of it for 20 s. `story` is
+ * changed: it gets time to settle, and its expectations, which know nothing of the kill, are
+ * dropped. */
 struct kills_count kills_run(struct scenario *story, FILE *out);
 
 #endif

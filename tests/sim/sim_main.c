@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "agent/nearest.h"
+#include "tests/sim/sim_host.h"
 #include "tests/sim/sim_kills.h"
 #include "tests/sim/sim_result.h"
 #include "tests/sim/sim_swarm.h"
@@ -23,8 +24,8 @@ struct options {
     bool scenario;
     bool has_seed;
     uint64_t seed;
-    uint64_t only; /* kills: this action */
-    bool agent;    /* kills --only: the agent alone */
+    uint64_t only;         /* kills: this action */
+    enum sim_kill_how how; /* kills --only */
     uint32_t faults;
     struct swarm_options swarm;
 };
@@ -33,7 +34,7 @@ static const char usage[] =
     "usage: stead-sim run FILE… [--seed N] [--trace] [--json]\n"
     "       stead-sim swarm [--seeds A..B] [--nodes N] [--vms N]\n"
     "       stead-sim replay SEED [--faults N] [--nodes N] [--vms N] [--scenario] [--json]\n"
-    "       stead-sim kills FILE… [--only K --mode host|agent] [--trace]\n"
+    "       stead-sim kills FILE… [--only K --mode host|agent|freeze] [--trace]\n"
     "\n"
     "A scenario says what a cluster is, what happens to it, and what must be true; see\n"
     "docs/scenarios.md. Exit status: 0 all held, 1 something did not, 2 not understood.\n";
@@ -150,7 +151,7 @@ static int cmd_replay(char **words, int count, const struct options *options)
 
 static int kill_only(struct scenario *story, const struct options *options)
 {
-    struct sim_kill kill = {.armed = true, .target = options->only, .power = !options->agent};
+    struct sim_kill kill = {.armed = true, .target = options->only, .how = options->how};
     story->expect_count = 0;
     story->run_us = story->steps[story->step_count - 1].at_us + 300 * SECOND;
     struct sim *sim = sim_run(story, &kill);
@@ -193,6 +194,17 @@ static int cmd_kills(char **files, int count, const struct options *options)
 
 /* --- main --- */
 
+static bool take_how(const char *word, enum sim_kill_how *ret_how)
+{
+    for (uint32_t how = 0; how < KILL_HOW_COUNT; how++) {
+        if (strcmp(word, sim_kill_word((enum sim_kill_how)how)) == 0) {
+            *ret_how = (enum sim_kill_how)how;
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool take_option(int option, struct options *options)
 {
     uint64_t number = 0;
@@ -216,8 +228,7 @@ static bool take_option(int option, struct options *options)
     case 'o':
         return to_number(optarg, UINT32_MAX, &options->only) && options->only > 0;
     case 'm':
-        options->agent = strcmp(optarg, "agent") == 0;
-        return options->agent || strcmp(optarg, "host") == 0;
+        return take_how(optarg, &options->how);
     case 't':
         options->trace = true;
         return true;
