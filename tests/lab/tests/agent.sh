@@ -6,33 +6,42 @@ kill_when() { # PID K PATTERN: kill -9 as soon as node K's agent says that
     sleep 0.7
 }
 
-# n1 acts and is killed in the middle of recovering a VM of n3; somebody finishes it, once.
-actor_killed() { # ELSEWHERE WATCHED PATTERN: another VM on node ELSEWHERE makes n1 (or not) the new place
-    local from pid
-    lab vm ballast "$1" 96 10
+two_act() { # sets A, the node that acts, and B, the other of n1 and n2
+    ! acts 3 || lab sh 3 systemctl restart stead-agent
+    within 15 'n1 or n2 acts' not acts 3
+    A=$(actor)
+    B=$((3 - A))
+    ASK=$B
+}
+
+# The acting node's agent is killed in the middle of recovering a VM of n3; somebody finishes it, once.
+actor_killed() { # PLACED WATCHED PATTERN: kill1 will go to node PLACED (of A, B); killed when WATCHED says PATTERN
+    local A B from pid placed watched
+    two_act
+    placed=${!1} watched=${!2}
+    lab vm ballast $((3 - placed)) 96 10
     add_vm kill1 3
-    must 'n1 acts' acts 1
     from=$(mark)
-    pid=$(agent_pid 1)
-    kill_when "$pid" "$2" "$3"
+    pid=$(agent_pid "$A")
+    kill_when "$pid" "$watched" "${3/NEW/n$placed}"
     lab cut 3
-    ASK=2
     within 25 'kill1 runs on a survivor' vm_runs_off kill1 3
-    must "n1's agent was killed" not kill -0 "$pid"
+    within 5 'the acting agent was killed' not kill -0 "$pid"
     recovered kill1 3
-    within 15 "n1's agent is back" is_true "node['n1']['state'] == 'online' and node['n1']['agent_alive']"
+    within 15 "the killed agent is back" is_true "node['n$A']['state'] == 'online' and node['n$A']['agent_alive']"
+    within 15 'all is settled' is_true "d['situation'] == 'all is settled'"
     must 'one QEMU' runs_once kill1
     must 'one QEMU of the other' runs_once ballast
     history_lacks "$from" 'node-lost n[12] '
-    echo "started $(started_times "$from" kill1) time(s)"
+    must 'started once' [ "$(started_times "$from" kill1)" = 1 ]
     clean kill1 2
 }
-test_actor_killed_after_term() { actor_killed 1 1 'takes term.* lost'; }
-test_actor_killed_before_proof() { actor_killed 1 1 'BMC of n3'; }
-test_actor_killed_after_placing() { actor_killed 1 1 'n3 fenced.*start on n2'; }
-test_actor_killed_while_another_starts() { actor_killed 1 2 'vm kill1: take lease -> create'; }
-test_actor_killed_while_it_starts() { actor_killed 2 1 'vm kill1: take lease -> create'; }
-test_actor_killed_after_running() { actor_killed 1 1 'kill1: runs on n2'; }
+test_actor_killed_after_term() { actor_killed B A 'takes term.* lost'; }
+test_actor_killed_before_proof() { actor_killed B A 'BMC of n3'; }
+test_actor_killed_after_placing() { actor_killed B A 'kill1: start on NEW'; }
+test_actor_killed_while_another_starts() { actor_killed B B 'vm kill1: take lease -> create'; }
+test_actor_killed_while_it_starts() { actor_killed A A 'vm kill1: take lease -> create'; }
+test_actor_killed_after_running() { actor_killed B A 'kill1: runs on NEW'; }
 
 test_agent_killed() { # the acting one and another: their guests do not notice
     add_vm calm1 1
@@ -72,15 +81,15 @@ test_lowest_without_storage() {
 }
 
 test_actor_hangs() { # systemd ends it after ten seconds; nobody waits so long for it
+    local A B
     add_vm stop3 3
-    must 'n1 acts' acts 1
-    ASK=2
-    kill -STOP "$(agent_pid 1)"
+    two_act
+    kill -STOP "$(agent_pid "$A")"
     lab cut 3
     recovered stop3 3 30
     must 'one QEMU' runs_once stop3
     clean stop3 2
-    within 20 "n1's agent is back" is_true "node['n1']['state'] == 'online' and node['n1']['agent_alive']"
+    within 20 'the agent that hung is back' is_true "node['n$A']['state'] == 'online' and node['n$A']['agent_alive']"
 }
 
 test_libvirtd_restart() {

@@ -43,6 +43,7 @@ test_json() {
     lab vm json1 1
     local words
     for words in status history 'vm list' 'vm show json1' 'node list' 'node show n2' 'vm stop json1 --timeout 1s' 'vm remove json1'; do
+        [[ $words != 'vm remove'* ]] || within 15 'it is stopped' vm_is json1 stopped
         # shellcheck disable=SC2086
         stead $words --json | python3 -c 'import json, sys; json.load(sys.stdin)' || fail "stead $words --json is no JSON"
     done
@@ -50,11 +51,16 @@ test_json() {
 
 test_image_missing() {
     lab vm gone1 2 --no-add
+    must 'added, not started' stead vm add gone1 --xml /srv/stead-lab/gone1.xml --stopped
+    lab vm gone2 2 --no-add
     lab rbd rm --no-progress rbd/gone1
-    must 'added' exits 0 stead vm add gone1 --xml /srv/stead-lab/gone1.xml --on n2
+    lab rbd rm --no-progress rbd/gone2
+    must 'adding one without an image is refused' exits 1 stead vm add gone2 --xml /srv/stead-lab/gone2.xml
+    must 'and told why' said 'image rbd/gone2'
+    must 'wanted' stead vm start gone1
     within 20 'the reason is shown' is_true "(vm['gone1']['reason'] or '') != '' and vm['gone1']['state'] != 'running'"
-    says "vm['gone1']['reason']"
+    tell "$(stead vm list | grep gone1)"
     must 'no QEMU' no_qemu gone1
     lab vm gone1 2 --no-add
-    within 60 'with its image made, it starts' vm_is gone1 running
+    within 60 'with its image made again, it starts' vm_is gone1 running
 }

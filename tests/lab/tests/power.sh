@@ -28,7 +28,7 @@ bmc_does_not_help() { # MODE: a recovery no slower than with a BMC that answers
     host=$(says "vm['bmc1']['node'][1:]")
     lost=$(journal_us "$(actor)" "$cut" 'takes term.* lost')
     resumed=$(journal_us "$host" "$cut" 'vm bmc1: resume -> up')
-    echo "from the term to the guest resumed: $(((resumed - lost) / 1000)) ms"
+    tell "BMC $1: from the term to the guest resumed in $(((resumed - lost) / 1000)) ms"
     must "it does not wait for the BMC (took $(((resumed - lost) / 1000)) ms)" [ $((resumed - lost)) -lt 3000000 ]
     clean bmc1 2
 }

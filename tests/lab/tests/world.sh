@@ -11,6 +11,8 @@ fail() { # WHY
     exit 1
 }
 
+tell() { echo "$1" | tee -a "$WORK/told"; } # shown even if all goes well
+
 must() { # WHAT CMD...
     local what=$1
     shift
