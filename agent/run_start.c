@@ -160,6 +160,10 @@ static void adopt(struct run_step *step)
     bool resumed = vm == NULL || vm->state != VM_STARTING || domain != DOMAIN_PAUSED;
     bool runs = run->has_domain && domain != DOMAIN_STARTING && resumed;
     run->again = vm != NULL && vm->state == VM_STARTING && !runs;
+    if (run->again) { /* the start to go on with is the one assigned now */
+        run->action = vm->action;
+        run->starting = true;
+    }
     if (vm != NULL && runs) {
         run_move(step, RUN_UP, "its lease is ours");
     } else {
@@ -279,6 +283,7 @@ static void on_name(struct run_step *step, const struct event_lease *answer)
         run_move(step, RUN_CHECK, "the lease names its clients");
     } else if (answer->outcome == OUTCOME_REFUSED) {
         run->forfeit = true;
+        run->lease = answer->has_lease ? answer->lease : run->lease;
         name_set(run->reason, TEXT_BYTES, "the lease was taken by another node");
         run_move(step, RUN_KILL, "the lease was taken from us");
     } else {
