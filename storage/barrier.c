@@ -54,8 +54,8 @@ static void block_clients(struct barrier *barrier, const struct settings *settin
                           struct caller *caller)
 {
     ASSERT(barrier->lease.state == LEASE_HELD);
-    if (barrier->lease.clients.count ==
-        0) { /* a guest never ran with a client its lease does not name */
+    if (barrier->lease.clients.count == 0) {
+        /* A guest never ran with a client its lease does not name. */
         barrier->state = BARRIER_STANDS;
         return;
     }
