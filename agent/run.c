@@ -79,6 +79,24 @@ void run_move(struct run_step *step, enum run_state state, const char *cause)
     }
 }
 
+const struct settings *run_settings(const struct run_step *step)
+{
+    return &step->core->cluster.settings;
+}
+
+struct action *run_call(struct run_step *step, struct call *call, enum action_kind kind,
+                        uint32_t limit_ms, bool bound)
+{
+    const struct vm_record *vm = &step->core->cluster.vms[step->run->slot];
+    struct action *action = call_begin(step->caller, call, kind, limit_ms, bound);
+    memcpy(action->vm.name, vm->name, NAME_BYTES);
+    action->vm.uuid = step->run->vm;
+    action->vm.action = step->run->action;
+    action->vm.definition_version = vm->definition_version;
+    action->vm.definition_digest = vm->definition_digest;
+    return action;
+}
+
 void run_retry(struct run_step *step)
 {
     step->run->retry_ms = step->caller->now_ms + step->core->cluster.settings.retry_ms / 4;

@@ -39,6 +39,10 @@ struct run_step {
 void run_move(struct run_step *step, enum run_state state, const char *cause);
 /* The record this run serves, if the state still assigns the VM to us; NULL if not. */
 const struct vm_record *run_assigned(const struct core *core, const struct run *run);
+/* Begins a call about this VM, filled with its name and definition; `bound`: only while fresh. */
+struct action *run_call(struct run_step *step, struct call *call, enum action_kind kind,
+                        uint32_t limit_ms, bool bound);
+const struct settings *run_settings(const struct run_step *step);
 /* Try the state's call again after a while. */
 void run_retry(struct run_step *step);
 /* A start fails: clean up what there is of it and say why. */

@@ -42,24 +42,6 @@ void run_undo(struct run_step *step, const char *reason)
     run_end(step, run->reason);
 }
 
-static const struct settings *settings_of(const struct run_step *step)
-{
-    return &step->core->cluster.settings;
-}
-
-static struct action *call_vm(struct run_step *step, struct call *call, enum action_kind kind,
-                              uint32_t limit_ms)
-{
-    const struct vm_record *vm = &step->core->cluster.vms[step->run->slot];
-    struct action *action = call_begin(step->caller, call, kind, limit_ms, false);
-    memcpy(action->vm.name, vm->name, NAME_BYTES);
-    action->vm.uuid = step->run->vm;
-    action->vm.action = step->run->action;
-    action->vm.definition_version = vm->definition_version;
-    action->vm.definition_digest = vm->definition_digest;
-    return action;
-}
-
 /* Every client the dead process may have had: those the lease names, and those we were naming. */
 static void block_clients(struct run_step *step)
 {
@@ -73,7 +55,7 @@ static void block_clients(struct run_step *step)
         return;
     }
     struct action *action =
-        call_begin(step->caller, &run->call, ACTION_BLOCK_ADD, settings_of(step)->call_ms, false);
+        call_begin(step->caller, &run->call, ACTION_BLOCK_ADD, run_settings(step)->call_ms, false);
     action->block.count = clients.count;
     memcpy(action->block.entries, clients.list, clients.count * sizeof(struct client));
 }
@@ -83,7 +65,7 @@ static void release(struct run_step *step)
     struct run *run = step->run;
     run->wanted = lease_free(&run->lease);
     struct action *action = call_begin(step->caller, &run->call, ACTION_LEASE_CHANGE,
-                                       settings_of(step)->call_ms, false);
+                                       run_settings(step)->call_ms, false);
     action->lease.lease = run->wanted;
 }
 
@@ -93,13 +75,13 @@ static void look_after(struct run_step *step)
     if (step->caller->now_ms < run->check_ms) {
         return;
     }
-    run->check_ms = step->caller->now_ms + timing_lease_check_ms(settings_of(step));
+    run->check_ms = step->caller->now_ms + timing_lease_check_ms(run_settings(step));
     struct action *action =
-        call_begin(step->caller, &run->call, ACTION_LEASE_READ, settings_of(step)->call_ms, false);
+        call_begin(step->caller, &run->call, ACTION_LEASE_READ, run_settings(step)->call_ms, false);
     action->lease.lease.vm = run->vm;
     if (run->suspect && !call_open(&run->side_call) && run->lease.clients.count > 0) {
         action = call_begin(step->caller, &run->side_call, ACTION_BLOCK_CHECK,
-                            settings_of(step)->call_ms, false);
+                            run_settings(step)->call_ms, false);
         action->block.count = run->lease.clients.count;
         memcpy(action->block.entries, run->lease.clients.list,
                run->lease.clients.count * sizeof(struct client));
@@ -112,7 +94,8 @@ static void shut_down(struct run_step *step)
     if (step->caller->now_ms >= run->deadline_ms) {
         run_move(step, RUN_DESTROY, "it did not shut down in time");
     } else if (!run->done) {
-        (void)call_vm(step, &run->call, ACTION_DOMAIN_SHUTDOWN, settings_of(step)->call_ms);
+        (void)run_call(step, &run->call, ACTION_DOMAIN_SHUTDOWN, run_settings(step)->call_ms,
+                       false);
     }
 }
 
@@ -133,16 +116,16 @@ void run_end_carry_on(struct run_step *step)
         shut_down(step);
         return;
     case RUN_DESTROY:
-        (void)call_vm(step, &run->call, ACTION_DOMAIN_DESTROY, DESTROY_LIMIT_MS);
+        (void)run_call(step, &run->call, ACTION_DOMAIN_DESTROY, DESTROY_LIMIT_MS, false);
         return;
     case RUN_KILL:
-        (void)call_vm(step, &run->call, ACTION_KILL, KILL_LIMIT_MS);
+        (void)run_call(step, &run->call, ACTION_KILL, KILL_LIMIT_MS, false);
         return;
     case RUN_BLOCK:
         block_clients(step);
         return;
     case RUN_UNLOCK:
-        (void)call_vm(step, &run->call, ACTION_LOCKS_BREAK, settings_of(step)->call_ms);
+        (void)run_call(step, &run->call, ACTION_LOCKS_BREAK, run_settings(step)->call_ms, false);
         return;
     case RUN_RELEASE:
         release(step);

@@ -22,11 +22,6 @@
 #define WATCHERS_AGAIN_MS                                                                          \
     20 /* QEMU has opened its images when the create returns; watchers follow */
 
-static const struct settings *settings_of(const struct run_step *step)
-{
-    return &step->core->cluster.settings;
-}
-
 static bool may_begin(const struct run_step *step)
 {
     const struct core *core = step->core;
@@ -40,23 +35,10 @@ static bool ours(const struct run_step *step, const struct lease *lease)
     return lease_held_by(lease, step->core->local.facts.nodeid, step->core->local.life.incarnation);
 }
 
-static struct action *call_vm(struct run_step *step, struct call *call, enum action_kind kind,
-                              uint32_t limit_ms, bool bound)
-{
-    const struct vm_record *vm = &step->core->cluster.vms[step->run->slot];
-    struct action *action = call_begin(step->caller, call, kind, limit_ms, bound);
-    memcpy(action->vm.name, vm->name, NAME_BYTES);
-    action->vm.uuid = step->run->vm;
-    action->vm.action = step->run->action;
-    action->vm.definition_version = vm->definition_version;
-    action->vm.definition_digest = vm->definition_digest;
-    return action;
-}
-
 static void change_lease(struct run_step *step, bool bound)
 {
     struct action *action = call_begin(step->caller, &step->run->call, ACTION_LEASE_CHANGE,
-                                       settings_of(step)->call_ms, bound);
+                                       run_settings(step)->call_ms, bound);
     action->lease.lease = step->run->wanted;
     action->lease.wait_map = step->run->state == RUN_TAKE;
 }
@@ -68,8 +50,8 @@ static void begin_take(struct run_step *step)
         return;
     }
     if (!run->side_done && !call_open(&run->side_call)) {
-        (void)call_vm(step, &run->side_call, ACTION_WATCHERS_READ, settings_of(step)->call_ms,
-                      false);
+        (void)run_call(step, &run->side_call, ACTION_WATCHERS_READ, run_settings(step)->call_ms,
+                       false);
     }
     if (!run->done && !call_open(&run->call)) {
         run->wanted = lease_take(&step->core->cluster.header.cluster_id, &run->vm,
@@ -83,19 +65,20 @@ static void begin_create(struct run_step *step)
 {
     struct run *run = step->run;
     if (!run->side_done && !call_open(&run->side_call)) {
-        (void)call_vm(step, &run->side_call, ACTION_LOCKS_BREAK, settings_of(step)->call_ms, false);
+        (void)run_call(step, &run->side_call, ACTION_LOCKS_BREAK, run_settings(step)->call_ms,
+                       false);
     }
     if (!run->done && !call_open(&run->call)) {
         run->has_domain = true; /* or may have, from here on */
-        (void)call_vm(step, &run->call, ACTION_DOMAIN_CREATE, settings_of(step)->start_ms, false);
+        (void)run_call(step, &run->call, ACTION_DOMAIN_CREATE, run_settings(step)->start_ms, false);
     }
 }
 
 static void begin_check(struct run_step *step)
 {
     struct run *run = step->run;
-    struct action *action =
-        call_begin(step->caller, &run->call, ACTION_BLOCK_CHECK, settings_of(step)->call_ms, false);
+    struct action *action = call_begin(step->caller, &run->call, ACTION_BLOCK_CHECK,
+                                       run_settings(step)->call_ms, false);
     ASSERT(run->lease.clients.count > 0);
     memcpy(action->block.entries, run->lease.clients.list,
            run->lease.clients.count * sizeof(struct client));
@@ -132,16 +115,16 @@ void run_start_carry_on(struct run_step *step)
     }
     if (run->state == RUN_ADOPT) {
         struct action *action = call_begin(step->caller, &run->call, ACTION_LEASE_READ,
-                                           settings_of(step)->call_ms, false);
+                                           run_settings(step)->call_ms, false);
         action->lease.lease.vm = run->vm;
     } else if (run->state == RUN_WATCHERS) {
-        (void)call_vm(step, &run->call, ACTION_WATCHERS_READ, settings_of(step)->call_ms, false);
+        (void)run_call(step, &run->call, ACTION_WATCHERS_READ, run_settings(step)->call_ms, false);
     } else if (run->state == RUN_NAME) {
         change_lease(step, false);
     } else if (run->state == RUN_CHECK) {
         begin_check(step);
     } else if (run->state == RUN_RESUME && may_begin(step)) {
-        (void)call_vm(step, &run->call, ACTION_DOMAIN_RESUME, settings_of(step)->call_ms, true);
+        (void)run_call(step, &run->call, ACTION_DOMAIN_RESUME, run_settings(step)->call_ms, true);
     }
 }
 
@@ -202,7 +185,7 @@ static void taken(struct run_step *step)
     if (run->unfit) {
         run_undo(step, "an image or the definition is missing");
     } else {
-        run->deadline_ms = step->caller->now_ms + settings_of(step)->start_ms;
+        run->deadline_ms = step->caller->now_ms + run_settings(step)->start_ms;
         run_move(step, RUN_CREATE, "the lease is ours");
         begin_create(step);
     }
