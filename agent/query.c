@@ -137,7 +137,7 @@ void query_situation(const struct core *core, uint64_t now_ms, char ret_text[TEX
     if (!tell_trouble(core, now_ms, &text)) {
         uint32_t busy = count_busy(core);
         if (busy > 0) {
-            text_add(text_add_u64(&text, busy), " VMs are being started, stopped or recovered");
+            text_add_u64(text_add(&text, "VMs being started, stopped or recovered: "), busy);
         } else {
             text_add(&text, "all is settled");
         }

@@ -82,8 +82,8 @@ void cli_print_header(const Control__Status *status)
         return;
     }
     printf("Cluster  %s, version %" PRIu64 "\n", status->cluster_id, status->version_committed);
-    printf("Acting   %s%s, term %" PRIu64 "\n", or_dash(status->actor),
-           status->acting ? " (this node)" : "", status->term);
+    printf("Acting   %s%s%s, term %" PRIu64 "\n", status->quorate ? "" : "nobody known; last ",
+           or_dash(status->actor), status->acting ? " (this node)" : "", status->term);
     if (!status->copy_known) {
         printf("Copy     of unknown age\n");
     } else if (status->copy_age_ms > OLD_COPY_MS) {

@@ -115,7 +115,7 @@ TEST(the_situation_in_a_sentence)
     u = unit_new(2);
     unit_vm(u, 0, VM_STARTING, 2);
     unit_start(u);
-    check_situation(u, "1 VMs are being started");
+    check_situation(u, "VMs being started, stopped or recovered: 1");
     u->core.local.commit.state = COMMIT_UNKNOWN;
     check_situation(u, "commit's fate");
     u->core.local.storage.damaged = true;
