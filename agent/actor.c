@@ -67,7 +67,9 @@ static bool returning(const struct core *core, const struct peer *peer)
     const struct beat *beat = &peer->beat;
     return (node->state == NODE_ADMITTED || node->state == NODE_LOST || node->state == NODE_OUT) &&
            beat->empty && beat->storage && !client_is_none(&beat->client) &&
-           !client_equal(&beat->client, &node->client) && !uuid_equal(&beat->boot, &node->boot);
+           !client_equal(&beat->client, &node->client) &&
+           (!uuid_equal(&beat->boot, &node->boot) ||
+            !incarnation_equal(beat->incarnation, node->incarnation));
 }
 
 /* Nobody in a quorate ring is admitted any more (all hosts lost power): the lowest that is back

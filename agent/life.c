@@ -85,7 +85,9 @@ static enum life_state judge(struct core *core)
         return LIFE_LOST; /* the copy is from before; what has become of us is being read */
     }
     if (core->cluster.header.version == 0) {
-        return storage->missing ? LIFE_OUTSIDE : LIFE_UNKNOWN;
+        /* An incarnation and no cluster: a wrong pool is likelier; kill nothing for it. */
+        return storage->missing && incarnation_is_none(life->incarnation) ? LIFE_OUTSIDE
+                                                                          : LIFE_UNKNOWN;
     }
     uint8_t slot = state_find_node(&core->cluster, core->local.facts.nodeid);
     if (slot == NODE_NONE) {

@@ -146,6 +146,8 @@ struct acting {
     bool address_off[NODES_MAX]; /* it is off, read back */
     uint64_t vm_retry_ms[VMS_MAX];
     uint16_t barrier_of[VMS_MAX]; /* index in barriers + 1; 0: none */
+    uint32_t refused_next;
+    struct reply refused[REQUESTS_MAX]; /* what was refused stays refused when it is asked again */
     uint32_t inbox_count;
     struct request inbox[REQUESTS_MAX];
     uint64_t waits_since_ms; /* on every node: work has waited since; 0: none waits */

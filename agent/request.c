@@ -133,10 +133,11 @@ void request_carry_on(struct core *core, struct caller *caller)
             continue;
         }
         if (caller->now_ms >= pending->deadline_ms) {
-            answer(core, caller, pending, false,
-                   peers_fresh_until_ms(core) <= caller->now_ms
-                       ? "no quorum here: nothing can be committed; see stead status"
-                       : "outcome unknown: no commit in 30 s; see stead history");
+            answer(
+                core, caller, pending, false,
+                peers_fresh_until_ms(core) <= caller->now_ms
+                    ? "no quorum here, so nothing is committed now; stead history tells if it was"
+                    : "outcome unknown: no commit in 30 s; see stead history");
         } else if (caller->now_ms >= pending->send_ms &&
                    pending->request.kind != REQUEST_CLUSTER_INIT) {
             struct action *action = actions_add(caller->out, ACTION_SEND_REQUEST);
@@ -306,6 +307,7 @@ static const char *vm_add(struct core *core, const struct request *request)
         .stop_timeout_ms = request->stop_timeout_ms,
     };
     memcpy(vm->name, request->name, NAME_BYTES);
+    core->local.acting.vm_retry_ms[slot] = 0; /* the slot's last VM may have been resting */
     entry_for(core, request, HISTORY_VM_ADDED, 0, vm, "added");
     if (node != NODE_NONE && request->want == WANT_RUNNING) {
         struct loads loads;
@@ -375,6 +377,18 @@ static const char *validate(struct core *core, const struct request *request)
     return "not a command for the cluster";
 }
 
+static const struct reply *refused_before(const struct acting *acting,
+                                          const struct request *request)
+{
+    for (uint32_t i = 0; i < REQUESTS_MAX; i++) {
+        if (acting->refused[i].id.counter != 0 &&
+            origin_equal(&acting->refused[i].id, &request->id)) {
+            return &acting->refused[i];
+        }
+    }
+    return NULL;
+}
+
 void request_draft(struct core *core, struct caller *caller)
 {
     struct acting *acting = &core->local.acting;
@@ -384,11 +398,15 @@ void request_draft(struct core *core, struct caller *caller)
         if (state_find_request(&core->cluster, &request->id) != NULL) {
             continue; /* committed before; its node sees that in the history */
         }
-        const char *refused = validate(core, request);
+        const struct reply *before = refused_before(acting, request);
+        const char *refused = before != NULL ? before->text : validate(core, request);
         if (refused != NULL) {
             struct action *action = actions_add(caller->out, ACTION_SEND_REPLY);
             action->reply.id = request->id;
             name_set(action->reply.text, TEXT_BYTES, refused);
+            if (before == NULL) {
+                acting->refused[acting->refused_next++ % REQUESTS_MAX] = action->reply;
+            }
         }
     }
     acting->inbox_count -= done;

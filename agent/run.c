@@ -291,7 +291,7 @@ static void domain_gone(struct run_step *step, enum domain_end end)
     if (run->state >= RUN_UP || run->state == RUN_ADOPT) {
         run->has_domain = false; /* in a start it may be an older one's end: destroy to be sure */
     }
-    run->clean = end == END_SHUTDOWN && run->state >= RUN_UP && !run->starting;
+    run->clean = end == END_SHUTDOWN && (run->state == RUN_UP || run->state == RUN_SHUTDOWN);
     switch (run->state) {
     case RUN_WATCHERS:
     case RUN_NAME:

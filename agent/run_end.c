@@ -35,6 +35,7 @@ void run_undo(struct run_step *step, const char *reason)
 {
     struct run *run = step->run;
     name_set(run->reason, TEXT_BYTES, reason);
+    run->again = false; /* it failed: said, and tried elsewhere */
     if (!lease_held_by(&run->lease, step->core->local.facts.nodeid,
                        step->core->local.life.incarnation)) {
         run->forfeit = true;

@@ -91,8 +91,9 @@ static void begin_check(struct run_step *step)
 
 static bool too_late(const struct run_step *step)
 {
-    return step->run->state != RUN_TAKE && step->run->state != RUN_ADOPT &&
-           step->caller->now_ms >= step->run->deadline_ms;
+    const struct run *run = step->run;
+    bool waits = run->state == RUN_ADOPT || (run->state == RUN_TAKE && !run->done);
+    return !waits && step->caller->now_ms >= step->run->deadline_ms;
 }
 
 void run_start_carry_on(struct run_step *step)
@@ -141,7 +142,8 @@ static void adopt(struct run_step *step)
     }
     run->has_domain = domain != DOMAIN_GONE;
     bool resumed = vm == NULL || vm->state != VM_STARTING || domain != DOMAIN_PAUSED;
-    bool runs = run->has_domain && domain != DOMAIN_STARTING && resumed;
+    bool runs = run->has_domain && domain != DOMAIN_STARTING && resumed &&
+                run->lease.clients.count > 0; /* no guest of ours ran before its lease named it */
     run->again = vm != NULL && vm->state == VM_STARTING && !runs;
     if (run->again) { /* the start to go on with is the one assigned now */
         run->action = vm->action;
@@ -171,6 +173,9 @@ static void on_adopt(struct run_step *step, const struct event_lease *answer)
     } else if (run->starting) {
         run->lease.generation = step->core->cluster.vms[run->slot].generation;
         run_move(step, RUN_TAKE, "assigned");
+    } else if (run->lease.state == LEASE_FREE &&
+               run->wanted.generation == run->lease.generation + 1) {
+        run_move(step, RUN_RELEASE, "our taking it may land yet: raise the generation first");
     } else {
         run_move(step, RUN_OVER, "nothing of it is here");
     }
@@ -179,13 +184,16 @@ static void on_adopt(struct run_step *step, const struct event_lease *answer)
 static void taken(struct run_step *step)
 {
     struct run *run = step->run;
-    if (!run->done || !run->side_done) {
+    if (!run->done) {
+        return;
+    }
+    run->deadline_ms = step->caller->now_ms + run_settings(step)->start_ms;
+    if (!run->side_done) {
         return;
     }
     if (run->unfit) {
         run_undo(step, "an image or the definition is missing");
     } else {
-        run->deadline_ms = step->caller->now_ms + run_settings(step)->start_ms;
         run_move(step, RUN_CREATE, "the lease is ours");
         begin_create(step);
     }

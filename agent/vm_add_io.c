@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "agent/host_io.h"
 #include "proto/digest.h"
@@ -51,7 +52,8 @@ static int check(const Control__VmAdd *add, const struct domain_facts *facts, ch
 
 int vm_add_io_read(const Control__VmAdd *add, struct vm_to_add *ret_vm, char *ret_text)
 {
-    struct vm_to_add vm = {.definition = {.version = 1}};
+    /* A version no earlier add of this UUID had: what removes that one cannot touch this one. */
+    struct vm_to_add vm = {.definition = {.version = (uint32_t)time(NULL)}};
     int r = domain_xml_facts(add->xml, &vm.facts, ret_text);
     if (r == 0) {
         r = check(add, &vm.facts, ret_text);

@@ -95,6 +95,18 @@ static bool lease_known(const struct barrier *barrier)
     return barrier->state == BARRIER_WATCHERS || barrier->state == BARRIER_RAISING;
 }
 
+/* Its holder is just being fenced: not proven, whatever the record says of whom. */
+static bool held_by_lost(const struct core *core, const struct lease *lease)
+{
+    uint8_t node =
+        lease->state == LEASE_HELD ? state_find_node(&core->cluster, lease->holder) : NODE_NONE;
+    if (node == NODE_NONE) {
+        return false;
+    }
+    const struct node_record *holder = draft_peek_node(core, node);
+    return holder->state == NODE_LOST && incarnation_equal(holder->incarnation, lease->incarnation);
+}
+
 void vms_act(struct core *core, struct caller *caller)
 {
     for (uint32_t slot = 0; slot < core->cluster.vm_end; slot++) {
@@ -115,7 +127,8 @@ void vms_act(struct core *core, struct caller *caller)
             continue; /* to be followed, not barred */
         }
         if (barrier->state == BARRIER_STANDS && vm->want == WANT_STOPPED && proven(core, vm) &&
-            caller_fresh(caller) && !call_open(&barrier->call)) {
+            !held_by_lost(core, &barrier->lease) && caller_fresh(caller) &&
+            !call_open(&barrier->call)) {
             barrier_free(barrier, &core->cluster.settings, caller);
         } else {
             barrier_carry_on(barrier, &core->cluster.settings, caller);
@@ -141,18 +154,6 @@ bool vms_on_answer(struct core *core, const struct event *event)
         return event->kind == EVENT_BLOCK && barrier_on_block(barrier, event, settings);
     }
     return false;
-}
-
-/* Its holder is just being fenced: not proven, whatever the record says of whom. */
-static bool held_by_lost(const struct core *core, const struct lease *lease)
-{
-    uint8_t node =
-        lease->state == LEASE_HELD ? state_find_node(&core->cluster, lease->holder) : NODE_NONE;
-    if (node == NODE_NONE) {
-        return false;
-    }
-    const struct node_record *holder = draft_peek_node(core, node);
-    return holder->state == NODE_LOST && incarnation_equal(holder->incarnation, lease->incarnation);
 }
 
 static const char *node_name(const struct core *core, uint8_t node)
@@ -281,6 +282,28 @@ static void draft_one(struct core *core, struct loads *loads, uint32_t slot)
     }
 }
 
+/* Can its recovery be taken a step further now? One that only waits (for a proof, a barrier, a
+ * person) must not take the turn of one that need not. */
+static bool orphan_moves(const struct core *core, uint32_t slot)
+{
+    const struct acting *acting = &core->local.acting;
+    const struct vm_record *vm = &core->cluster.vms[slot];
+    bool unsaid = vm->state != VM_RECOVERING || vm->reason[0] == '\0';
+    if (acting->barrier_of[slot] == 0) {
+        return false;
+    }
+    const struct barrier *barrier = &acting->barriers[acting->barrier_of[slot] - 1];
+    if (!proven(core, vm)) {
+        return unsaid && acting->fences[vm->node].state == FENCE_STANDS;
+    }
+    if (held_by_lost(core, &barrier->lease)) {
+        return false;
+    }
+    return (barrier->missing && unsaid) || barrier->state == BARRIER_FREE ||
+           (barrier->state == BARRIER_STANDS && vm->want == WANT_RUNNING) ||
+           (lease_known(barrier) && living_holder(core, &barrier->lease) != NODE_NONE);
+}
+
 /* Is there anything to decide about it? Cheap: asked for every VM. */
 static bool calls(const struct core *core, uint32_t slot)
 {
@@ -294,7 +317,7 @@ static bool calls(const struct core *core, uint32_t slot)
         return false;
     }
     if (orphaned(core, vm)) {
-        return core->local.acting.barrier_of[slot] != 0;
+        return orphan_moves(core, slot);
     }
     return vm->state == VM_STOPPED ? vm->removing || vm->want == WANT_RUNNING
                                    : vm->want == WANT_STOPPED && vm->state != VM_STOPPING;

@@ -27,7 +27,7 @@ static void send(struct commit *commit, struct caller *caller, uint32_t limit_ms
 void commit_begin(struct commit *commit, struct caller *caller, uint32_t limit_ms)
 {
     ASSERT(commit->state == COMMIT_IDLE);
-    commit->begun_ms = caller->now_ms;
+    commit->went_out = false;
     send(commit, caller, limit_ms);
 }
 
@@ -68,14 +68,16 @@ enum commit_verdict commit_on_answer(struct commit *commit, enum outcome outcome
         return settle(commit, COMMIT_DONE);
     case OUTCOME_REFUSED:
         return settle(commit, judge(commit, header));
-    case OUTCOME_FAILED: /* certainly not sent the first time, but maybe on an earlier sending */
+    case OUTCOME_FAILED: /* certainly not sent this time, but maybe before */
     case OUTCOME_STALE:
+        return commit->went_out ? COMMIT_PENDING : settle(commit, COMMIT_FAILED);
     case OUTCOME_UNKNOWN:
     case OUTCOME_BLOCKLISTED:
     case OUTCOME_MISSING:
     case OUTCOME_COUNT:
         break;
     }
+    commit->went_out = true;
     return COMMIT_PENDING;
 }
 

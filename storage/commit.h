@@ -20,7 +20,7 @@ enum commit_verdict {
 struct commit {
     enum commit_state state;
     struct call call;
-    uint64_t begun_ms;
+    bool went_out;      /* it may have reached RADOS */
     bool create;        /* make the object */
     struct delta delta; /* the same bytes until the version moves */
 };

@@ -46,7 +46,7 @@ struct lease lease_name(const struct lease *lease, const struct clients *clients
 
 struct lease lease_free(const struct lease *lease)
 {
-    ASSERT(lease->state == LEASE_HELD);
+    ASSERT(lease->state == LEASE_HELD || lease->state == LEASE_FREE);
     ASSERT(lease->generation > 0);
     return (struct lease){
         .cluster_id = lease->cluster_id,

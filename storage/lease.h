@@ -15,7 +15,8 @@ struct lease lease_take(const struct uuid *cluster_id, const struct uuid *vm, ui
 /* The same holder, naming the clients that may write its disks. */
 struct lease lease_name(const struct lease *lease, const struct clients *clients);
 
-/* Free, one generation on. */
+/* Free, one generation on: of a held one its release; of a free one a raise, so that a change under
+ * way for the present generation fails. */
 struct lease lease_free(const struct lease *lease);
 
 /* Is `seen` what we wanted to write (our own change, refused by its earlier success)? */

@@ -83,11 +83,13 @@ static void set_version_key(rados_write_op_t write, uint32_t version)
     rados_write_op_omap_set2(write, keys, values, key_sizes, value_sizes, 1);
 }
 
-/* Free, at generation 1; -EEXIST if there is one already. */
+/* Free, the definition's version its first generation (storage_io.h says why). -EEXIST if there is
+ * one already. */
 static int make_lease(struct prepare_op *prepare, const char *object)
 {
-    const struct lease lease = {
-        .cluster_id = prepare->cluster_id, .vm = prepare->definition.vm, .generation = 1};
+    const struct lease lease = {.cluster_id = prepare->cluster_id,
+                                .vm = prepare->definition.vm,
+                                .generation = prepare->definition.version};
     rados_write_op_t write = rados_create_write_op();
     rados_write_op_create(write, LIBRADOS_CREATE_EXCLUSIVE, NULL);
     set_version_key(write, prepare->definition.version);
@@ -116,7 +118,7 @@ static int read_lease(rados_ioctx_t pool, const char *object, struct lease *ret_
 }
 
 /* One that is there already will do if it is this cluster's and free; it then tells of this version
- * too, unless somebody took it meanwhile. */
+ * too, one generation on, so that a late removal or change of before does not match. */
 static bool use_lease(struct prepare_op *prepare, const char *object)
 {
     struct lease lease;
@@ -135,9 +137,12 @@ static bool use_lease(struct prepare_op *prepare, const char *object)
         return false;
     }
     rados_write_op_t write = rados_create_write_op();
-    lease_compare(write, lease.generation);
+    lease_compare(write, lease.generation++);
     set_version_key(write, prepare->definition.version);
-    const int r = rados_write_op_operate(write, pool, object, NULL, 0);
+    int r = lease_set(write, &lease);
+    if (r == 0) {
+        r = rados_write_op_operate(write, pool, object, NULL, 0);
+    }
     rados_release_write_op(write);
     prepare->generation = lease.generation;
     return !failed(prepare, r, "run lease", object);

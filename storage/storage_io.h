@@ -59,8 +59,10 @@ void storage_io_read_definition(struct storage_io *io, const struct uuid *vm, ui
                                 void *context);
 
 /* `vm add`: checks that every image opens (names the missing one in `text`), writes the definition
- * object and makes the lease object, free at generation 1 (or finds a free one: its generation is
- * told). REFUSED with the reason in `text` when the lease is held. `done` as above. */
+ * object and makes the lease object, free, its first generation being the definition's version (or
+ * raises a free one by one); the generation is told. Give each add of one UUID a greater version,
+ * such as the clock's seconds: then no change or removal meant for an earlier life of it can match.
+ * REFUSED with the reason in `text` when the lease is held. `done` as above. */
 void storage_io_prepare_vm(struct storage_io *io, const struct definition *definition,
                            const struct uuid *cluster_id, uint64_t deadline_ms,
                            void (*done)(void *context, enum outcome outcome, uint64_t generation,

@@ -101,7 +101,6 @@ check_edge() {
     else
         count "a tiny Ceph for the edge tests" 0 1 "$work/log"
     fi
-    export LSAN_OPTIONS=suppressions=tests/edge/lsan.supp
     for test in build-san/tests/test_*; do
         [ -f "tests/edge/$(basename "$test").c" ] && [ -x "$test" ] && cmocka "$test"
     done

@@ -168,10 +168,10 @@ static void test_a_lease_found_decides(void **state)
     lease.generation = 2;
     assert_int_equal(change(&world->seats[0], &lease, false)->lease.outcome, OUTCOME_DONE);
     const struct told found = prepare(world, &definition, 1);
-    assert_int_equal(found.outcome, OUTCOME_DONE); /* free: used as it is */
-    assert_int_equal(found.generation, 2);
+    assert_int_equal(found.outcome, OUTCOME_DONE); /* free: raised, so that a late removal fails */
+    assert_int_equal(found.generation, 3);
     assert_int_equal(prepare(world, &definition, 2).outcome, OUTCOME_REFUSED); /* not ours */
-    lease.generation = 3;
+    lease.generation = 4;
     lease.state = LEASE_HELD;
     lease.holder = 42;
     assert_int_equal(change(&world->seats[0], &lease, false)->lease.outcome, OUTCOME_DONE);
@@ -295,9 +295,9 @@ static void test_removal_takes_the_definitions_along(void **state)
     definition.version = 2;
     assert_int_equal(prepare(world, &definition, 1).outcome, OUTCOME_DONE);
     struct action action = {.kind = ACTION_LEASE_REMOVE, .lease.lease = free_lease(14)};
-    action.lease.lease.generation = 2; /* not what it is: stays */
     assert_int_equal(ask(&world->seats[0], &action)->lease.outcome, OUTCOME_REFUSED);
     action = (struct action){.kind = ACTION_LEASE_REMOVE, .lease.lease = free_lease(14)};
+    action.lease.lease.generation = 2; /* as the second add raised it */
     assert_int_equal(ask(&world->seats[0], &action)->lease.outcome, OUTCOME_DONE);
     assert_int_equal(read_definition(world, 14, 1).outcome, OUTCOME_MISSING);
     assert_int_equal(read_definition(world, 14, 2).outcome, OUTCOME_MISSING);

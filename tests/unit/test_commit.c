@@ -101,11 +101,37 @@ TEST(refused_at_the_old_version_is_open)
     end(p);
 }
 
-/* Whatever else an edge answers, even "certainly not sent", an earlier sending may have landed. */
+/* A first sending that certainly did not go out is over: it must not go out later on an old view.
+ */
+TEST(what_never_went_out_is_failed)
+{
+    const enum outcome outcomes[] = {OUTCOME_FAILED, OUTCOME_STALE};
+    for (unsigned i = 0; i < UNIT_COUNT(outcomes); i++) {
+        struct position *p = begun();
+        assert_int_equal(answer(p, outcomes[i], NULL), COMMIT_FAILED);
+        assert_int_equal(p->commit.state, COMMIT_IDLE);
+        end(p);
+    }
+}
+
+/* Once a sending may have landed, a later one that did not go out settles nothing. */
+TEST(an_earlier_sending_may_have_landed)
+{
+    const enum outcome outcomes[] = {OUTCOME_FAILED, OUTCOME_STALE};
+    for (unsigned i = 0; i < UNIT_COUNT(outcomes); i++) {
+        struct position *p = begun();
+        (void)answer(p, OUTCOME_UNKNOWN, NULL);
+        commit_again(&p->commit, &p->alone->caller, LIMIT_MS);
+        assert_int_equal(answer(p, outcomes[i], NULL), COMMIT_PENDING);
+        assert_int_equal(p->commit.state, COMMIT_UNKNOWN);
+        end(p);
+    }
+}
+
+/* Whatever else an edge answers, the commit may have landed. */
 TEST(every_other_outcome_is_open)
 {
-    const enum outcome outcomes[] = {OUTCOME_FAILED, OUTCOME_UNKNOWN, OUTCOME_MISSING,
-                                     OUTCOME_BLOCKLISTED, OUTCOME_STALE};
+    const enum outcome outcomes[] = {OUTCOME_UNKNOWN, OUTCOME_MISSING, OUTCOME_BLOCKLISTED};
     for (unsigned i = 0; i < UNIT_COUNT(outcomes); i++) {
         struct position *p = begun();
         assert_int_equal(answer(p, outcomes[i], NULL), COMMIT_PENDING);
@@ -218,6 +244,8 @@ int main(void)
         cmocka_unit_test(anothers_first_is_failed),
         cmocka_unit_test(another_epoch_is_failed),
         cmocka_unit_test(refused_at_the_old_version_is_open),
+        cmocka_unit_test(what_never_went_out_is_failed),
+        cmocka_unit_test(an_earlier_sending_may_have_landed),
         cmocka_unit_test(every_other_outcome_is_open),
         cmocka_unit_test(a_late_landing_is_done),
         cmocka_unit_test(an_open_commit_overtaken_is_failed),

@@ -69,7 +69,7 @@ TEST(free_raises_the_generation_by_one)
     assert_true(uuid_equal(&after.cluster_id, &before.cluster_id));
 }
 
-/* A lease is never taken for nobody, named without a client, or freed when it is not held. */
+/* A lease is never taken for nobody, or named without a client. */
 TEST(senseless_changes_assert)
 {
     struct uuid any = unit_uuid(1);
@@ -80,7 +80,16 @@ TEST(senseless_changes_assert)
     expect_assert_failure(lease_take(&any, &any, 1, 3, (struct incarnation){0}, action));
     expect_assert_failure(lease_name(&held, &none));
     expect_assert_failure(lease_name(&freed, &none));
-    expect_assert_failure(lease_free(&freed));
+}
+
+/* A free lease can be raised, so that a change under way for its generation fails. */
+TEST(a_free_lease_is_raised)
+{
+    struct lease held = taken();
+    struct lease freed = lease_free(&held);
+    struct lease raised = lease_free(&freed);
+    assert_int_equal(raised.state, LEASE_FREE);
+    assert_int_equal(raised.generation, freed.generation + 1);
 }
 
 /* Only the same node in the same life holds it. */
@@ -135,6 +144,7 @@ int main(void)
         cmocka_unit_test(name_raises_the_generation_by_one),
         cmocka_unit_test(free_raises_the_generation_by_one),
         cmocka_unit_test(senseless_changes_assert),
+        cmocka_unit_test(a_free_lease_is_raised),
         cmocka_unit_test(held_by_node_and_life),
         cmocka_unit_test(lease_is_compares_every_part),
         cmocka_unit_test(lease_is_ignores_the_order_of_clients),

@@ -274,6 +274,7 @@ TEST(an_empty_pool_is_missing)
 {
     struct unit *u = unit_new(2);
     u->polls_hang = true;
+    u->facts.incarnation = (struct incarnation){0};
     core_init(&u->core, &u->facts, u->now_ms);
     unit_tick(u);
     struct action open = unit_take(u, ACTION_HANDLE_OPEN);
