@@ -11,8 +11,6 @@
 
 #include "proto/values.h"
 
-#define EXPIRE_S_MIN (365LL * 24 * 3600) /* shorter blocklist entries are worth a warning */
-
 struct handle {
     struct jobs *jobs;
     struct job job; /* its shutdown, and its waits for the map */
@@ -143,15 +141,16 @@ static int configure(struct handle *handle, const struct storage_io *io)
     return r;
 }
 
-/* A short entry made by librbd's own lock break cannot be prolonged by ours. */
+/* librbd 16.2.15 sends a set value as a string when it breaks a dead client's lock; the monitor
+ * refuses that, and the guest that waits for the lock gets EINVAL (docs/decisions/0006). */
 static void check_expiry(struct handle *handle)
 {
     char text[32] = "";
     rados_conf_get(handle->cluster, "rbd_blocklist_expire_seconds", text, sizeof(text));
-    if (strtoll(text, NULL, 10) < EXPIRE_S_MIN) {
+    if (strtoll(text, NULL, 10) != 0) {
         snprintf(handle->warning, sizeof(handle->warning),
-                 "rbd_blocklist_expire_seconds is %s: set it to 315360000 in [client] of ceph.conf "
-                 "on every host",
+                 "rbd_blocklist_expire_seconds is %s: take it out of ceph.conf on every host, "
+                 "guests' lock breaks fail with it (Ceph 16)",
                  text);
     }
 }
@@ -202,6 +201,9 @@ static void open_after(struct job *job)
     const enum outcome outcome = op_outcome(open->result);
     const bool usable = outcome == OUTCOME_DONE || outcome == OUTCOME_BLOCKLISTED;
     if (!op->answered && usable && open->opening == io->openings) {
+        if (open->made->warning[0] != '\0' && strcmp(io->warning, open->made->warning) != 0) {
+            STORAGE_WARN("storage: %s", open->made->warning);
+        }
         memcpy(io->warning, open->made->warning, sizeof(io->warning));
         op->event.handle.client = open->made->client;
         io->handle = open->made; /* a blocklisted one still reaches the monitors */

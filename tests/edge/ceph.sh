@@ -64,7 +64,6 @@ osd_crush_chooseleaf_type = 0
 
 [client]
 keyring = $DIR/\$name.keyring
-rbd_blocklist_expire_seconds = 315360000
 admin_socket =
 log_file =
 

@@ -238,8 +238,10 @@ static void test_the_conf_is_looked_at(void **state)
     struct world *world = *state;
     assert_string_equal(storage_io_warning(world->seats[0].io), "");
     char path[600], command[1400];
-    snprintf(path, sizeof(path), "%s/short.conf", world->dir);
-    snprintf(command, sizeof(command), "grep -v rbd_blocklist_expire %s > %s", world->conf, path);
+    snprintf(path, sizeof(path), "%s/expire.conf", world->dir);
+    snprintf(command, sizeof(command),
+             "{ cat %s; printf '[client]\\nrbd_blocklist_expire_seconds = 3600\\n'; } > %s",
+             world->conf, path);
     assert_int_equal(system(command), 0);
     const struct storage_options options = {
         .conf = path, .user = "stead", .pool = "stead", .nodeid = 9, .call_ms = CALL_MS};
