@@ -115,8 +115,9 @@ check_lab() {
 check_long() {
     build all SAN=1 || return 0
     build all bench || return 0
-    tally "swarm, 100000 seeds" build/stead-sim swarm --seeds 1..100000
+    tally "swarm, 10000 seeds" build/stead-sim swarm --seeds 1..10000
     one "failover benchmark" tests/bench/failover --runs 10
+    tail -n 1 "$work/log"
 }
 
 [ $# -gt 0 ] || set -- unit sim edge lab
