@@ -11,7 +11,7 @@ packages=(
     libprotobuf-c-dev protobuf-c-compiler protobuf-compiler libxml2-dev
     libfreeipmi-dev freeipmi-tools openipmi ipmitool
     libsystemd-dev libjansson-dev libsmartcols-dev libinih-dev libcmocka-dev
-    systemd systemd-container nftables iproute2 busybox-static linux-image-cloud-amd64 uuid-runtime jq kmod cpio
+    procps python3 systemd systemd-container nftables iproute2 busybox-static linux-image-cloud-amd64 uuid-runtime jq kmod cpio
 )
 [ "$(id -u)" = 0 ] || {
     echo "deps: needs root (sudo make deps)" >&2
