@@ -61,7 +61,6 @@ static void move(struct core *core, enum life_state state, struct caller *caller
         run_drop_all(core);
     }
     life->state = state;
-    life->since_ms = caller->now_ms;
     life->kill_retry_ms = 0;
     peers_hurry(core);
 }

@@ -64,7 +64,6 @@ struct life {
     struct call save_call;
     struct incarnation saving; /* what that call carries */
     bool saved;
-    uint64_t since_ms;
 };
 
 /* A domain of ours as libvirt last told it. */

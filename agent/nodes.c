@@ -63,11 +63,13 @@ static void lose(struct core *core, uint32_t slot, bool client_only, const char 
     ASSERT(node->state == NODE_ADMITTED);
     node->state = NODE_LOST;
     node->client_only = client_only;
-    node->proofs &= (uint32_t)PROOF_OPERATOR; /* a person's word, given with the fence */
+    bool gone =
+        peers_see(core, node->nodeid) == NULL; /* a person's word holds for a gone node only */
+    node->proofs &= gone ? (uint32_t)PROOF_OPERATOR : 0;
     node->fence_term = core->local.draft.delta.header.term;
     core->local.draft.delta.header.members &= ~bit(slot);
     struct text text = {0};
-    text_add(text_add(text_add(&text, node->name), " (incarnation "), "");
+    text_add(text_add(&text, node->name), " (incarnation ");
     text_add_incarnation(&text, node->incarnation);
     text_add(text_add(&text, ") lost: "), why);
     draft_history(core, HISTORY_NODE_LOST, node->nodeid, NULL, text.bytes);

@@ -183,7 +183,7 @@ struct header {
     uint64_t actor_start; /* the acting agent process */
     uint64_t members;     /* mask of node slots the actor's Corosync showed it */
     uint64_t version;
-    uint64_t digest;      /* over all records: sum of digest_record() */
+    uint64_t digest;      /* over all records: the sum of the digests in proto/digest.h */
     struct origin commit; /* who wrote this version */
     uint32_t feature_level;
     uint32_t next_incarnation;

@@ -420,6 +420,22 @@ TEST(an_operators_fence_takes_a_present_node)
     free(u);
 }
 
+/* A person's word that a node is dead does not count when the node is back by the time it is lost.
+ */
+TEST(a_vouch_does_not_outlive_an_absence)
+{
+    struct unit *u = acting_with_bmc();
+    (void)unit_foreign(u);
+    struct node_record *node = unit_foreign_node(u, N3);
+    node->fence_wanted = true;
+    node->proofs = PROOF_OPERATOR;
+    unit_foreign_send(u);
+    unit_commit(u);
+    assert_int_equal(unit_copy_node(u, 3)->state, NODE_LOST);
+    assert_int_equal(unit_copy_node(u, 3)->proofs, 0);
+    free(u);
+}
+
 /* ... as it takes an absent one on which no VM is. */
 TEST(an_operators_fence_takes_an_absent_node)
 {
@@ -491,6 +507,7 @@ int main(void)
         cmocka_unit_test(a_verified_bmc_stays_verified),
         cmocka_unit_test(a_verified_bmc_stays_verified_beside_other_news),
         cmocka_unit_test(an_operators_fence_takes_a_present_node),
+        cmocka_unit_test(a_vouch_does_not_outlive_an_absence),
         cmocka_unit_test(an_operators_fence_takes_an_absent_node),
         cmocka_unit_test(an_agent_without_its_incarnation_is_over),
         cmocka_unit_test(a_late_hand_is_undone),
