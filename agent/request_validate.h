@@ -1,0 +1,29 @@
+/*
+ * What each operator's command changes, and when it is lawful. Called by request.c on the acting
+ * node only, with a draft open and room in it for ROOM_PER_REQUEST records; each returns NULL when
+ * it drafted the command, or why it is refused (with the remedy), having drafted nothing. Pure.
+ */
+#ifndef STEAD_AGENT_REQUEST_VALIDATE_H
+#define STEAD_AGENT_REQUEST_VALIDATE_H
+
+#include "agent/core.h"
+
+#define ROOM_PER_REQUEST 4 /* record, its entry, a start's entry, and one to spare */
+
+/* The history entry by which the command counts as done (I7): carries its id and who gave it. */
+struct history_entry *request_entry(struct core *core, const struct request *request,
+                                    enum history_kind kind, uint32_t nodeid,
+                                    const struct vm_record *vm, const char *cause);
+
+/* request_node.c */
+void request_draft_first(struct core *core, const struct request *request);
+const char *request_node_join(struct core *core, const struct request *request);
+const char *request_node_fence(struct core *core, const struct request *request);
+const char *request_node_unfence(struct core *core, const struct request *request);
+
+/* request_vm.c */
+const char *request_vm_add(struct core *core, const struct request *request);
+const char *request_vm_want(struct core *core, const struct request *request, enum vm_want want);
+const char *request_vm_remove(struct core *core, const struct request *request);
+
+#endif

@@ -1,0 +1,127 @@
+/*
+ * Commands about VMs.
+ *
+ * Decides: whether a VM may be added, wanted otherwise or forgotten now. Assumes: called on the
+ * acting node with a draft open; an added VM's definition and lease are in RADOS already. Never:
+ * starts or ends anything itself; what is wanted is acted on once it is committed.
+ */
+#include "agent/request_validate.h"
+
+#include <string.h>
+
+#include "agent/draft.h"
+#include "agent/vms.h"
+#include "proto/assert.h"
+#include "proto/values.h"
+#include "storage/state.h"
+
+static uint32_t free_vm_slot(const struct core *core)
+{
+    for (uint32_t slot = 0; slot < VMS_MAX; slot++) {
+        if (draft_peek_vm(core, slot)->state == VM_FREE) {
+            return slot;
+        }
+    }
+    return VMS_MAX;
+}
+
+static const char *place_on(struct core *core, const struct request *request, uint8_t *ret_node)
+{
+    *ret_node = NODE_NONE;
+    if (request->on[0] == '\0') {
+        return NULL;
+    }
+    struct loads loads;
+    place_loads(core, &loads);
+    uint8_t node = state_find_node_name(&core->cluster, request->on);
+    if (node == NODE_NONE) {
+        return "no such node to start it on; see stead node list";
+    }
+    if ((loads.able & (UINT64_C(1) << node)) == 0) {
+        return "the node to start it on is not online";
+    }
+    if (loads.used_mib[node] + request->memory_mib > loads.memory_mib[node]) {
+        return "the node to start it on has not that much memory left";
+    }
+    *ret_node = node;
+    return NULL;
+}
+
+const char *request_vm_add(struct core *core, const struct request *request)
+{
+    uint8_t node;
+    uint32_t slot = free_vm_slot(core);
+    if (draft_has_vm_name(core, request->name)) {
+        return "a VM of that name is there already";
+    }
+    if (uuid_is_zero(&request->uuid) || request->generation == 0) {
+        return "its definition was not prepared";
+    }
+    if (draft_has_vm_uuid(core, &request->uuid)) {
+        return "a VM of that UUID is there already";
+    }
+    if (slot == VMS_MAX) {
+        return "the cluster is full (10000 VMs)";
+    }
+    const char *refused = place_on(core, request, &node);
+    if (refused != NULL) {
+        return refused;
+    }
+    struct vm_record *vm = draft_vm(core, slot);
+    *vm = (struct vm_record){
+        .uuid = request->uuid,
+        .want = request->want,
+        .state = VM_STOPPED,
+        .memory_mib = request->memory_mib,
+        .priority = request->priority,
+        .node = NODE_NONE,
+        .generation = request->generation,
+        .definition_version = request->definition_version,
+        .definition_digest = request->definition_digest,
+        .stop_timeout_ms = request->stop_timeout_ms,
+    };
+    memcpy(vm->name, request->name, NAME_BYTES);
+    core->local.acting.vm_retry_ms[slot] = 0; /* the slot's last VM may have been resting */
+    request_entry(core, request, HISTORY_VM_ADDED, 0, vm, "added");
+    if (node != NODE_NONE && request->want == WANT_RUNNING) {
+        struct loads loads;
+        place_loads(core, &loads);
+        vms_draft_start(core, &loads, slot, node, request->generation, "asked for by the operator");
+    }
+    return NULL;
+}
+
+const char *request_vm_want(struct core *core, const struct request *request, enum vm_want want)
+{
+    uint32_t slot = state_find_vm(&core->cluster, request->name);
+    if (slot == VMS_MAX || draft_peek_vm(core, slot)->removing) {
+        return "no such VM; see stead vm list";
+    }
+    struct vm_record *vm = draft_vm(core, slot);
+    vm->want = want;
+    vm->avoid = 0;
+    vm->attempts = 0;
+    memset(vm->reason, 0, TEXT_BYTES);
+    vm->stop_timeout_ms = request->stop_timeout_ms;
+    core->local.acting.vm_retry_ms[slot] = 0;
+    request_entry(core, request, HISTORY_VM_WANT, 0, vm,
+                  want == WANT_RUNNING ? "wanted running" : "wanted stopped")
+        ->number = want;
+    return NULL;
+}
+
+const char *request_vm_remove(struct core *core, const struct request *request)
+{
+    uint32_t slot = state_find_vm(&core->cluster, request->name);
+    if (slot == VMS_MAX) {
+        return "no such VM; see stead vm list";
+    }
+    const struct vm_record *vm = draft_peek_vm(core, slot);
+    if (vm->state != VM_STOPPED || vm->want == WANT_RUNNING) {
+        return "it is not stopped; stead vm stop it first";
+    }
+    struct vm_record *next = draft_vm(core, slot);
+    next->removing = true;
+    request_entry(core, request, HISTORY_REQUEST, 0, next, "to be removed");
+    return NULL;
+}
