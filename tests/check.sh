@@ -118,6 +118,8 @@ check_long() {
     tally "swarm, 10000 seeds" build/stead-sim swarm --seeds 1..10000
     one "failover benchmark" tests/bench/failover --runs 10
     tail -n 1 "$work/log"
+    one "commit benchmark" tests/bench/commit
+    tail -n 1 "$work/log"
 }
 
 [ $# -gt 0 ] || set -- unit sim edge lab
