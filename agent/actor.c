@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "agent/draft.h"
+#include "agent/mend.h"
 #include "agent/nodes.h"
 #include "agent/observed.h"
 #include "agent/peers.h"
@@ -167,7 +168,7 @@ static bool may_act(const struct core *core, const struct caller *caller)
     const struct storage_view *storage = &core->local.storage;
     bool standing = core->local.life.state == LIFE_ADMITTED || our_turn_to_return(core);
     return standing && storage->handle == HANDLE_OPEN && caller_fresh(caller) && !storage->stale &&
-           core->cluster.header.version != 0 &&
+           core->cluster.header.version != 0 && health_may_commit(storage->trouble) &&
            (view_recorded(core) || storage->predecessor_blocked);
 }
 
@@ -186,6 +187,7 @@ static void next_commit(struct core *core, struct caller *caller)
         }
         draft_term(core);
     } else {
+        mend_draft(core);
         request_draft(core, caller);
         nodes_draft(core, caller);
         vms_draft(core);
@@ -200,13 +202,15 @@ void actor_carry_on(struct core *core, struct caller *caller)
         commit->state = COMMIT_UNKNOWN;
     }
     if (commit->state == COMMIT_UNKNOWN && !call_open(&commit->call) &&
-        (caller_fresh(caller) || commit->create) && core->local.storage.handle == HANDLE_OPEN) {
+        caller->now_ms >= core->local.commit_retry_ms && (caller_fresh(caller) || commit->create) &&
+        core->local.storage.handle == HANDLE_OPEN) {
         commit_again(commit, caller, core->cluster.settings.call_ms);
     }
     if (!may_act(core, caller)) {
         return;
     }
     if (actor_holds(core)) {
+        mend_act(core);
         nodes_act(core, caller);
         vms_act(core, caller);
     }
@@ -246,6 +250,7 @@ static void done(struct core *core, struct caller *caller)
     } else if (state_follows(&core->cluster, delta)) {
         bool same = state_apply(&core->cluster, delta);
         ASSERT(same);
+        mend_on_commit(core);
         local->storage.newest_ms = caller->now_ms;
     }
     if (took_term || local->commit.create) {
@@ -276,6 +281,7 @@ void actor_on_commit(struct core *core, const struct event *event, struct caller
         return;
     }
     view_note(core, event->id, event->commit.outcome);
+    core->local.commit_retry_ms = event->now_ms + core->cluster.settings.retry_ms / 4;
     settle(core, commit_on_answer(commit, event->commit.outcome, &event->commit.header), caller);
 }
 

@@ -89,6 +89,28 @@ void draft_settings(struct core *core, const struct settings *settings)
     add(core, RECORD_SETTINGS, 0)->settings = *settings;
 }
 
+void draft_again(struct core *core, enum record_kind kind, uint32_t slot)
+{
+    const struct cluster *copy = &core->cluster;
+    ASSERT(kind < RECORD_KIND_COUNT);
+    if (find(core, kind, slot) != NULL) {
+        return;
+    }
+    struct record *record = add(core, kind, slot);
+    if (kind == RECORD_NODE) {
+        record->node = copy->nodes[slot];
+        record->removed = record->node.state == NODE_FREE;
+    } else if (kind == RECORD_VM) {
+        record->vm = copy->vms[slot];
+        record->removed = record->vm.state == VM_FREE;
+    } else if (kind == RECORD_SETTINGS) {
+        record->settings = copy->settings;
+    } else {
+        record->history = copy->history[slot];
+        record->removed = record->history.sequence == 0;
+    }
+}
+
 const struct node_record *draft_peek_node(const struct core *core, uint32_t slot)
 {
     ASSERT(slot < NODES_MAX);

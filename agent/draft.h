@@ -19,6 +19,9 @@ struct vm_record *draft_vm(struct core *core, uint32_t slot);
 void draft_remove_vm(struct core *core, uint32_t slot);
 void draft_settings(struct core *core, const struct settings *settings);
 
+/* The record as the copy has it (none: taken away), to be written anew. Needs room. */
+void draft_again(struct core *core, enum record_kind kind, uint32_t slot);
+
 /* The record as it will be. */
 const struct node_record *draft_peek_node(const struct core *core, uint32_t slot);
 const struct vm_record *draft_peek_vm(const struct core *core, uint32_t slot);

@@ -14,6 +14,7 @@
 #include "agent/run.h"
 #include "agent/trace.h"
 #include "agent/view.h"
+#include "fencing/timing.h"
 #include "proto/assert.h"
 #include "proto/values.h"
 #include "storage/state.h"
@@ -84,9 +85,11 @@ static enum life_state judge(struct core *core)
         return LIFE_LOST; /* the copy is from before; what has become of us is being read */
     }
     if (core->cluster.header.version == 0) {
-        /* An incarnation and no cluster: a wrong pool is likelier; kill nothing for it. */
-        return storage->missing && incarnation_is_none(life->incarnation) ? LIFE_OUTSIDE
-                                                                          : LIFE_UNKNOWN;
+        /* An incarnation and no cluster: a wrong pool is likelier; kill nothing for it. And let the
+         * others first say whether they hold a copy of what is gone. */
+        bool heard = core->local.now_ms - core->local.started_ms >= core->cluster.settings.fresh_ms;
+        return storage->missing && heard && incarnation_is_none(life->incarnation) ? LIFE_OUTSIDE
+                                                                                   : LIFE_UNKNOWN;
     }
     uint8_t slot = state_find_node(&core->cluster, core->local.facts.nodeid);
     if (slot == NODE_NONE) {
@@ -123,7 +126,7 @@ static void keep_incarnation(struct core *core, struct caller *caller)
 {
     struct life *life = &core->local.life;
     (void)call_overdue(&life->save_call, caller->now_ms);
-    if (life->saved || call_open(&life->save_call)) {
+    if (life->saved || call_open(&life->save_call) || caller->now_ms < life->save_retry_ms) {
         return;
     }
     struct action *action =
@@ -172,8 +175,15 @@ void life_on_killed(struct core *core, const struct event *event, struct caller 
 void life_on_saved(struct core *core, const struct event *event)
 {
     struct life *life = &core->local.life;
-    if (call_ends(&life->save_call, event)) {
-        life->saved = event->done.outcome == OUTCOME_DONE &&
-                      incarnation_equal(life->saving, life->incarnation);
+    if (!call_ends(&life->save_call, event)) {
+        return;
+    }
+    if (event->done.outcome == OUTCOME_DONE) {
+        life->saved = incarnation_equal(life->saving, life->incarnation);
+        life->save_tries = 0;
+        life->save_retry_ms = 0;
+    } else { /* a full disk, say: tried for ever, and ever more seldom */
+        life->save_retry_ms =
+            event->now_ms + timing_retry_ms(&core->cluster.settings, life->save_tries++);
     }
 }

@@ -10,6 +10,7 @@
 #include "proto/call.h"
 #include "storage/barrier.h"
 #include "storage/commit.h"
+#include "storage/health.h"
 #include "storage/reload.h"
 
 /* Another agent, or ourselves, as its heartbeats show it. Only nodes in the ring have one. */
@@ -27,14 +28,18 @@ enum handle_state { HANDLE_NONE, HANDLE_OPENING, HANDLE_OPEN };
 /* Our way to RADOS: handle, polls, whole reads. */
 struct storage_view {
     enum handle_state handle;
-    struct client client; /* of the present handle */
-    uint64_t handle_id;   /* of the call that opened it: earlier ones went through another */
-    bool blocklisted;     /* a read was refused with -108: the answer to "am I lost?" */
-    bool missing;         /* no cluster was ever made in this pool */
-    bool stale;           /* a newer version exists than our copy */
-    bool damaged;         /* what we read did not match its own digest */
-    uint64_t good_ms;     /* the last good answer */
-    uint64_t newest_ms;   /* when our copy was last known to be the newest */
+    struct client client;       /* of the present handle */
+    uint64_t handle_id;         /* of the call that opened it: earlier ones went through another */
+    bool blocklisted;           /* a read was refused with -108: the answer to "am I lost?" */
+    bool missing;               /* no cluster was ever made in this pool */
+    bool stale;                 /* a newer version exists than our copy */
+    enum state_trouble trouble; /* of the object, as it was last read */
+    struct known poll_known;    /* how far it had come when the poll under way began */
+    struct known read_known;    /* ... and the whole read */
+    bool look;                  /* read it whole although the copy is the newest: is it sound? */
+    uint64_t next_read_ms;
+    uint64_t good_ms;   /* the last good answer */
+    uint64_t newest_ms; /* when our copy was last known to be the newest */
     uint64_t next_poll_ms;
     uint64_t reopen_ms;
     struct call handle_call;
@@ -62,6 +67,8 @@ struct life {
     struct call kill_call;
     uint64_t kill_retry_ms;
     struct call save_call;
+    uint32_t save_tries; /* that failed */
+    uint64_t save_retry_ms;
     struct incarnation saving; /* what that call carries */
     bool saved;
 };
@@ -135,6 +142,13 @@ struct pending {
     uint64_t send_ms;
 };
 
+/* One record of the state object. */
+struct record_name {
+    enum record_kind kind;
+    uint32_t slot;
+};
+#define MENDS_MAX 16
+
 /* What only the acting node keeps; begun anew with each term. */
 struct acting {
     uint64_t term; /* that we took; 0: none */
@@ -147,6 +161,9 @@ struct acting {
     uint16_t barrier_of[VMS_MAX]; /* index in barriers + 1; 0: none */
     uint32_t refused_next;
     struct reply refused[REQUESTS_MAX]; /* what was refused stays refused when it is asked again */
+    uint64_t look_ms;                   /* when to see whether the state object is sound */
+    uint32_t mend_count;
+    struct record_name mends[MENDS_MAX]; /* records to be written anew: the object's are damaged */
     uint32_t inbox_count;
     struct request inbox[REQUESTS_MAX];
     uint64_t waits_since_ms; /* on every node: work has waited since; 0: none waits */
@@ -178,7 +195,8 @@ struct local {
     struct storage_view storage;
     struct life life;
     struct commit commit;
-    struct delta committed; /* the last one of ours, for the others */
+    uint64_t commit_retry_ms; /* not before is one of open fate sent again */
+    struct delta committed;   /* the last one of ours, for the others */
     struct draft draft;
     struct acting acting;
     uint32_t domain_count;

@@ -224,6 +224,7 @@ static void fill_beat(const struct core *core, struct beat *beat)
     beat->nodeid = local->facts.nodeid;
     beat->agent_start = local->facts.agent_start;
     beat->sent_ms = local->now_ms;
+    beat->epoch = core->cluster.header.epoch;
     beat->version = core->cluster.header.version;
     beat->digest = core->cluster.header.digest;
     beat->machine = local->facts.machine;

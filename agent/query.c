@@ -101,30 +101,133 @@ static uint32_t count_busy(const struct core *core)
     return busy;
 }
 
+const char *query_state_word(const struct core *core)
+{
+    static const char *const words[STATE_TROUBLE_COUNT] = {
+        [STATE_WELL] = "",       [STATE_GONE] = "gone",       [STATE_FOREIGN] = "foreign",
+        [STATE_OLDER] = "older", [STATE_GARBLED] = "garbled", [STATE_DAMAGED] = "damaged",
+    };
+    ASSERT(core->local.storage.trouble < STATE_TROUBLE_COUNT);
+    return words[core->local.storage.trouble];
+}
+
+/* The node of the ring that holds the newest copy, if it is not us. */
+static const char *newest_holder(const struct core *core)
+{
+    const struct header *copy = &core->cluster.header;
+    struct known newest = {.epoch = copy->epoch, .version = copy->version};
+    const char *name = NULL;
+    for (uint32_t i = 0; i < core->local.peer_count; i++) {
+        const struct beat *beat = &core->local.peers[i].beat;
+        bool later = beat->epoch != newest.epoch ? beat->epoch > newest.epoch
+                                                 : beat->version > newest.version;
+        if (core->local.peers[i].heard && later) {
+            newest = (struct known){.epoch = beat->epoch, .version = beat->version};
+            name = beat->name;
+        }
+    }
+    return name;
+}
+
+/* What is wrong with the state object, and what to do about it. */
+static bool tell_object(const struct core *core, struct text *text)
+{
+    const char *holder = newest_holder(core);
+    switch (core->local.storage.trouble) {
+    case STATE_WELL:
+    case STATE_TROUBLE_COUNT:
+        return false;
+    case STATE_GONE:
+        text_add(text, "the state object is gone from its pool");
+        break;
+    case STATE_FOREIGN:
+        text_add(text, "the state object in the pool is another cluster's");
+        break;
+    case STATE_OLDER:
+        text_add(text, "the state object is older than a copy held here (an old backup put back?)");
+        if (holder != NULL) {
+            *text = (struct text){0};
+            text_add(text_add(text, "the state object is older than the copy of "), holder);
+        }
+        break;
+    case STATE_GARBLED:
+        text_add(text, "the state object's header is damaged");
+        break;
+    case STATE_DAMAGED:
+        text_add(text, "records of the state object are damaged");
+        break;
+    }
+    bool mends =
+        health_may_commit(core->local.storage.trouble) && (query_loaded(core) || holder != NULL);
+    if (mends) {
+        text_add(text, "; the acting node writes it anew from its copy");
+        return true;
+    }
+    text_add(text, ": nothing is decided, VMs run on; put it back, or stead cluster restore");
+    if (holder != NULL && core->local.storage.trouble == STATE_GONE) {
+        text_add(text_add(text_add(text, " (copy: "), holder), ")");
+    }
+    return true;
+}
+
+/* Ceph has answered nothing, or not about the state, for a while. */
+static bool tell_silence(const struct core *core, uint64_t now_ms, struct text *text)
+{
+    const struct storage_view *storage = &core->local.storage;
+    uint64_t limit_ms = 2 * (uint64_t)core->cluster.settings.able_ms;
+    bool handle = storage->handle == HANDLE_OPEN && now_ms - storage->good_ms < limit_ms;
+    if (handle && now_ms - storage->newest_ms < limit_ms) {
+        return false;
+    }
+    uint64_t since_ms = handle ? storage->newest_ms : storage->good_ms;
+    text_add(text, handle ? "Ceph answers, but not about the state object, for "
+                          : "Ceph does not answer this host, for ");
+    text_add_u64(text, (now_ms - since_ms) / 1000);
+    text_add(text, handle ? " s: nothing is decided, VMs run on; see ceph health detail"
+                          : " s: it decides nothing, its VMs run on; see ceph -s, network, [ceph]");
+    return true;
+}
+
+static void tell_no_copy(const struct core *core, struct text *text)
+{
+    const struct storage_view *storage = &core->local.storage;
+    if (storage->missing) {
+        text_add(text, "no cluster in this pool yet: stead cluster init");
+    } else if (storage->handle != HANDLE_OPEN) {
+        text_add(text, "Ceph cannot be reached yet: nothing is decided; see journalctl -u "
+                       "stead-agent, ceph -s, [ceph] in stead.conf");
+    } else {
+        text_add(text, "the state is being read from Ceph: nothing is decided yet");
+    }
+}
+
 static bool tell_trouble(const struct core *core, uint64_t now_ms, struct text *text)
 {
     const struct local *local = &core->local;
     if (local->storage.blocklisted) {
         text_add(text, "this host is blocklisted: its guests are ended; stead node unfence it");
+    } else if (tell_object(core, text)) {
+        return true;
     } else if (!query_loaded(core)) {
-        text_add(text, local->storage.missing
-                           ? "no cluster in this pool yet: stead cluster init"
-                           : "the state cannot be read from Ceph yet: nothing is decided");
+        tell_no_copy(core, text);
     } else if (!query_quorate(core)) {
         text_add_u64(text_add(text, "no quorum: "), local->ring.count);
         text_add_u64(text_add(text, " in the ring, "), local->ring.quorum);
-        text_add(text, " needed; nothing is started or fenced here");
+        text_add(text, " needed; nothing is started or fenced here; bring nodes back");
     } else if (query_own_slot(core) == NODE_NONE) {
         text_add(text, "this node is not in the cluster: stead cluster join");
     } else if (local->life.state == LIFE_LOST) {
         text_add(text,
                  "the cluster gave this node up: its guests are ended; stead node unfence it");
+    } else if (tell_silence(core, now_ms, text)) {
+        return true;
     } else if (!query_fresh(core, now_ms)) {
         text_add(text, "quorum is not proven fresh: nothing is begun");
-    } else if (local->storage.damaged) {
-        text_add(text, "the state object does not match its own digest: nothing is decided");
     } else if (local->commit.state == COMMIT_UNKNOWN) {
         text_add(text, "a commit's fate is open: asking again");
+    } else if (local->life.save_tries > 0) {
+        text_add(text, "/run/stead cannot be written here (disk full?): an agent that is restarted "
+                       "now would end this host's guests; make room");
     } else {
         return false;
     }

@@ -21,6 +21,9 @@ const char *query_node_word(const struct core *core, uint8_t slot, uint64_t now_
 /* "stopped", "starting", "running", "stopping", "recovering". */
 const char *query_vm_word(const struct vm_record *vm);
 
+/* What is wrong with the state object: "gone", "foreign", "older", "garbled", "damaged", or "". */
+const char *query_state_word(const struct core *core);
+
 /* One sentence: what this node is doing or why it does nothing ("no quorum: 1 of 3 votes, so
  * nothing is started or fenced here"). */
 void query_situation(const struct core *core, uint64_t now_ms, char ret_text[TEXT_BYTES]);

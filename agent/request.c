@@ -240,6 +240,11 @@ static void init_cluster(struct core *core, const struct request *request, struc
     if (core->cluster.header.version != 0) {
         answer(core, caller, pending, false,
                "there is a cluster in this pool already; see stead status");
+    } else if (storage->trouble == STATE_GONE) {
+        answer(
+            core, caller, pending, false,
+            "a cluster was made in this pool and its state object is gone: stead cluster restore "
+            "brings it back; to begin anew, stop stead-agent on all nodes first and reboot them");
     } else if (!storage->missing || storage->handle != HANDLE_OPEN) {
         answer(core, caller, pending, false,
                "the pool cannot be read yet; check [ceph] in stead.conf and stead status");

@@ -196,6 +196,7 @@ const Control__Status *status_io_fill(struct status_io *status, const struct cor
     all->quorate = query_quorate(core);
     all->fresh = query_fresh(core, now_ms);
     all->acting = query_acting(core);
+    all->state_object = lent(query_state_word(core));
     all->copy_known = age_ms != UINT64_MAX;
     all->copy_age_ms = all->copy_known ? age_ms : 0;
     if (all->loaded) {
@@ -229,6 +230,7 @@ static const char *history_word(enum history_kind kind)
         [HISTORY_VM_RECOVERING] = "vm-recovering",
         [HISTORY_VM_FAILED] = "vm-failed",
         [HISTORY_REQUEST] = "request",
+        [HISTORY_STATE] = "state",
     };
     ASSERT((unsigned)kind < HISTORY_KIND_COUNT);
     return words[kind] != NULL ? words[kind] : "other";

@@ -5,10 +5,11 @@
  * lead to the same door: a delta through CPG, the header polled, a refused commit. What is acted on
  * is only what was read from or committed to RADOS. Assumes: a delta is multicast only after its
  * commit. Never: opens a new handle while guests of a lost life may still run; never takes an image
- * whose digest is wrong, or goes back to an older version.
+ * whose digest is wrong, or goes back to an older version than anybody holds.
  */
 #include "agent/view.h"
 
+#include "agent/mend.h"
 #include "agent/peers.h"
 #include "agent/trace.h"
 #include "proto/assert.h"
@@ -108,6 +109,58 @@ static bool may_open(const struct core *core)
     return !storage->blocklisted || core->local.life.empty;
 }
 
+/* What the object cannot be older than: our copy, and what the others hold. */
+static struct known what_is_known(const struct core *core)
+{
+    const struct header *copy = &core->cluster.header;
+    struct known known = {.epoch = copy->epoch, .version = copy->version};
+    for (uint32_t i = 0; i < core->local.peer_count; i++) {
+        const struct peer *peer = &core->local.peers[i];
+        if (peer->heard) {
+            health_know(&known, peer->beat.epoch, peer->beat.version);
+        }
+    }
+    return known;
+}
+
+static void find(struct core *core, enum state_trouble trouble, struct caller *caller)
+{
+    static const char *const words[STATE_TROUBLE_COUNT] = {
+        [STATE_WELL] = "state: the object is well",
+        [STATE_GONE] = "state: the object is gone; copies of it are held",
+        [STATE_FOREIGN] = "state: the object is another cluster's",
+        [STATE_OLDER] = "state: the object is older than a copy that is held, or another",
+        [STATE_GARBLED] = "state: the object's header cannot be read",
+        [STATE_DAMAGED] = "state: what was read does not match its own digest",
+    };
+    ASSERT(trouble < STATE_TROUBLE_COUNT);
+    if (trouble != core->local.storage.trouble) {
+        core->local.storage.trouble = trouble;
+        trace_words(caller, words[trouble]);
+    }
+}
+
+/* There is no such object. No cluster was ever made, as far as we can know; or it is gone. */
+static void find_missing(struct core *core, const struct known *known, struct caller *caller)
+{
+    bool never = known->version == 0 && incarnation_is_none(core->local.life.incarnation);
+    core->local.storage.missing = never;
+    core->local.storage.stale = core->local.storage.stale && !never;
+    find(core, never ? STATE_WELL : STATE_GONE, caller);
+}
+
+/* The answer to a read was not the state. */
+static void find_unread(struct core *core, enum outcome outcome, bool garbled,
+                        const struct known *known, struct caller *caller)
+{
+    if (outcome == OUTCOME_MISSING) {
+        find_missing(core, known, caller);
+    } else if (garbled) {
+        core->local.storage.good_ms = caller->now_ms; /* RADOS did answer */
+        find(core, STATE_GARBLED, caller);
+    }
+}
+
 void view_carry_on(struct core *core, struct caller *caller)
 {
     struct storage_view *storage = &core->local.storage;
@@ -129,14 +182,18 @@ void view_carry_on(struct core *core, struct caller *caller)
     }
     end_predecessor(core, caller);
     bool behind = storage->stale || (core->cluster.header.version == 0 && !storage->missing);
-    if (behind && !call_open(&storage->read_call)) {
+    if ((behind || storage->look) && !call_open(&storage->read_call) &&
+        caller->now_ms >= storage->next_read_ms) {
         reload_begin(&storage->reload);
+        storage->look = false;
+        storage->read_known = what_is_known(core);
         (void)call_begin(caller, &storage->read_call, ACTION_STATE_READ, settings->call_ms, false);
     }
     if (!call_open(&storage->poll_call) && caller->now_ms >= storage->next_poll_ms) {
         struct action *action =
             call_begin(caller, &storage->poll_call, ACTION_POLL, settings->call_ms, false);
         action->poll.write = core->local.life.state == LIFE_ADMITTED && view_recorded(core);
+        storage->poll_known = what_is_known(core);
         storage->next_poll_ms = caller->now_ms + settings->poll_ms;
     }
 }
@@ -174,22 +231,43 @@ void view_on_poll(struct core *core, const struct event *event, struct caller *c
     if (!call_ends(&storage->poll_call, event)) {
         return;
     }
-    (void)caller;
     view_note(core, event->id, event->poll.outcome);
-    if (event->poll.outcome == OUTCOME_MISSING && core->cluster.header.version == 0) {
-        storage->missing = true;
-    }
     if (event->poll.outcome != OUTCOME_DONE) {
+        find_unread(core, event->poll.outcome, event->poll.garbled, &storage->poll_known, caller);
         return;
     }
     storage->missing = false;
     const struct header *header = &event->poll.header;
     const struct header *copy = &core->cluster.header;
+    enum state_trouble trouble = health_of_header(header, copy, &storage->poll_known);
+    if (trouble != STATE_WELL) {
+        find(core, trouble, caller);
+        return;
+    }
+    if (storage->trouble != STATE_DAMAGED) { /* that only a whole read can tell */
+        find(core, STATE_WELL, caller);
+    }
     if (header->epoch != copy->epoch || header->version > copy->version) {
         storage->stale = true;
     } else if (header->version == copy->version) {
         storage->newest_ms = event->now_ms;
     }
+}
+
+/* A whole image, its records in step with its digest. */
+static void take_image(struct core *core, const struct cluster *image, struct caller *caller)
+{
+    struct storage_view *storage = &core->local.storage;
+    const struct header *copy = &core->cluster.header;
+    find(core, STATE_WELL, caller);
+    storage->missing = false;
+    if (image->header.epoch == copy->epoch && image->header.version < copy->version) {
+        return; /* deltas were faster */
+    }
+    bool loaded = state_load(&core->cluster, image);
+    ASSERT(loaded); /* reload_finish has just compared the same digest */
+    storage->stale = false;
+    storage->newest_ms = caller->now_ms;
 }
 
 void view_on_state(struct core *core, const struct event *event, struct caller *caller)
@@ -199,34 +277,27 @@ void view_on_state(struct core *core, const struct event *event, struct caller *
         return;
     }
     view_note(core, event->id, event->state.outcome);
-    if (event->state.outcome == OUTCOME_MISSING && core->cluster.header.version == 0) {
-        storage->missing = true;
-        storage->stale = false;
-    }
+    storage->next_read_ms = event->now_ms + core->cluster.settings.retry_ms / 4;
     if (event->state.outcome != OUTCOME_DONE) {
+        find_unread(core, event->state.outcome, event->state.garbled, &storage->read_known, caller);
         return;
     }
     struct cluster *image = event->state.image;
-    bool whole =
-        reload_finish(&storage->reload, image, &event->state.last) && image->settings.beat_ms != 0;
-    if (!whole) { /* commits we missed got in between, or it is damaged: read again */
-        bool still = event->state.first.version == event->state.last.version;
-        if (still && !storage->damaged) {
-            trace_words(caller, "state: what was read does not match its own digest");
-        }
-        storage->damaged = still;
+    enum state_trouble trouble =
+        health_of_header(&image->header, &core->cluster.header, &storage->read_known);
+    if (trouble != STATE_WELL) {
+        find(core, trouble, caller);
         return;
     }
-    storage->damaged = false;
-    storage->missing = false;
-    const struct header *copy = &core->cluster.header;
-    if (image->header.epoch == copy->epoch && image->header.version < copy->version) {
-        return; /* deltas were faster */
+    if (reload_finish(&storage->reload, image, &event->state.last) &&
+        image->settings.beat_ms != 0) {
+        take_image(core, image, caller);
+    } else if (event->state.first.version == event->state.last.version) {
+        find(core, STATE_DAMAGED, caller);
+        mend_compare(core, image);
+    } else { /* commits we missed got in between: read again, at once */
+        storage->next_read_ms = event->now_ms;
     }
-    bool loaded = state_load(&core->cluster, image);
-    ASSERT(loaded); /* reload_finish has just compared the same digest */
-    storage->stale = false;
-    storage->newest_ms = event->now_ms;
 }
 
 void view_on_delta(struct core *core, const struct delta *delta, struct caller *caller)

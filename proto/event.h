@@ -61,7 +61,8 @@ struct event_ring {
 };
 
 struct event_state {
-    enum outcome outcome; /* MISSING: no cluster was ever made in this pool */
+    enum outcome outcome; /* MISSING: there is no such object, or no such pool */
+    bool garbled;         /* with FAILED: RADOS answered, and what it holds cannot be read */
     /* On DONE: the records as read in pages; `first` and `last` are the header at the first and at
      * the last page. They differ when commits got in between. image->header equals `first`. Lent
      * for the step, which may change it. */
@@ -107,6 +108,7 @@ struct event {
         } handle;
         struct {
             enum outcome outcome;
+            bool garbled;         /* as in event_state */
             struct header header; /* on DONE */
         } poll;
         struct event_state state;

@@ -49,6 +49,7 @@ struct beat {
     uint32_t nodeid;
     uint64_t agent_start; /* random, one per agent process */
     uint64_t sent_ms;     /* CLOCK_BOOTTIME of the sender */
+    uint32_t epoch;       /* of its copy */
     uint64_t version;     /* of its copy */
     uint64_t digest;      /* of its copy at that version */
     struct uuid machine;

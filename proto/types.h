@@ -157,6 +157,7 @@ enum history_kind {
     HISTORY_VM_RECOVERING,
     HISTORY_VM_FAILED, /* a start failed on node */
     HISTORY_REQUEST,   /* an operator command that changed nothing else */
+    HISTORY_STATE,     /* the state object itself was mended; number = records written anew */
     HISTORY_KIND_COUNT
 };
 

@@ -71,6 +71,7 @@ Stead__Beat *wire_beat_to_pb(struct wire_arena *arena, const struct beat *beat)
     pb->nodeid = beat->nodeid;
     pb->agent_start = beat->agent_start;
     pb->sent_ms = beat->sent_ms;
+    pb->epoch = beat->epoch;
     pb->version = beat->version;
     pb->digest = beat->digest;
     pb->machine = wire_uuid_to_pb(&beat->machine);
@@ -132,6 +133,7 @@ bool wire_beat_from_pb(const Stead__Beat *pb, struct beat *ret_beat)
     ret_beat->nodeid = pb->nodeid;
     ret_beat->agent_start = pb->agent_start;
     ret_beat->sent_ms = pb->sent_ms;
+    ret_beat->epoch = pb->epoch;
     ret_beat->version = pb->version;
     ret_beat->digest = pb->digest;
     ret_beat->memory_mib = pb->memory_mib;

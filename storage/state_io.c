@@ -25,7 +25,8 @@ int state_find_header(rados_omap_iter_t values, struct header *ret_header)
     if (!op_find_value(values, STATE_KEY_HEADER, &value)) {
         return -EBADMSG;
     }
-    return wire_unpack_header(value.bytes, value.size, ret_header);
+    const int r = wire_unpack_header(value.bytes, value.size, ret_header);
+    return r == 0 && (ret_header->version == 0 || ret_header->epoch == 0) ? -EBADMSG : r;
 }
 
 static void ask_header(struct op *op, void (*after)(struct op *op, int result))
@@ -44,6 +45,7 @@ static void poll_answer(struct op *op, int result)
         STORAGE_WARN("storage: the state cannot be read: %s", strerror(-result));
     }
     op->io->poll_outcome = outcome;
+    op->event.poll.garbled = result == -EBADMSG;
     op_answer(op, outcome);
 }
 

@@ -43,8 +43,10 @@ static void take_record(struct cluster *image, const struct record *record)
     }
 }
 
-/* Keys that are no record's (header, guard, beats, and what a newer version may add) pass by. */
-static int take_page(struct image_op *read)
+/* Keys that are no record's (header, guard, beats, and what a newer version may add) pass by. So
+ * does a record that cannot be understood: the digest tells that it is missing, and the acting
+ * node, which has it, can write it anew. */
+static void take_page(struct image_op *read)
 {
     struct op_value value;
     struct record record;
@@ -55,14 +57,10 @@ static int take_page(struct image_op *read)
         if (wire_parse_key(value.key, &kind, &slot) < 0) {
             continue;
         }
-        const int r = wire_unpack_record(value.bytes, value.size, kind, slot, &record);
-        if (r < 0) {
-            STORAGE_WARN("storage: key %s of the state cannot be understood", value.key);
-            return r;
+        if (wire_unpack_record(value.bytes, value.size, kind, slot, &record) == 0) {
+            take_record(read->image, &record);
         }
-        take_record(read->image, &record);
     }
-    return 0;
 }
 
 static int take_header(struct image_op *read)
@@ -85,10 +83,11 @@ static void page_read(struct op *op, int result)
         result = take_header(read);
     }
     if (result >= 0) {
-        result = take_page(read);
+        take_page(read);
     }
     if (result < 0) {
-        if (result != -ENOENT) {
+        op->event.state.garbled = result == -EBADMSG;
+        if (result != -ENOENT && !op->event.state.garbled) { /* those two the core says, once */
             STORAGE_WARN("storage: reading the state: %s", strerror(-result));
         }
         op_answer(op, op_outcome(result));

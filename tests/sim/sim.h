@@ -135,7 +135,12 @@ struct sim_block {
 };
 
 struct sim_rados {
-    struct cluster *state; /* the state object */
+    struct cluster *state;  /* the state object */
+    struct cluster *kept;   /* a backup of it */
+    struct cluster *newest; /* while the backup stands in its place: what was there */
+    bool gone;
+    bool garbled; /* its header, until it is written again */
+    bool damaged; /* the record of the last node, until it is written again */
     bool lease_exists[SIM_VMS_MAX];
     struct lease leases[SIM_VMS_MAX];
     bool down; /* Ceph itself */

@@ -24,7 +24,10 @@ static const char *node_name(const struct sim *sim, uint32_t node)
 
 static void note_digest(struct sim *sim, uint64_t version, uint64_t digest)
 {
-    ASSERT(version == sim->digest_count + 1);
+    if (version != sim->digest_count + 1) {
+        sim_violation(sim, "I3: version %llu was committed twice: on top of an old object",
+                      (unsigned long long)version);
+    }
     if (sim->digest_count == sim->digest_room) {
         sim->digest_room = sim->digest_room == 0 ? 256 : sim->digest_room * 2;
         sim->digests = realloc(sim->digests, sim->digest_room * sizeof(*sim->digests));

@@ -57,10 +57,84 @@ static bool admitted(struct sim *sim, const struct sim_call *call)
 
 /* --- the state object --- */
 
+static enum outcome read_object(const struct sim *sim)
+{
+    if (sim->rados.gone) {
+        return OUTCOME_MISSING;
+    }
+    return sim->rados.garbled ? OUTCOME_FAILED : OUTCOME_DONE;
+}
+
+static void keep(struct sim *sim)
+{
+    free(sim->rados.kept);
+    sim->rados.kept = malloc(sizeof(*sim->rados.kept));
+    ASSERT(sim->rados.kept != NULL);
+    *sim->rados.kept = *sim->rados.state;
+}
+
+static void put_old(struct sim *sim)
+{
+    ASSERT(sim->rados.kept != NULL); /* the parser saw to it */
+    if (sim->rados.newest == NULL) {
+        sim->rados.newest = sim->rados.state;
+        sim->rados.state = sim->rados.kept;
+        sim->rados.kept = NULL;
+    }
+}
+
+static void put_back(struct sim *sim)
+{
+    sim->rados.gone = false;
+    if (sim->rados.newest != NULL) {
+        free(sim->rados.state);
+        sim->rados.state = sim->rados.newest;
+        sim->rados.newest = NULL;
+    }
+}
+
+void sim_rados_object(struct sim *sim, enum object_event what)
+{
+    switch (what) {
+    case OBJECT_GONE:
+        sim->rados.gone = true;
+        return;
+    case OBJECT_KEPT:
+        keep(sim);
+        return;
+    case OBJECT_OLD:
+        put_old(sim);
+        return;
+    case OBJECT_BACK:
+        put_back(sim);
+        return;
+    case OBJECT_GARBLED:
+        sim->rados.garbled = true;
+        return;
+    case OBJECT_DAMAGED:
+        sim->rados.damaged = true;
+        return;
+    }
+    stead_panic(__FILE__, __LINE__, "object event");
+}
+
+/* What a commit writes is sound again: the header always, a record if it is among them. */
+static void heal_object(struct sim *sim, const struct delta *delta)
+{
+    sim->rados.garbled = false;
+    for (uint32_t i = 0; i < delta->count; i++) {
+        const struct record *record = &delta->records[i];
+        if (record->kind == RECORD_NODE && record->slot == sim->node_count - 1) {
+            sim->rados.damaged = false;
+        }
+    }
+}
+
 static void do_poll(struct sim *sim, struct sim_call *call)
 {
     struct event event = {.kind = EVENT_POLL};
-    event.poll.outcome = admitted(sim, call) ? OUTCOME_DONE : OUTCOME_BLOCKLISTED;
+    event.poll.outcome = admitted(sim, call) ? read_object(sim) : OUTCOME_BLOCKLISTED;
+    event.poll.garbled = event.poll.outcome == OUTCOME_FAILED;
     if (event.poll.outcome == OUTCOME_DONE) {
         event.poll.header = sim->rados.state->header;
     }
@@ -73,11 +147,14 @@ static void do_commit(struct sim *sim, struct sim_call *call)
     struct event event = {.kind = EVENT_COMMIT, .commit.outcome = OUTCOME_DONE};
     if (!admitted(sim, call)) {
         event.commit.outcome = OUTCOME_BLOCKLISTED;
+    } else if (sim->rados.gone) {
+        event.commit.outcome = OUTCOME_MISSING;
     } else if (call->action.commit.create || !state_follows(state, call->delta)) {
         event.commit.outcome = OUTCOME_REFUSED;
         event.commit.header = state->header;
     } else {
         sim_check_commit(sim, call->node, call->delta);
+        heal_object(sim, call->delta);
     }
     answer(sim, call, true, &event);
 }
@@ -113,6 +190,12 @@ static void do_state_read(struct sim *sim, struct sim_call *call)
         answer(sim, call, true, &event);
         return;
     }
+    if (read_object(sim) != OUTCOME_DONE) {
+        struct event event = {.kind = EVENT_STATE, .state.outcome = read_object(sim)};
+        event.state.garbled = sim->rados.garbled && !sim->rados.gone;
+        answer(sim, call, true, &event);
+        return;
+    }
     ASSERT(call->image == NULL);
     call->image = calloc(1, sizeof(*call->image)); /* large, but the system makes only used pages */
     ASSERT(call->image != NULL);
@@ -120,6 +203,7 @@ static void do_state_read(struct sim *sim, struct sim_call *call)
     call->image->header = state->header;
     call->image->settings = state->settings;
     memcpy(call->image->nodes, state->nodes, sizeof(state->nodes));
+    call->image->nodes[sim->node_count - 1].memory_mib += sim->rados.damaged ? 1 : 0;
     memcpy(call->image->vms, state->vms, half * sizeof(state->vms[0]));
     uint64_t page_us = sim_rng_chance(&sim->rng, 4) ? sim_rng_range(&sim->rng, 1, 20 * MS) : 0;
     call->refs++;

@@ -88,6 +88,7 @@ static const char *fill(struct sim *sim, const struct scenario_step *step, struc
     case STEP_HEAL:
     case STEP_STORAGE:
     case STEP_STATE:
+    case STEP_OBJECT:
     case STEP_BMC:
     case STEP_LIBVIRT:
     case STEP_FREEZE:

@@ -116,6 +116,25 @@ static void at_state(struct words *words, struct scenario_step *step)
     take_path(words, step);
 }
 
+static void at_object(struct words *words, struct scenario_step *step)
+{
+    static const char *const known[] = {
+        [OBJECT_GONE] = "gone", [OBJECT_KEPT] = "kept",       [OBJECT_OLD] = "old",
+        [OBJECT_BACK] = "back", [OBJECT_GARBLED] = "garbled", [OBJECT_DAMAGED] = "damaged",
+    };
+    step->kind = STEP_OBJECT;
+    int what = words_choice(words, "change of the object", known, COUNT_OF(known));
+    step->object = what < 0 ? OBJECT_BACK : (enum object_event)what;
+    bool kept = false;
+    for (uint32_t i = 0; i < words->story->step_count; i++) {
+        const struct scenario_step *before = &words->story->steps[i];
+        kept |= before->kind == STEP_OBJECT && before->object == OBJECT_KEPT;
+    }
+    if (what == OBJECT_OLD && !kept) {
+        words_error(words, words->next - 1, "no 'object kept' comes before it");
+    }
+}
+
 static void at_bmc(struct words *words, struct scenario_step *step)
 {
     step->kind = STEP_BMC;
@@ -293,7 +312,7 @@ void parse_at(struct words *words)
         {"power", at_power}, {"net", at_net},         {"partition", at_partition},
         {"heal", at_heal},   {"storage", at_storage}, {"state", at_state},
         {"bmc", at_bmc},     {"libvirt", at_libvirt}, {"freeze", at_freeze},
-        {"kill", at_kill},   {"do", at_do},
+        {"kill", at_kill},   {"do", at_do},           {"object", at_object},
     };
     const char *known[COUNT_OF(kinds)];
     struct scenario_step step = {0};

@@ -17,6 +17,9 @@ uint64_t sim_rados_slow_us(const struct sim *sim, uint32_t node, bool own);
 /* sim_objects.c: carries out what has arrived at the OSD or the monitors. */
 void sim_objects_execute(struct sim *sim, struct sim_call *call);
 
+/* Something befalls the state object itself. */
+void sim_rados_object(struct sim *sim, enum object_event what);
+
 /* The index of a VM by its uuid; SIM_VMS_MAX when there is none. */
 uint32_t sim_vm_by_uuid(const struct sim *sim, const struct uuid *uuid);
 

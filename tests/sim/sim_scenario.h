@@ -58,6 +58,7 @@ enum step_kind {
     STEP_HEAL,
     STEP_STORAGE,
     STEP_STATE,
+    STEP_OBJECT,
     STEP_BMC,
     STEP_LIBVIRT,
     STEP_FREEZE,
@@ -72,6 +73,15 @@ enum step_kind {
 };
 
 enum path_state { PATH_UP, PATH_DOWN, PATH_SLOW };
+/* What befalls the state object itself. */
+enum object_event {
+    OBJECT_GONE,    /* removed */
+    OBJECT_KEPT,    /* somebody keeps a copy of it: a backup */
+    OBJECT_OLD,     /* and puts that in its place */
+    OBJECT_BACK,    /* the object as it was last is there again */
+    OBJECT_GARBLED, /* its header becomes unreadable */
+    OBJECT_DAMAGED, /* the record of a node becomes another */
+};
 enum libvirt_state { LIBVIRT_OK, LIBVIRT_HANG, LIBVIRT_LATE };
 
 struct scenario_step {
@@ -82,6 +92,7 @@ struct scenario_step {
     bool on;       /* power, net; NODE_FENCE: vouched */
     enum path_state path;
     enum libvirt_state libvirt;
+    enum object_event object;
     enum sim_bmc bmc;
     uint64_t duration_us;        /* slow, freeze, hang, late, --timeout */
     uint8_t side[SIM_NODES_MAX]; /* PARTITION: which part each node is in */

@@ -106,6 +106,9 @@ static void step_do(struct sim *sim, const struct scenario_step *step)
     case STEP_STATE:
         step_storage(sim, step);
         return;
+    case STEP_OBJECT:
+        sim_rados_object(sim, step->object);
+        return;
     case STEP_BMC:
         sim->hosts[step->node].bmc = step->bmc;
         sim->hosts[step->node].bmc_slow_us = step->duration_us;
@@ -251,6 +254,8 @@ void sim_free(struct sim *sim)
         free(sim->hosts[n].agent.core);
     }
     free(sim->rados.state);
+    free(sim->rados.kept);
+    free(sim->rados.newest);
     free(sim->rados.blocks);
     free(sim->guests);
     free(sim->commands);

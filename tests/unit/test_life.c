@@ -269,6 +269,14 @@ TEST(saving_is_tried_again)
     struct event event = unit_event(EVENT_SAVED, save.id);
     event.done.outcome = OUTCOME_FAILED;
     unit_step(u, &event);
+    unit_pass(u, 900);
+    unit_none(u, ACTION_SAVE_INCARNATION); /* a full disk is not asked at each step */
+    save = unit_take(u, ACTION_SAVE_INCARNATION);
+    event = unit_event(EVENT_SAVED, save.id);
+    event.done.outcome = OUTCOME_FAILED;
+    unit_step(u, &event);
+    unit_pass(u, 1900);
+    unit_none(u, ACTION_SAVE_INCARNATION); /* and ever more seldom */
     save = unit_take(u, ACTION_SAVE_INCARNATION);
     event = unit_event(EVENT_SAVED, save.id);
     event.done.outcome = OUTCOME_DONE;

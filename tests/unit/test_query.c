@@ -108,7 +108,7 @@ TEST(the_situation_in_a_sentence)
     struct unit *u = unit_new(2);
     const uint32_t alone[] = {2};
     core_init(&u->core, &u->facts, u->now_ms);
-    check_situation(u, "cannot be read");
+    check_situation(u, "Ceph cannot be reached yet");
     u->core.local.storage.missing = true;
     check_situation(u, "cluster init");
     free(u);
@@ -118,11 +118,13 @@ TEST(the_situation_in_a_sentence)
     check_situation(u, "VMs being started, stopped or recovered: 1");
     u->core.local.commit.state = COMMIT_UNKNOWN;
     check_situation(u, "commit's fate");
-    u->core.local.storage.damaged = true;
-    check_situation(u, "digest");
     u->silent[1] = u->silent[2] = u->silent[3] = true;
-    u->now_ms += 5000;
+    u->now_ms += 2000;
     check_situation(u, "not proven fresh");
+    u->now_ms += 3000;
+    check_situation(u, "Ceph does not answer this host, for 5 s");
+    u->core.local.storage.good_ms = u->now_ms;
+    check_situation(u, "Ceph answers, but not about the state object, for 5 s");
     u->core.local.life.state = LIFE_LOST;
     check_situation(u, "gave this node up");
     u->core.local.commit.state = COMMIT_IDLE;
@@ -134,6 +136,37 @@ TEST(the_situation_in_a_sentence)
 }
 
 /* All is settled when it is, and a stranger is told to join. */
+/* Each trouble of the object: what is wrong, whether anything is decided, and the remedy. */
+TEST(the_state_objects_troubles)
+{
+    static const struct {
+        enum state_trouble trouble;
+        const char *word, *says, *remedy;
+    } troubles[] = {
+        {STATE_GONE, "gone", "gone from its pool: nothing is decided", "stead cluster restore"},
+        {STATE_FOREIGN, "foreign", "another cluster's: nothing is decided", "cluster restore"},
+        {STATE_OLDER, "older", "older than a copy held here", "cluster restore"},
+        {STATE_GARBLED, "garbled", "header is damaged", "writes it anew"},
+        {STATE_DAMAGED, "damaged", "records of the state object", "writes it anew"},
+    };
+    struct unit *u = unit_new(2);
+    unit_start(u);
+    assert_string_equal(query_state_word(&u->core), "");
+    for (size_t i = 0; i < sizeof(troubles) / sizeof(troubles[0]); i++) {
+        u->core.local.storage.trouble = troubles[i].trouble;
+        assert_string_equal(query_state_word(&u->core), troubles[i].word);
+        check_situation(u, troubles[i].says);
+        check_situation(u, troubles[i].remedy);
+    }
+    u->core.local.peers[0].beat.epoch = u->core.cluster.header.epoch;
+    u->core.local.peers[0].beat.version = u->core.cluster.header.version + 9;
+    u->core.local.storage.trouble = STATE_OLDER;
+    check_situation(u, "older than the copy of n1");
+    u->core.local.storage.trouble = STATE_GONE;
+    check_situation(u, "(copy: n1)");
+    free(u);
+}
+
 TEST(settled_and_strangers)
 {
     struct unit *u = unit_new(2);
@@ -157,6 +190,7 @@ int main(void)
         cmocka_unit_test(the_age_of_the_copy),
         cmocka_unit_test(plain_questions),
         cmocka_unit_test(the_situation_in_a_sentence),
+        cmocka_unit_test(the_state_objects_troubles),
         cmocka_unit_test(settled_and_strangers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

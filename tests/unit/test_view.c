@@ -153,7 +153,9 @@ TEST(a_damaged_image_is_read_again)
     struct action read = unit_take(u, ACTION_STATE_READ);
     unit_state_is(u, &read, OUTCOME_DONE);
     assert_int_equal(u->core.cluster.header.version, version);
-    assert_true(u->core.local.storage.damaged);
+    assert_int_equal(u->core.local.storage.trouble, STATE_DAMAGED);
+    unit_none(u, ACTION_STATE_READ); /* in a while, not at once */
+    unit_pass(u, 500);
     (void)unit_take(u, ACTION_STATE_READ);
     free(u);
 }
@@ -282,9 +284,82 @@ TEST(an_empty_pool_is_missing)
     struct action read = unit_take(u, ACTION_STATE_READ);
     unit_state_is(u, &read, OUTCOME_MISSING);
     assert_true(u->core.local.storage.missing);
+    assert_int_equal(u->core.local.life.state, LIFE_UNKNOWN); /* the others may hold a copy */
+    unit_pass(u, 1100);
     assert_int_equal(u->core.local.life.state, LIFE_OUTSIDE);
-    unit_pass(u, 1000);
     unit_none(u, ACTION_STATE_READ);
+    free(u);
+}
+
+/* An incarnation in /run/stead, or a copy held by another: then the object is gone, and there was a
+ * cluster. Nobody is killed for it. */
+TEST(not_there_is_not_never)
+{
+    for (int by_peer = 0; by_peer < 2; by_peer++) {
+        struct unit *u = unit_new(2);
+        u->polls_hang = true;
+        u->facts.incarnation = (struct incarnation){by_peer ? 0 : 1, by_peer ? 0 : 2};
+        core_init(&u->core, &u->facts, u->now_ms);
+        unit_tick(u);
+        struct action open = unit_take(u, ACTION_HANDLE_OPEN);
+        unit_ring(u, true, 3, u->ring.nodeids);
+        u->peers[1].epoch = by_peer ? 1 : 0;
+        u->peers[1].version = by_peer ? 5 : 0;
+        unit_pass(u, 500);
+        unit_handle(u, &open, OUTCOME_DONE, unit_client(2, 999));
+        struct action read = unit_take(u, ACTION_STATE_READ);
+        unit_state_is(u, &read, OUTCOME_MISSING);
+        assert_false(u->core.local.storage.missing);
+        assert_int_equal(u->core.local.storage.trouble, STATE_GONE);
+        unit_pass(u, 2000);
+        assert_int_equal(u->core.local.life.state, LIFE_UNKNOWN);
+        unit_none(u, ACTION_KILL);
+        free(u);
+    }
+}
+
+/* The pool shows another object than lawfully could be: we keep our copy and decide nothing. */
+TEST(an_older_or_foreign_object_is_left_alone)
+{
+    static const enum state_trouble troubles[] = {STATE_OLDER, STATE_FOREIGN};
+    for (size_t i = 0; i < sizeof(troubles) / sizeof(troubles[0]); i++) {
+        struct unit *u = started();
+        struct header copy = u->core.cluster.header;
+        struct header wrong = copy;
+        if (troubles[i] == STATE_OLDER) {
+            wrong.digest++;
+        } else {
+            wrong.version += 5;
+            wrong.cluster_id = unit_uuid(0x77);
+        }
+        poll(u, OUTCOME_DONE, &wrong);
+        assert_int_equal(u->core.local.storage.trouble, troubles[i]);
+        assert_false(u->core.local.storage.stale);
+        unit_none(u, ACTION_STATE_READ);
+        poll(u, OUTCOME_DONE, &copy);
+        assert_int_equal(u->core.local.storage.trouble, STATE_WELL);
+        free(u);
+    }
+}
+
+/* Without a copy of our own, an image older than another's copy is not taken. */
+TEST(an_image_older_than_anothers_copy_is_not_taken)
+{
+    struct unit *u = unit_new(2);
+    u->polls_hang = true;
+    u->image.header.digest = state_digest(&u->image);
+    core_init(&u->core, &u->facts, u->now_ms);
+    unit_tick(u);
+    struct action open = unit_take(u, ACTION_HANDLE_OPEN);
+    unit_ring(u, true, 3, u->ring.nodeids);
+    u->peers[3].epoch = u->image.header.epoch;
+    u->peers[3].version = u->image.header.version + 1;
+    unit_pass(u, 500);
+    unit_handle(u, &open, OUTCOME_DONE, unit_client(2, 999));
+    struct action read = unit_take(u, ACTION_STATE_READ);
+    unit_state_is(u, &read, OUTCOME_DONE);
+    assert_int_equal(u->core.cluster.header.version, 0);
+    assert_int_equal(u->core.local.storage.trouble, STATE_OLDER);
     free(u);
 }
 
@@ -319,6 +394,9 @@ int main(void)
         cmocka_unit_test(the_predecessor_is_blocked_first),
         cmocka_unit_test(an_unblocked_predecessor_keeps_us_quiet),
         cmocka_unit_test(an_empty_pool_is_missing),
+        cmocka_unit_test(not_there_is_not_never),
+        cmocka_unit_test(an_older_or_foreign_object_is_left_alone),
+        cmocka_unit_test(an_image_older_than_anothers_copy_is_not_taken),
         cmocka_unit_test(recorded_means_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,36 @@
+/* What is wrong with the state object, judged by what was read of it and what is known. Pure. */
+#ifndef STEAD_STORAGE_HEALTH_H
+#define STEAD_STORAGE_HEALTH_H
+
+#include "proto/types.h"
+
+enum state_trouble {
+    STATE_WELL,
+    STATE_GONE,    /* the object, or its pool, is not there, and somebody holds a copy of it */
+    STATE_FOREIGN, /* it holds another cluster than the copy */
+    STATE_OLDER,   /* it went back: an old backup was put in its place */
+    STATE_GARBLED, /* its header cannot be read */
+    STATE_DAMAGED, /* its records do not add up to its digest */
+    STATE_TROUBLE_COUNT
+};
+
+/* How far the state had come, by our own copy and by what others told of theirs: what is read
+ * afterwards cannot lawfully be from before. 0/0: nothing is known. */
+struct known {
+    uint32_t epoch;
+    uint64_t version;
+};
+
+/* Raises *known to (epoch, version) if that is later. */
+void health_know(struct known *known, uint32_t epoch, uint64_t version);
+
+/* Judges a header that was read in one operation begun when `known` was known. `copy` is ours
+ * (version 0: none). WELL, FOREIGN or OLDER. */
+enum state_trouble health_of_header(const struct header *read, const struct header *copy,
+                                    const struct known *known);
+
+/* May the holder of a good copy commit? Only where the object's own guard can still tell whether
+ * that copy is the newest: a commit then writes anew what is damaged. */
+bool health_may_commit(enum state_trouble trouble);
+
+#endif
