@@ -21,7 +21,7 @@ UNIT       := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_
 EDGE_TESTS := $(patsubst tests/edge/%.c,$(B)/tests/%,$(wildcard tests/edge/test_*.c))
 BENCH      := $(patsubst tests/bench/%.c,$(B)/tests/bench_%,$(wildcard tests/bench/*.c))
 
-LIBS       := libcpg libquorum libvotequorum libcmap libqb libvirt libprotobuf-c libsystemd jansson smartcols libxml-2.0
+LIBS       := libcpg libquorum libvotequorum libcmap libcfg libqb libvirt libprotobuf-c libsystemd jansson smartcols libxml-2.0
 WARNINGS   := -Wall -Wextra -Wconversion -Wshadow -Wswitch-enum -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef -Werror
 CFLAGS     ?= -O2 -g
 override CFLAGS += -std=gnu17 $(WARNINGS) -fno-common -pthread -MMD -MP -I. -I$(B) -D_FORTIFY_SOURCE=2 -fstack-protector-strong
@@ -114,9 +114,11 @@ install: all                       ## to DESTDIR and PREFIX
 	install -Dm755 $(B)/stead-bmc $(DESTDIR)$(PREFIX)/libexec/stead/stead-bmc
 	install -d $(DESTDIR)$(SYSTEMD)
 	sed 's,@sbindir@,$(PREFIX)/sbin,' deploy/systemd/stead-agent.service.in > $(DESTDIR)$(SYSTEMD)/stead-agent.service
+	install -Dm644 deploy/systemd/corosync.service.d/stead.conf $(DESTDIR)$(SYSTEMD)/corosync.service.d/stead.conf
 uninstall:                         ## take away what install put there
 	rm -f $(DESTDIR)$(PREFIX)/sbin/stead-agent $(DESTDIR)$(PREFIX)/bin/stead $(DESTDIR)$(PREFIX)/bin/stead-sim \
-	    $(DESTDIR)$(PREFIX)/libexec/stead/stead-bmc $(DESTDIR)$(SYSTEMD)/stead-agent.service
+	    $(DESTDIR)$(PREFIX)/libexec/stead/stead-bmc $(DESTDIR)$(SYSTEMD)/stead-agent.service \
+	    $(DESTDIR)$(SYSTEMD)/corosync.service.d/stead.conf
 clean:                             ## remove what was built
 	rm -rf build build-san build-clang build-clang-san
 help:                              ## this list

@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 #include "agent/actor.h"
+#include "agent/leave.h"
 #include "agent/life.h"
 #include "agent/nodes.h"
 #include "agent/observed.h"
@@ -163,6 +164,9 @@ static void on_event(struct core *core, const struct event *event, struct caller
     case EVENT_SAVED:
         life_on_saved(core, event);
         return;
+    case EVENT_LEAVING:
+        leave_on_event(core, event->leaving.asked, event->leaving.forced);
+        return;
     case EVENT_KIND_COUNT:
         break;
     }
@@ -191,6 +195,7 @@ void step(struct core *core, const struct event *event, struct actions *out)
     view_carry_on(core, &caller);
     observed_prune(core);
     actor_carry_on(core, &caller);
+    leave_carry_on(core, &caller);
     run_carry_on(core, &caller);
     request_carry_on(core, &caller);
     peers_send_beat(core, &caller);

@@ -40,6 +40,15 @@ static void tell_ring(struct corosync_io *io)
     sink_put(&io->sink, &event);
 }
 
+/* libcfg's callback gets no context. It is called from within on_cfg() and from nowhere else. */
+static struct corosync_io *dispatching;
+
+static void tell_leaving(struct corosync_io *io, bool asked, bool forced)
+{
+    struct event event = {.kind = EVENT_LEAVING, .leaving = {.asked = asked, .forced = forced}};
+    sink_put(&io->sink, &event);
+}
+
 /* Without Corosync we know of nobody but ourselves. */
 static void lose(struct corosync_io *io)
 {
@@ -50,12 +59,14 @@ static void lose(struct corosync_io *io)
     io->up = false;
     qb_loop_poll_del(io->loop, io->state.cpg_fd);
     qb_loop_poll_del(io->loop, io->state.votes_fd);
+    qb_loop_poll_del(io->loop, io->state.cfg_fd);
     outbox_clear(&io->outbox);
     corosync_link_order(io->link, LINK_CONNECT);
     io->ring.quorate = false;
     io->ring.count = 1;
     io->ring.nodeids[0] = io->state.nodeid;
     tell_ring(io);
+    tell_leaving(io, false, false);
 }
 
 /* ---- what arrives */
@@ -186,6 +197,30 @@ static int32_t on_votes(int32_t fd, int32_t revents, void *context)
     return 0;
 }
 
+/* Debian's unit stops Corosync with `corosync-cfgtool -H --force`: it tells its clients, and waits
+ * for their answers up to cfg.shutdown_timeout (5 s). */
+static void shutdown_asked(corosync_cfg_handle_t handle, corosync_cfg_shutdown_flags_t flags)
+{
+    (void)handle;
+    if (dispatching != NULL) {
+        journal_io_say(LOG_NOTICE, "Corosync is being stopped: asking the others for leave");
+        tell_leaving(dispatching, true, flags != COROSYNC_CFG_SHUTDOWN_FLAG_REQUEST);
+    }
+}
+
+static int32_t on_cfg(int32_t fd, int32_t revents, void *context)
+{
+    struct corosync_io *io = context;
+    (void)fd;
+    dispatching = io;
+    cs_error_t error = corosync_cfg_dispatch(io->state.cfg, CS_DISPATCH_ALL);
+    dispatching = NULL;
+    if ((error != CS_OK && error != CS_ERR_TRY_AGAIN) || (revents & (POLLHUP | POLLERR)) != 0) {
+        lose(io);
+    }
+    return 0;
+}
+
 /* ---- what leaves */
 
 static cs_error_t send_now(struct corosync_io *io, const uint8_t *data, size_t size)
@@ -250,6 +285,8 @@ static void connected(struct corosync_io *io)
     ASSERT(r == 0);
     r = qb_loop_poll_add(io->loop, QB_LOOP_HIGH, io->state.cpg_fd, POLLIN, io, on_cpg);
     ASSERT(r == 0);
+    r = qb_loop_poll_add(io->loop, QB_LOOP_HIGH, io->state.cfg_fd, POLLIN, io, on_cfg);
+    ASSERT(r == 0);
     io->watcher.connected(io->watcher.context, io->state.nodeid, io->state.name);
 }
 
@@ -293,6 +330,11 @@ static void on_check(void *context)
     qb_loop_timer_add(io->loop, QB_LOOP_LOW, CHECK_MS * MS_NS, io, on_check, &io->check);
 }
 
+void corosync_io_let_go(struct corosync_io *io, bool agreed)
+{
+    corosync_link_order(io->link, agreed ? LINK_AGREE : LINK_OBJECT);
+}
+
 bool corosync_io_is_connected(const struct corosync_io *io)
 {
     return io->up;
@@ -304,6 +346,7 @@ void corosync_io_leave(struct corosync_io *io)
         io->up = false;
         qb_loop_poll_del(io->loop, io->state.cpg_fd);
         qb_loop_poll_del(io->loop, io->state.votes_fd);
+        qb_loop_poll_del(io->loop, io->state.cfg_fd);
     }
     corosync_link_order(io->link, LINK_LEAVE);
 }
@@ -324,6 +367,7 @@ int corosync_io_open(qb_loop_t *loop, const struct corosync_watcher *watcher,
                 .cpg_deliver_fn = deliver,
                 .cpg_confchg_fn = members_changed},
         .votes = {.model = QUORUM_MODEL_V1, .quorum_notify_fn = quorum_changed},
+        .cfg = {.corosync_cfg_shutdown_callback = shutdown_asked},
         .context = io,
     };
     int r = corosync_link_open(&callbacks, &fd, &io->link);

@@ -1,7 +1,8 @@
 /*
  * The Corosync edge: the CPG group "stead" carries our messages, quorum and ring come as
- * EVENT_RING. When Corosync goes away the agent lives on, alone and without quorum, and the edge
- * comes back by itself.
+ * EVENT_RING, and its wish to end (corosync-cfgtool -H, as its unit stops it) as EVENT_LEAVING.
+ * When Corosync goes away the agent lives on, alone and without quorum, and the edge comes back by
+ * itself.
  */
 #ifndef STEAD_AGENT_COROSYNC_IO_H
 #define STEAD_AGENT_COROSYNC_IO_H
@@ -32,6 +33,9 @@ int corosync_io_open(qb_loop_t *loop, const struct corosync_watcher *watcher,
  * core repeats what matters. */
 void corosync_io_act(struct corosync_io *io, const struct action *action,
                      const struct actions *out);
+
+/* ACTION_LET_GO: answers Corosync's question whether it may end. Never blocks. */
+void corosync_io_let_go(struct corosync_io *io, bool agreed);
 
 bool corosync_io_is_connected(const struct corosync_io *io);
 

@@ -86,7 +86,11 @@ static void disconnect(struct corosync_link *link)
     if (link->info != 0) {
         votequorum_finalize(link->info);
     }
+    if (link->own.cfg != 0) {
+        corosync_cfg_finalize(link->own.cfg);
+    }
     link->own.cpg = 0;
+    link->own.cfg = 0;
     link->own.votes = 0;
     link->info = 0;
     link->connected = false;
@@ -152,6 +156,9 @@ static int join(struct corosync_link *link)
         return -ENOTCONN;
     }
     error = quorum_trackstart(link->own.votes, CS_TRACK_CHANGES | CS_TRACK_CURRENT);
+    if (error == CS_OK) {
+        error = corosync_cfg_trackstart(link->own.cfg, 0);
+    }
     return error == CS_OK ? 0 : -ENOTCONN;
 }
 
@@ -161,6 +168,7 @@ static int open_handles(struct corosync_link *link)
     uint32_t type = 0;
     cpg_handle_t cpg;
     quorum_handle_t votes;
+    corosync_cfg_handle_t cfg;
     votequorum_callbacks_t none = {0};
     votequorum_handle_t info;
     if (cpg_model_initialize(&cpg, CPG_MODEL_V1, (cpg_model_data_t *)&link->callbacks.cpg,
@@ -178,7 +186,12 @@ static int open_handles(struct corosync_link *link)
         return -ENOTCONN;
     }
     link->info = info;
+    if (corosync_cfg_initialize(&cfg, &link->callbacks.cfg) != CS_OK) {
+        return -ENOTCONN;
+    }
+    own->cfg = cfg;
     if (cpg_local_get(cpg, &own->nodeid) != CS_OK || cpg_fd_get(cpg, &own->cpg_fd) != CS_OK ||
+        corosync_cfg_fd_get(cfg, &own->cfg_fd) != CS_OK ||
         quorum_fd_get(votes, &own->votes_fd) != CS_OK || own->nodeid == 0) {
         return -ENOTCONN;
     }
@@ -250,6 +263,11 @@ static void *run(void *context)
             disconnect(link); /* Corosync tells the others that we left */
             publish(link, LINK_LEFT);
             return NULL;
+        }
+        if ((orders & (LINK_AGREE | LINK_OBJECT)) != 0 && link->connected) {
+            (void)corosync_cfg_replyto_shutdown(link->own.cfg, (orders & LINK_AGREE) != 0
+                                                                   ? COROSYNC_CFG_SHUTDOWN_FLAG_YES
+                                                                   : COROSYNC_CFG_SHUTDOWN_FLAG_NO);
         }
         if ((orders & LINK_CHECK) != 0 && link->connected) {
             check_and_tell(link);

@@ -6,6 +6,7 @@
 #ifndef STEAD_AGENT_COROSYNC_LINK_IO_H
 #define STEAD_AGENT_COROSYNC_LINK_IO_H
 
+#include <corosync/cfg.h>
 #include <corosync/cpg.h>
 #include <corosync/quorum.h>
 
@@ -15,6 +16,8 @@ enum link_order {                   /* bits */
                   LINK_CONNECT = 1, /* give up the present handles; try until there are new ones */
                   LINK_CHECK = 2,   /* ask again what the votes and settings are */
                   LINK_LEAVE = 4,   /* leave the group, then do nothing more */
+                  LINK_AGREE = 8,   /* Corosync asked whether it may end: it may */
+                  LINK_OBJECT = 16, /* ... rather not */
 };
 
 enum link_news {                   /* bits */
@@ -33,15 +36,18 @@ struct link_state {
     char name[NAME_BYTES]; /* in the nodelist; empty: none */
     char text[TEXT_BYTES];
     cpg_handle_t cpg;
-    quorum_handle_t votes; /* tracked */
+    quorum_handle_t votes;     /* tracked */
+    corosync_cfg_handle_t cfg; /* tracked */
     int cpg_fd;
     int votes_fd;
+    int cfg_fd;
 };
 
 struct link_callbacks {
     cpg_model_v1_data_t cpg;
     quorum_model_v1_data_t votes;
-    void *context; /* of both handles */
+    corosync_cfg_callbacks_t cfg;
+    void *context; /* of cpg and votes; libcfg knows none */
 };
 
 struct corosync_link;

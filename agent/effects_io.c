@@ -93,6 +93,9 @@ static void carry_out(struct effects *effects, const struct action *action)
     case ACTION_SAVE_INCARNATION:
         save_incarnation(effects, action);
         break;
+    case ACTION_LET_GO:
+        corosync_io_let_go(edges->corosync, action->let_go.agreed);
+        break;
     case ACTION_KIND_COUNT:
         ASSERT(action->kind != ACTION_KIND_COUNT);
         break;

@@ -73,6 +73,14 @@ struct life {
     bool saved;
 };
 
+/* Our own Corosync is about to end, and we ask the others for leave. */
+struct leave {
+    bool asked;
+    bool forced; /* it ends soon, whatever it is told */
+    bool let_go; /* Corosync was told that it may */
+    uint64_t asked_ms;
+};
+
 /* A domain of ours as libvirt last told it. */
 struct domain {
     struct uuid vm;
@@ -188,6 +196,8 @@ struct local {
     struct peer peers[NODES_MAX]; /* in the order of ring.nodeids */
     uint32_t seen_count;          /* node ids this process ever saw in the ring */
     uint32_t seen[NODES_MAX];
+    uint64_t left_ms[NODES_MAX]; /* of each of these: when it last left the ring */
+    struct leave leave;
     uint64_t beat_next_ms;
     uint64_t beat_last_ms;
     struct beat beat;

@@ -2,7 +2,8 @@
  * The acting node's work on nodes.
  *
  * Decides, for each node, from its record, the ring and its heartbeats:
- *   admitted, gone from the ring, VMs on it   -> lost (absent alone is not: fencing must help a VM)
+ *   admitted, gone from the ring, VMs on it   -> lost (absent alone is not: fencing must help a VM;
+ *     nor is one that announced its absence, while that lasts)
  *   admitted, back under another boot id      -> lost, client entries only: the machine lives again
  *   lost, barrier stands, proof suffices      -> fenced; its VMs may be taken over
  *   fenced, back with empty hands by a reboot,
@@ -17,6 +18,7 @@
 #include <string.h>
 
 #include "agent/draft.h"
+#include "agent/leave.h"
 #include "agent/peers.h"
 #include "agent/trace.h"
 #include "fencing/proof.h"
@@ -63,6 +65,7 @@ static void lose(struct core *core, uint32_t slot, bool client_only, const char 
     ASSERT(node->state == NODE_ADMITTED);
     node->state = NODE_LOST;
     node->client_only = client_only;
+    node->away_ms = 0;
     bool gone =
         peers_see(core, node->nodeid) == NULL; /* a person's word holds for a gone node only */
     node->proofs &= gone ? (uint32_t)PROOF_OPERATOR : 0;
@@ -79,8 +82,11 @@ static void draft_absent(struct core *core, uint32_t slot, const struct node_rec
 {
     if (node->fence_wanted) {
         lose(core, slot, false, "an operator asked for its fence");
-    } else if (!peers_may_be_booting(core, node->nodeid) && holds_vm(core, slot)) {
-        lose(core, slot, false, "it left the ring and VMs are on it");
+    } else if (!leave_covers(core, node) && !peers_may_be_booting(core, node->nodeid) &&
+               holds_vm(core, slot)) {
+        lose(core, slot, false,
+             node->away_ms == 0 ? "it left the ring and VMs are on it"
+                                : "its announced absence is over, and VMs are on it");
     }
 }
 
@@ -132,6 +138,7 @@ static void draft_member(struct core *core, uint32_t slot, const struct node_rec
     } else if (incarnation_equal(beat->incarnation, node->incarnation)) {
         core->local.draft.delta.header.members |= bit(slot);
         draft_facts(core, slot, beat);
+        leave_draft(core, slot, beat);
     }
 }
 
@@ -225,6 +232,7 @@ void nodes_draft_admit(struct core *core, uint32_t slot, const struct beat *beat
     next->proofs = 0;
     next->client_only = false;
     next->fence_wanted = false;
+    next->away_ms = 0;
     header->members |= bit(slot);
     struct text text = {0};
     text_add(text_add(&text, next->name), " admitted as incarnation ");

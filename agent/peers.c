@@ -65,11 +65,42 @@ bool peers_may_be_booting(const struct core *core, uint32_t nodeid)
     return !was_seen(local, nodeid) && local->now_ms - local->started_ms < timing_grace_ms();
 }
 
+uint64_t peers_absent_ms(const struct core *core, uint32_t nodeid)
+{
+    const struct local *local = &core->local;
+    ASSERT(peers_see(core, nodeid) == NULL);
+    for (uint32_t i = 0; i < local->seen_count; i++) {
+        if (local->seen[i] == nodeid) {
+            return local->now_ms - local->left_ms[i];
+        }
+    }
+    return local->now_ms - local->started_ms;
+}
+
+static void note_left(struct local *local, uint32_t nodeid)
+{
+    for (uint32_t i = 0; i < local->seen_count; i++) {
+        if (local->seen[i] == nodeid) {
+            local->left_ms[i] = local->now_ms;
+        }
+    }
+}
+
 static void note_seen(struct local *local, uint32_t nodeid)
 {
     if (!was_seen(local, nodeid) && local->seen_count < NODES_MAX) {
         local->seen[local->seen_count++] = nodeid;
     }
+}
+
+static bool in_ring(const struct event_ring *ring, uint32_t nodeid)
+{
+    for (uint32_t i = 0; i < ring->count; i++) {
+        if (ring->nodeids[i] == nodeid) {
+            return true;
+        }
+    }
+    return false;
 }
 
 void peers_on_ring(struct core *core, const struct event_ring *ring)
@@ -78,15 +109,14 @@ void peers_on_ring(struct core *core, const struct event_ring *ring)
     ASSERT(ring->count <= NODES_MAX);
     uint32_t kept = 0;
     for (uint32_t i = 0; i < local->peer_count; i++) { /* forget who left */
-        for (uint32_t j = 0; j < ring->count; j++) {
-            if (local->peers[i].nodeid == ring->nodeids[j]) {
-                if (kept != i) {
-                    local->peers[kept] = local->peers[i];
-                }
-                kept++;
-                break;
-            }
+        if (!in_ring(ring, local->peers[i].nodeid)) {
+            note_left(local, local->peers[i].nodeid);
+            continue;
         }
+        if (kept != i) {
+            local->peers[kept] = local->peers[i];
+        }
+        kept++;
     }
     local->peer_count = kept;
     for (uint32_t j = 0; j < ring->count; j++) { /* meet who came */
@@ -241,6 +271,7 @@ static void fill_beat(const struct core *core, struct beat *beat)
     beat->able = beat->storage && local->life.state == LIFE_ADMITTED &&
                  (view_recorded(core) || storage->predecessor_blocked);
     beat->empty = local->life.state != LIFE_ADMITTED && local->life.empty;
+    beat->leaving = local->leave.asked;
     beat->wants_answer =
         peers_fresh_until_ms(core) <= local->now_ms + core->cluster.settings.beat_ms;
     fill_answers(core, beat);

@@ -16,6 +16,9 @@ const struct peer *peers_see(const struct core *core, uint32_t nodeid);
  * seen it in the ring: after a power failure of all, hosts come back one by one. */
 bool peers_may_be_booting(const struct core *core, uint32_t nodeid);
 
+/* How long this absent node has been absent, as far as this process saw it. */
+uint64_t peers_absent_ms(const struct core *core, uint32_t nodeid);
+
 /* Its agent speaks: heard within timing_silent_ms. */
 bool peers_speaks(const struct core *core, const struct peer *peer);
 

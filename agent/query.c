@@ -65,7 +65,7 @@ const char *query_node_word(const struct core *core, uint8_t slot, uint64_t now_
     switch (core->cluster.nodes[slot].state) {
     case NODE_ADMITTED:
         if (!query_in_ring(core, slot)) {
-            return "offline";
+            return core->cluster.nodes[slot].away_ms != 0 ? "away" : "offline";
         }
         return query_agent_alive(core, slot, now_ms) ? "online" : "unattended";
     case NODE_LOST:

@@ -15,8 +15,9 @@ bool query_agent_alive(const struct core *core, uint8_t slot, uint64_t now_ms);
 /* ms since the copy was last known to be the newest; UINT64_MAX: never. */
 uint64_t query_copy_age_ms(const struct core *core, uint64_t now_ms);
 
-/* "online", "offline" (admitted, not in the ring), "unattended" (in the ring, its agent silent),
- * "lost" (being fenced), "fenced", "out" (known, not admitted). Static strings. */
+/* "online", "offline" (admitted, not in the ring), "away" (the same, but announced), "unattended"
+ * (in the ring, its agent silent), "lost" (being fenced), "fenced", "out" (known, not admitted).
+ * Static strings. */
 const char *query_node_word(const struct core *core, uint8_t slot, uint64_t now_ms);
 /* "stopped", "starting", "running", "stopping", "recovering". */
 const char *query_vm_word(const struct vm_record *vm);

@@ -231,6 +231,8 @@ static const char *history_word(enum history_kind kind)
         [HISTORY_VM_FAILED] = "vm-failed",
         [HISTORY_REQUEST] = "request",
         [HISTORY_STATE] = "state",
+        [HISTORY_NODE_AWAY] = "node-away",
+        [HISTORY_NODE_BACK] = "node-back",
     };
     ASSERT((unsigned)kind < HISTORY_KIND_COUNT);
     return words[kind] != NULL ? words[kind] : "other";

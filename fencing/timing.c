@@ -13,6 +13,8 @@
  * placement group, far shorter than a person. call_ms 5000    librados gives up waiting; the call's
  * fate is then unknown, not failed. start_ms 30000  QEMU opens its images within this or is
  * destroyed. bmc_ms 15000    some BMCs take 10 s; the barrier does not wait for them.
+ * leave_ms 60000  a Corosync that restarts is back in 3 s; one that is upgraded, in some ten. What
+ * dies in that time waits for its end.
  */
 #include "fencing/timing.h"
 
@@ -34,6 +36,7 @@ struct settings settings_default(void)
         .bmc_ms = 15000,
         .retry_ms = 1000,
         .proof = PROOF_STORAGE,
+        .leave_ms = 60000,
     };
     ASSERT(settings.fresh_ms >= 2 * settings.beat_ms); /* else a single late beat ends freshness */
     ASSERT(settings.able_ms >= 2 * settings.poll_ms);

@@ -40,6 +40,7 @@ enum action_kind {
     ACTION_KILL,             /* SIGKILL guests of ours by pidfd, no libvirt in the path: the one of
                                 vm.uuid, or all when that is zero; then look in /proc */
     ACTION_SAVE_INCARNATION, /* keep `incarnation` with the boot id in /run/stead */
+    ACTION_LET_GO,           /* answer Corosync's question (EVENT_LEAVING) by `let_go`; no answer */
     ACTION_KIND_COUNT
 };
 
@@ -86,6 +87,9 @@ struct action {
         struct action_vm vm;
         struct action_power power;
         struct incarnation incarnation;
+        struct {
+            bool agreed; /* false: rather not; a forced end of Corosync goes on all the same */
+        } let_go;
     };
 };
 

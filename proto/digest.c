@@ -73,7 +73,8 @@ uint64_t digest_node(uint32_t slot, const struct node_record *node)
     d = digest_u64(d, node->client_only);
     d = digest_u64(d, node->address_blocked);
     d = digest_u64(d, node->fence_wanted);
-    return digest_u64(d, node->unfence_wanted);
+    d = digest_u64(d, node->unfence_wanted);
+    return digest_u64(d, node->away_ms);
 }
 
 uint64_t digest_vm(uint32_t slot, const struct vm_record *vm)
@@ -107,8 +108,9 @@ uint64_t digest_settings(const struct settings *s)
     if (s->beat_ms == 0) { /* no settings record */
         return 0;
     }
-    const uint32_t fields[] = {s->beat_ms, s->fresh_ms, s->able_ms, s->actor_ms, s->poll_ms,
-                               s->call_ms, s->start_ms, s->bmc_ms,  s->retry_ms, s->proof};
+    const uint32_t fields[] = {s->beat_ms,  s->fresh_ms, s->able_ms,  s->actor_ms,
+                               s->poll_ms,  s->call_ms,  s->start_ms, s->bmc_ms,
+                               s->retry_ms, s->proof,    s->leave_ms};
     uint64_t d = digest_key(RECORD_SETTINGS, 0);
     for (unsigned i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
         d = digest_u64(d, fields[i]);

@@ -35,6 +35,7 @@ enum event_kind {
     EVENT_DOMAINS,      /* libvirt connection: lost, or listed completely */
     EVENT_KILLED,       /* answers ACTION_KILL */
     EVENT_SAVED,        /* answers ACTION_SAVE_INCARNATION */
+    EVENT_LEAVING,      /* Corosync here asks whether it may end; or it is gone, or stayed */
     EVENT_KIND_COUNT
 };
 
@@ -141,6 +142,10 @@ struct event {
         struct {
             bool connected; /* true: every domain of ours has just been told by EVENT_DOMAIN */
         } domains;
+        struct {
+            bool asked;  /* false: over, whatever came of it */
+            bool forced; /* it ends after a while whatever we say */
+        } leaving;
         struct {
             enum outcome outcome;
             uint32_t alive_count; /* of those it was to kill, still in /proc */

@@ -64,6 +64,7 @@ struct beat {
     bool storage;      /* its present handle works (it reads the state) */
     bool empty;        /* no guest of ours is alive on this host, seen in /proc */
     bool wants_answer; /* not fresh: please answer at once */
+    bool leaving;      /* its Corosync is about to be restarted: it asks for leave */
     uint32_t answer_count;
     struct beat_answer answers[NODES_MAX];
     uint32_t observation_count;

@@ -87,6 +87,7 @@ struct node_record {
     bool address_blocked; /* an address entry against it stands */
     bool fence_wanted;    /* an operator asked for its fence */
     bool unfence_wanted;  /* an operator asked for its return */
+    uint32_t away_ms; /* it announced that it leaves the ring for at most so long; 0: it did not */
 };
 
 /* No lease was ever at this one, so that taking it is refused and the lease is seen. */
@@ -136,6 +137,8 @@ struct settings {
     uint32_t bmc_ms;   /* deadline of one BMC request, read-back included */
     uint32_t retry_ms; /* between two tries of the same failing thing */
     uint32_t proof;    /* mask of enum proof that releases VMs, over the barrier */
+    uint32_t
+        leave_ms; /* how long an announced absence (Corosync restarts) is no failure; 0: never */
 };
 
 enum history_kind {
@@ -158,6 +161,8 @@ enum history_kind {
     HISTORY_VM_FAILED, /* a start failed on node */
     HISTORY_REQUEST,   /* an operator command that changed nothing else */
     HISTORY_STATE,     /* the state object itself was mended; number = records written anew */
+    HISTORY_NODE_AWAY, /* it announced its absence; number = ms */
+    HISTORY_NODE_BACK, /* its announcement ended without a loss */
     HISTORY_KIND_COUNT
 };
 

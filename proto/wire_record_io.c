@@ -7,7 +7,7 @@
 _Static_assert((int)STEAD__NODE_STATE__NODE_FENCED == NODE_STATE_COUNT - 1, "as in types.h");
 _Static_assert((int)STEAD__VM_WANT__WANT_RUNNING == WANT_RUNNING, "as in types.h");
 _Static_assert((int)STEAD__VM_STATE__VM_RECOVERING == VM_STATE_COUNT - 1, "as in types.h");
-_Static_assert((int)STEAD__HISTORY_KIND__HISTORY_STATE == HISTORY_KIND_COUNT - 1, "types.h");
+_Static_assert((int)STEAD__HISTORY_KIND__HISTORY_NODE_BACK == HISTORY_KIND_COUNT - 1, "types.h");
 _Static_assert((int)STEAD__RECORD_KIND__RECORD_HISTORY == RECORD_KIND_COUNT - 1, "as in types.h");
 
 #define PROOFS_ALL (PROOF_STORAGE | PROOF_POWER | PROOF_REBORN | PROOF_CLEAN | PROOF_OPERATOR)
@@ -76,6 +76,7 @@ Stead__Node *wire_node_to_pb(struct wire_arena *arena, const struct node_record 
     pb->address_blocked = node->address_blocked;
     pb->fence_wanted = node->fence_wanted;
     pb->unfence_wanted = node->unfence_wanted;
+    pb->away_ms = node->away_ms;
     return pb;
 }
 
@@ -95,6 +96,7 @@ bool wire_node_from_pb(const Stead__Node *pb, struct node_record *ret_node)
     ret_node->address_blocked = pb->address_blocked;
     ret_node->fence_wanted = pb->fence_wanted;
     ret_node->unfence_wanted = pb->unfence_wanted;
+    ret_node->away_ms = pb->away_ms;
     wire_incarnation_from_pb(pb->incarnation, &ret_node->incarnation);
     const enum wire_name need = ret_node->state == NODE_FREE ? NAME_OPTIONAL : NAME_REQUIRED;
     return wire_name_from_pb(pb->name, need, ret_node->name, sizeof(ret_node->name)) &&
@@ -170,6 +172,7 @@ Stead__Settings *wire_settings_to_pb(struct wire_arena *arena, const struct sett
     pb->bmc_ms = settings->bmc_ms;
     pb->retry_ms = settings->retry_ms;
     pb->proof = settings->proof;
+    pb->leave_ms = settings->leave_ms;
     return pb;
 }
 
@@ -186,6 +189,7 @@ bool wire_settings_from_pb(const Stead__Settings *pb, struct settings *ret_setti
         .bmc_ms = pb->bmc_ms,
         .retry_ms = pb->retry_ms,
         .proof = pb->proof,
+        .leave_ms = pb->leave_ms,
     };
     return proofs_ok(pb->proof);
 }

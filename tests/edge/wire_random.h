@@ -124,6 +124,7 @@ static inline void random_node(uint64_t *seed, struct node_record *ret_node)
     ret_node->address_blocked = coin(seed);
     ret_node->fence_wanted = coin(seed);
     ret_node->unfence_wanted = coin(seed);
+    ret_node->away_ms = (uint32_t)wide(seed);
 }
 
 static inline void random_vm(uint64_t *seed, struct vm_record *ret_vm)
@@ -158,6 +159,7 @@ static inline void random_settings(uint64_t *seed, struct settings *ret_settings
         *fields[i] = (uint32_t)wide(seed);
     }
     ret_settings->proof = below(seed, 32);
+    ret_settings->leave_ms = (uint32_t)wide(seed);
 }
 
 static inline void random_history(uint64_t *seed, uint32_t slot, struct history_entry *ret_entry)
@@ -251,6 +253,7 @@ static inline void random_beat(uint64_t *seed, struct beat *ret_beat)
     ret_beat->storage = coin(seed);
     ret_beat->empty = coin(seed);
     ret_beat->wants_answer = coin(seed);
+    ret_beat->leaving = coin(seed);
     ret_beat->answer_count = below(seed, NODES_MAX + 1);
     for (uint32_t i = 0; i < ret_beat->answer_count; i++) {
         ret_beat->answers[i].nodeid = (uint32_t)wide(seed);

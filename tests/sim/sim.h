@@ -57,6 +57,7 @@ struct sim_agent {
     uint64_t checked_version; /* of its copy, by the checker */
     uint64_t checked_digest;
     bool libvirt_connected;
+    bool stopped; /* by hand: systemd leaves it so */
 };
 
 struct sim_host {
@@ -81,6 +82,8 @@ struct sim_host {
     uint64_t libvirt_until_us;
     uint64_t libvirt_late_us;
     uint64_t last_domain_us; /* libvirt's events come in order */
+    bool corosync_asked;     /* it is being stopped, and asked its agent */
+    uint64_t corosync_life;  /* changes with each of its ends */
     bool has_file;           /* /run/stead */
     struct incarnation file;
     struct sim_agent agent;
@@ -124,6 +127,7 @@ struct sim_cpg {
     struct sim_ring *rings;
     uint64_t last_ring;
     uint64_t last_forming;
+    bool orderly; /* whoever leaves now says so */
     struct sim_member members[SIM_NODES_MAX];
 };
 

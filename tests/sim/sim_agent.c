@@ -12,6 +12,7 @@
 #include "tests/sim/sim_bmc.h"
 #include "tests/sim/sim_call.h"
 #include "tests/sim/sim_check.h"
+#include "tests/sim/sim_corosync.h"
 #include "tests/sim/sim_cpg.h"
 #include "tests/sim/sim_host.h"
 #include "tests/sim/sim_operator.h"
@@ -119,6 +120,9 @@ static void carry_out(struct sim *sim, uint32_t node, const struct action *actio
         return;
     case ACTION_SAVE_INCARNATION:
         save_incarnation(sim, node, action);
+        return;
+    case ACTION_LET_GO:
+        sim_corosync_let_go(sim, node);
         return;
     case ACTION_KIND_COUNT:
         break;
@@ -270,6 +274,7 @@ void sim_agent_start(struct sim *sim, uint32_t node)
         memset(agent->core, 0, sizeof(*agent->core));
     }
     agent->alive = true;
+    agent->stopped = false;
     agent->life++;
     agent->start = sim_rng_next(&sim->rng) | 1;
     agent->has_handle = false;
@@ -296,19 +301,34 @@ void sim_agent_stop(struct sim *sim, uint32_t node)
 
 static void run_restart(struct sim *sim, struct sim_task *task)
 {
-    if (!agent_of(sim, task->host)->alive) {
+    const struct sim_agent *agent = agent_of(sim, task->host);
+    if (!agent->alive && !agent->stopped) {
         sim_agent_start(sim, task->host);
     }
 }
 
-void sim_agent_kill(struct sim *sim, uint32_t node)
+static bool end_process(struct sim *sim, uint32_t node)
 {
     if (!agent_of(sim, node)->alive) {
-        return;
+        return false;
     }
     sim_agent_stop(sim, node);
     struct sim_message *left = sim_message_new(MESSAGE_NONE, node);
     left->peer_left = true;
     sim_cpg_send(sim, node, left);
+    return true;
+}
+
+void sim_agent_leave(struct sim *sim, uint32_t node)
+{
+    agent_of(sim, node)->stopped = sim->hosts[node].up;
+    (void)end_process(sim, node);
+}
+
+void sim_agent_kill(struct sim *sim, uint32_t node)
+{
+    if (!end_process(sim, node)) {
+        return;
+    }
     sim_put(sim, RESTART_US, node, (struct sim_task){.run = run_restart});
 }

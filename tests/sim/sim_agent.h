@@ -8,6 +8,8 @@
 void sim_agent_start(struct sim *sim, uint32_t node);
 /* It ends without a word; what it sent is on its way. */
 void sim_agent_stop(struct sim *sim, uint32_t node);
+/* systemctl stop, until systemctl start or the next boot. */
+void sim_agent_leave(struct sim *sim, uint32_t node);
 /* SIGKILL: the peers' CPG sees it leave, systemd starts it again. */
 void sim_agent_kill(struct sim *sim, uint32_t node);
 

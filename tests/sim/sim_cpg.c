@@ -14,6 +14,7 @@
 #include "tests/sim/sim_agent.h"
 
 #define JOIN_US (1200 * MS)
+#define LEAVE_US (100 * MS)
 #define BIT(index) (UINT64_C(1) << (index))
 
 static struct sim_member *member_of(struct sim *sim, uint32_t node)
@@ -436,7 +437,9 @@ static void component_changed(struct sim *sim, uint64_t component)
             member_of(sim, n)->forming_component = component;
         }
     }
-    uint64_t delay_us = lost ? sim->story->token_us * 22 / 10 : JOIN_US;
+    uint64_t delay_us = !lost              ? JOIN_US
+                        : sim->cpg.orderly ? LEAVE_US
+                                           : sim->story->token_us * 22 / 10;
     delay_us += sim_rng_range(&sim->rng, 0, 50 * MS);
     sim_put(sim, delay_us, SIM_NO_HOST,
             (struct sim_task){.run = run_forming, .number = number, .other = component});
@@ -488,6 +491,18 @@ void sim_cpg_stop(struct sim *sim, uint32_t node)
     member->forming = 0;
     outbox_drop(member);
     sim_cpg_changed(sim);
+}
+
+void sim_cpg_leave(struct sim *sim, uint32_t node)
+{
+    sim->cpg.orderly = true;
+    sim_cpg_stop(sim, node);
+    sim->cpg.orderly = false;
+}
+
+bool sim_cpg_runs(const struct sim *sim, uint32_t node)
+{
+    return sim->cpg.members[node].ring != NULL;
 }
 
 void sim_cpg_begin(struct sim *sim)

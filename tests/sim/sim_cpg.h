@@ -7,6 +7,9 @@
 /* Corosync starts on this host, alone in a ring of its own; or ends with it. */
 void sim_cpg_start(struct sim *sim, uint32_t node);
 void sim_cpg_stop(struct sim *sim, uint32_t node);
+/* It ends in order: the others are told. */
+void sim_cpg_leave(struct sim *sim, uint32_t node);
+bool sim_cpg_runs(const struct sim *sim, uint32_t node);
 
 /* All powered hosts are in one ring already (time 0). */
 void sim_cpg_begin(struct sim *sim);

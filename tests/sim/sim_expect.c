@@ -15,8 +15,12 @@ enum node_word sim_node_word(const struct sim *sim, uint32_t node)
     if (state == NODE_FENCED || state == NODE_LOST) {
         return NODE_IS_FENCED;
     }
-    bool online = state == NODE_ADMITTED && sim->hosts[node].up && sim_cpg_works(sim, node);
-    return online ? NODE_ONLINE : NODE_OFFLINE;
+    const struct sim_host *host = &sim->hosts[node];
+    if (state == NODE_ADMITTED && host->up && sim_cpg_works(sim, node)) {
+        return host->agent.alive ? NODE_ONLINE : NODE_UNATTENDED;
+    }
+    bool away = state == NODE_ADMITTED && sim->rados.state->nodes[node].away_ms != 0;
+    return away ? NODE_AWAY : NODE_OFFLINE;
 }
 
 const char *sim_node_text(enum node_word word)
@@ -28,6 +32,10 @@ const char *sim_node_text(enum node_word word)
         return "offline";
     case NODE_IS_FENCED:
         return "fenced";
+    case NODE_AWAY:
+        return "away";
+    case NODE_UNATTENDED:
+        return "unattended";
     }
     stead_panic(__FILE__, __LINE__, "node word");
 }

@@ -60,9 +60,12 @@ static void power_off(struct sim *sim, uint32_t node)
     sim_host_hurt(sim, node);
     sim_log(sim, node, "power off");
     host->powered = false;
+    host->agent.stopped = false;
     host->up = false;
     host->frozen = false;
     host->has_file = false;
+    host->corosync_asked = false;
+    host->corosync_life++;
     host->libvirt = LIBVIRT_OK;
     host->life++;
     sim_agent_stop(sim, node);

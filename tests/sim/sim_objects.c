@@ -378,6 +378,7 @@ void sim_objects_execute(struct sim *sim, struct sim_call *call)
     case ACTION_DOMAIN_DESTROY:
     case ACTION_KILL:
     case ACTION_SAVE_INCARNATION:
+    case ACTION_LET_GO:
     case ACTION_KIND_COUNT:
         break;
     }

@@ -94,6 +94,11 @@ static const char *fill(struct sim *sim, const struct scenario_step *step, struc
     case STEP_FREEZE:
     case STEP_KILL_AGENT:
     case STEP_KILL_VM:
+    case STEP_STOP_AGENT:
+    case STEP_START_AGENT:
+    case STEP_KILL_COROSYNC:
+    case STEP_STOP_COROSYNC:
+    case STEP_START_COROSYNC:
         break;
     }
     stead_panic(__FILE__, __LINE__, "a command");

@@ -24,6 +24,7 @@ static const struct {
     {"start_ms", offsetof(struct settings, start_ms)},
     {"bmc_ms", offsetof(struct settings, bmc_ms)},
     {"retry_ms", offsetof(struct settings, retry_ms)},
+    {"leave_ms", offsetof(struct settings, leave_ms)},
 };
 
 #define SETTING_MS_MAX 3600000

@@ -178,8 +178,12 @@ static void at_kill(struct words *words, struct scenario_step *step)
         step->kind = STEP_KILL_AGENT;
         return;
     }
-    const char *text = words_take(words, "agent or a VM");
-    if (text != NULL && (strcmp(text, "corosync") == 0 || strcmp(text, "libvirt") == 0)) {
+    if (words_take_if(words, "corosync")) {
+        step->kind = STEP_KILL_COROSYNC;
+        return;
+    }
+    const char *text = words_take(words, "agent, corosync or a VM");
+    if (text != NULL && strcmp(text, "libvirt") == 0) {
         words_error(words, words->next - 1, "kill NODE %s is not yet supported", text);
         return;
     }
@@ -187,6 +191,27 @@ static void at_kill(struct words *words, struct scenario_step *step)
     if (text != NULL) {
         (void)words_vm(words, text, &step->vm);
     }
+}
+
+static void take_service(struct words *words, struct scenario_step *step, enum step_kind agent,
+                         enum step_kind corosync)
+{
+    static const char *const services[] = {"agent", "corosync"};
+    int service =
+        take_node(words, step) ? words_choice(words, "service", services, COUNT_OF(services)) : -1;
+    if (service >= 0) {
+        step->kind = service == 0 ? agent : corosync;
+    }
+}
+
+static void at_stop(struct words *words, struct scenario_step *step)
+{
+    take_service(words, step, STEP_STOP_AGENT, STEP_STOP_COROSYNC);
+}
+
+static void at_start(struct words *words, struct scenario_step *step)
+{
+    take_service(words, step, STEP_START_AGENT, STEP_START_COROSYNC);
 }
 
 /* --- what an operator does --- */
@@ -313,6 +338,7 @@ void parse_at(struct words *words)
         {"heal", at_heal},   {"storage", at_storage}, {"state", at_state},
         {"bmc", at_bmc},     {"libvirt", at_libvirt}, {"freeze", at_freeze},
         {"kill", at_kill},   {"do", at_do},           {"object", at_object},
+        {"stop", at_stop},   {"start", at_start},
     };
     const char *known[COUNT_OF(kinds)];
     struct scenario_step step = {0};

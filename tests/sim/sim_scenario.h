@@ -70,6 +70,11 @@ enum step_kind {
     STEP_VM_REMOVE,
     STEP_NODE_FENCE,
     STEP_NODE_UNFENCE,
+    STEP_STOP_AGENT,
+    STEP_START_AGENT,
+    STEP_KILL_COROSYNC,
+    STEP_STOP_COROSYNC,
+    STEP_START_COROSYNC,
 };
 
 enum path_state { PATH_UP, PATH_DOWN, PATH_SLOW };
@@ -114,7 +119,7 @@ enum expect_kind {
     EXPECT_LOG,
 };
 
-enum node_word { NODE_ONLINE, NODE_OFFLINE, NODE_IS_FENCED };
+enum node_word { NODE_ONLINE, NODE_OFFLINE, NODE_IS_FENCED, NODE_AWAY, NODE_UNATTENDED };
 
 struct scenario_expect {
     enum expect_kind kind;

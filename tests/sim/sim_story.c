@@ -7,6 +7,7 @@
 #include "tests/sim/sim_agent.h"
 #include "tests/sim/sim_call.h"
 #include "tests/sim/sim_check.h"
+#include "tests/sim/sim_corosync.h"
 #include "tests/sim/sim_cpg.h"
 #include "tests/sim/sim_expect.h"
 #include "tests/sim/sim_host.h"
@@ -89,6 +90,32 @@ static void step_kill_vm(struct sim *sim, const struct scenario_step *step)
     sim_guest_end(sim, guest, END_CRASHED, true);
 }
 
+static void step_start_agent(struct sim *sim, uint32_t node)
+{
+    const struct sim_host *host = &sim->hosts[node];
+    if (host->up && host->agent.stopped && !host->agent.alive) {
+        sim_agent_start(sim, node);
+    }
+}
+
+/* On the host itself: while that stands still, nothing is done on it. */
+static void run_service(struct sim *sim, struct sim_task *task)
+{
+    const struct scenario_step *step = &sim->story->steps[task->number];
+    if (step->kind == STEP_STOP_AGENT) {
+        sim_agent_leave(sim, step->node);
+    } else if (step->kind == STEP_START_AGENT) {
+        step_start_agent(sim, step->node);
+    } else if (step->kind == STEP_KILL_COROSYNC) {
+        sim_corosync_kill(sim, step->node);
+    } else if (step->kind == STEP_STOP_COROSYNC) {
+        sim_corosync_stop(sim, step->node);
+    } else {
+        ASSERT(step->kind == STEP_START_COROSYNC);
+        sim_corosync_start(sim, step->node);
+    }
+}
+
 static void step_do(struct sim *sim, const struct scenario_step *step)
 {
     switch (step->kind) {
@@ -121,6 +148,15 @@ static void step_do(struct sim *sim, const struct scenario_step *step)
         return;
     case STEP_KILL_AGENT:
         sim_agent_kill(sim, step->node);
+        return;
+    case STEP_STOP_AGENT:
+    case STEP_START_AGENT:
+    case STEP_KILL_COROSYNC:
+    case STEP_STOP_COROSYNC:
+    case STEP_START_COROSYNC:
+        sim_put(
+            sim, 0, step->node,
+            (struct sim_task){.run = run_service, .number = (uint64_t)(step - sim->story->steps)});
         return;
     case STEP_KILL_VM:
         step_kill_vm(sim, step);

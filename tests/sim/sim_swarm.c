@@ -152,11 +152,33 @@ static void make_bmc(struct sketch *sketch, uint32_t node)
     }
 }
 
+/* Corosync or the agent restarts, or only one half of that comes to pass. */
+static void make_service(struct sketch *sketch, uint32_t node)
+{
+    const char *service = any(sketch, 0, 2) == 0 ? "agent" : "corosync";
+    switch (any(sketch, 0, 6)) {
+    case 0:
+        at(sketch, "start n%u %s", node, service);
+        return;
+    case 1:
+        at(sketch, "kill n%u %s", node, service);
+        return;
+    case 2:
+        at(sketch, "stop n%u %s", node, service);
+        return;
+    default:
+        at(sketch, "stop n%u %s", node, service);
+        sketch->now_ms += any(sketch, 1, 200) * any(sketch, 1, 200);
+        at(sketch, "start n%u %s", node, service);
+        return;
+    }
+}
+
 static void make_fault(struct sketch *sketch)
 {
     uint32_t node = any(sketch, 1, sketch->nodes);
     uint32_t vm = any(sketch, 1, sketch->vms);
-    switch (any(sketch, 0, 15)) {
+    switch (any(sketch, 0, 18)) {
     case 0:
     case 1:
     case 2:
@@ -197,6 +219,11 @@ static void make_fault(struct sketch *sketch)
     case 14:
         make_bmc(sketch, node);
         return;
+    case 15:
+    case 16:
+    case 17:
+        make_service(sketch, node);
+        return;
     default:
         make_command(sketch, node, vm);
         return;
@@ -212,6 +239,8 @@ static void make_heal(struct sketch *sketch)
     for (uint32_t n = 1; n <= sketch->nodes; n++) {
         at(sketch, "net n%u up", n);
         at(sketch, "libvirt n%u ok", n);
+        at(sketch, "start n%u corosync", n);
+        at(sketch, "start n%u agent", n);
     }
     for (uint32_t i = 0; i < UNFENCE_TRIES; i++) {
         for (uint32_t n = 1; n <= sketch->nodes; n++) {
