@@ -6,10 +6,9 @@
  * heartbeat; the acting node commits away_ms into its record; only then does it let Corosync go. So
  * announced, it is not lost before it has been out of the ring for away_ms by the acting node's own
  * clock: its agent and its guests live on without Corosync, and still read the state from RADOS.
- * Assumes: no safety rests on an announcement. It only puts off a fence, and with it the recovery of
- * a node that dies meanwhile.
- * Never: accepts one that would leave fewer nodes in the ring than the quorum, from a node that is
- * to be fenced, or from another incarnation than the record's.
+ * Assumes: no safety rests on an announcement. It only puts off a fence, and with it the recovery
+ * of a node that dies meanwhile. Never: accepts one that would leave fewer nodes in the ring than
+ * the quorum, from a node that is to be fenced, or from another incarnation than the record's.
  */
 #include "agent/leave.h"
 
@@ -80,9 +79,9 @@ static void draft_away(struct core *core, uint32_t slot, uint32_t away_ms)
     struct node_record *node = draft_node(core, slot);
     struct text text = {0};
     node->away_ms = away_ms;
-    text_add(text_add(&text, node->name), away_ms != 0
-                                              ? " announces a restart of its Corosync: no failure, up to "
-                                              : " is back from its announced absence");
+    text_add(text_add(&text, node->name),
+             away_ms != 0 ? " announces a restart of its Corosync: no failure, up to "
+                          : " is back from its announced absence");
     if (away_ms != 0) {
         text_add(text_add_u64(&text, away_ms), " ms");
     }

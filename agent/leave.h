@@ -1,4 +1,5 @@
-/* Announced absences: Corosync on a node restarts, and nobody takes that for the node's death. Pure.
+/* Announced absences: Corosync on a node restarts, and nobody takes that for the node's death.
+ * Pure.
  */
 #ifndef STEAD_AGENT_LEAVE_H
 #define STEAD_AGENT_LEAVE_H

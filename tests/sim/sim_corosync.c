@@ -1,7 +1,7 @@
 /*
- * Corosync 3.1 as a service (measured): `corosync-cfgtool -H --force` asks the clients that track it
- * and waits for all their answers, 5 s at most; then it leaves the ring in order, which the others
- * see in a tenth of a second instead of after the token timeout. Its agent lives on alone.
+ * Corosync 3.1 as a service (measured): `corosync-cfgtool -H --force` asks the clients that track
+ * it and waits for all their answers, 5 s at most; then it leaves the ring in order, which the
+ * others see in a tenth of a second instead of after the token timeout. Its agent lives on alone.
  */
 #include "tests/sim/sim_corosync.h"
 
