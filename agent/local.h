@@ -189,8 +189,9 @@ struct local {
     uint64_t now_ms;
     uint64_t wall_ms;
     uint64_t started_ms;
-    uint64_t next_id;      /* of calls */
-    uint64_t next_counter; /* of action ids and origins */
+    uint64_t first_fresh_ms; /* 0: not yet */
+    uint64_t next_id;        /* of calls */
+    uint64_t next_counter;   /* of action ids and origins */
     struct event_ring ring;
     uint32_t peer_count;
     struct peer peers[NODES_MAX]; /* in the order of ring.nodeids */

@@ -78,15 +78,23 @@ static void lose(struct core *core, uint32_t slot, bool client_only, const char 
     draft_history(core, HISTORY_NODE_LOST, node->nodeid, NULL, text.bytes);
 }
 
+static const char *why_absent(const struct core *core, const struct node_record *node)
+{
+    if (node->away_ms != 0) {
+        return "its announced absence is over, and VMs are on it";
+    }
+    return peers_never_seen(core, node->nodeid)
+               ? "it did not come up within grace_ms of the quorum, and VMs are on it"
+               : "it left the ring and VMs are on it";
+}
+
 static void draft_absent(struct core *core, uint32_t slot, const struct node_record *node)
 {
     if (node->fence_wanted) {
         lose(core, slot, false, "an operator asked for its fence");
     } else if (!leave_covers(core, node) && !peers_may_be_booting(core, node->nodeid) &&
                holds_vm(core, slot)) {
-        lose(core, slot, false,
-             node->away_ms == 0 ? "it left the ring and VMs are on it"
-                                : "its announced absence is over, and VMs are on it");
+        lose(core, slot, false, why_absent(core, node));
     }
 }
 
@@ -328,7 +336,8 @@ void nodes_act(struct core *core, struct caller *caller)
             const struct peer *peer = peers_see(core, node->nodeid);
             struct node_record seen = *node;
             seen.client_only |= peer != NULL && peer->heard && reborn(node, peer);
-            fence_carry_on(fence, &seen, &core->cluster.settings, caller);
+            bool may_boot = peers_never_seen(core, node->nodeid);
+            fence_carry_on(fence, &seen, may_boot, &core->cluster.settings, caller);
         }
         free_address(core, slot, node, caller);
     }

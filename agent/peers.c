@@ -59,10 +59,19 @@ static bool was_seen(const struct local *local, uint32_t nodeid)
     return false;
 }
 
+bool peers_never_seen(const struct core *core, uint32_t nodeid)
+{
+    return !was_seen(&core->local, nodeid);
+}
+
 bool peers_may_be_booting(const struct core *core, uint32_t nodeid)
 {
     const struct local *local = &core->local;
-    return !was_seen(local, nodeid) && local->now_ms - local->started_ms < timing_grace_ms();
+    if (was_seen(local, nodeid)) {
+        return false;
+    }
+    return local->first_fresh_ms == 0 ||
+           local->now_ms - local->first_fresh_ms < core->cluster.settings.grace_ms;
 }
 
 uint64_t peers_absent_ms(const struct core *core, uint32_t nodeid)
@@ -181,6 +190,9 @@ void peers_on_beat(struct core *core, const struct beat *beat)
     }
     if (beat->wants_answer && beat->nodeid != local->facts.nodeid) {
         peers_hurry(core);
+    }
+    if (local->first_fresh_ms == 0 && peers_fresh_until_ms(core) > local->now_ms) {
+        local->first_fresh_ms = local->now_ms;
     }
 }
 

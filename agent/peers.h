@@ -14,6 +14,7 @@ const struct peer *peers_see(const struct core *core, uint32_t nodeid);
 
 /* Could this absent node merely be slow to boot? True while this process is young and has never
  * seen it in the ring: after a power failure of all, hosts come back one by one. */
+bool peers_never_seen(const struct core *core, uint32_t nodeid); /* in the ring, by this process */
 bool peers_may_be_booting(const struct core *core, uint32_t nodeid);
 
 /* How long this absent node has been absent, as far as this process saw it. */

@@ -3,7 +3,8 @@
  *
  * Decides: the survivor with the fewest VMs that has the memory (hard), ties by slot. A node where
  * the VM failed to start is taken only when no other is left. Assumes: a VM weighs on its node in
- * every state but stopped, recovering ones included only where they are placed anew. Never: picks a
+ * every state but stopped, recovering ones included only where they are placed anew. Memory may be
+ * kept for a more urgent VM whose fate is still open: a lesser one does not take it. Never: picks a
  * node that is not a fresh, speaking member with its storage.
  */
 #include "agent/place.h"
@@ -33,6 +34,28 @@ void place_add(struct loads *loads, uint8_t node, uint32_t memory_mib)
     ASSERT(node < NODES_MAX);
     loads->vm_count[node]++;
     loads->used_mib[node] += memory_mib;
+}
+
+void place_keep(struct loads *loads, uint32_t memory_mib, uint64_t avoid)
+{
+    uint8_t node = place_choose(loads, memory_mib, avoid);
+    if (node != NODE_NONE) {
+        loads->used_mib[node] += memory_mib;
+        loads->kept_mib[node] += memory_mib;
+    }
+}
+
+bool place_is_kept_out(const struct loads *loads, uint32_t memory_mib)
+{
+    for (uint8_t slot = 0; slot < NODES_MAX; slot++) {
+        ASSERT(loads->kept_mib[slot] <= loads->used_mib[slot]);
+        uint64_t used_mib = loads->used_mib[slot] - loads->kept_mib[slot];
+        if ((loads->able & (UINT64_C(1) << slot)) != 0 && loads->kept_mib[slot] > 0 &&
+            used_mib + memory_mib <= loads->memory_mib[slot]) {
+            return true;
+        }
+    }
+    return false;
 }
 
 void place_loads(const struct core *core, struct loads *ret_loads)

@@ -7,7 +7,8 @@
 struct loads {
     uint64_t able; /* mask of the nodes that can take a VM now */
     uint32_t vm_count[NODES_MAX];
-    uint64_t used_mib[NODES_MAX];
+    uint64_t used_mib[NODES_MAX]; /* what is kept for others included */
+    uint64_t kept_mib[NODES_MAX];
     uint32_t memory_mib[NODES_MAX];
 };
 
@@ -17,6 +18,13 @@ void place_loads(const struct core *core, struct loads *ret_loads);
 /* The able node with the fewest VMs that has the memory; of equals the lowest slot. Nodes in
  * `avoid` only when no other is left. NODE_NONE: there is none. */
 uint8_t place_choose(const struct loads *loads, uint32_t memory_mib, uint64_t avoid);
+
+/* Keeps memory for a more urgent VM that cannot be placed yet, where it would be placed now
+ * (nowhere, if it fits nowhere). */
+void place_keep(struct loads *loads, uint32_t memory_mib, uint64_t avoid);
+
+/* Is there room for it, were it not for what is kept? */
+bool place_is_kept_out(const struct loads *loads, uint32_t memory_mib);
 
 /* Counts a VM placed there. */
 void place_add(struct loads *loads, uint8_t node, uint32_t memory_mib);

@@ -14,6 +14,7 @@
 
 #include "agent/draft.h"
 #include "agent/observed.h"
+#include "agent/peers.h"
 #include "agent/trace.h"
 #include "fencing/timing.h"
 #include "proto/assert.h"
@@ -205,7 +206,10 @@ static void place(struct core *core, struct loads *loads, uint32_t slot, uint64_
     if (node == NODE_NONE) {
         core->local.acting.vm_retry_ms[slot] = /* till then the others have their turn */
             core->local.now_ms + core->cluster.settings.retry_ms;
-        draft_waiting(core, slot, otherwise, "no node that is online has the memory for it");
+        draft_waiting(core, slot, otherwise,
+                      place_is_kept_out(loads, vm->memory_mib)
+                          ? "memory is kept for VMs of higher priority whose hosts may yet come up"
+                          : "no node that is online has the memory for it");
         return;
     }
     vms_draft_start(core, loads, slot, node, generation, why);
@@ -323,6 +327,31 @@ static bool calls(const struct core *core, uint32_t slot)
                                    : vm->want == WANT_STOPPED && vm->state != VM_STOPPING;
 }
 
+/* Wanted, and more urgent than what is placed now, but its turn has not come: its host may be
+ * booting, or is being fenced. One that waits for something that may never come has a reason. */
+static bool undecided(const struct core *core, uint32_t slot)
+{
+    const struct vm_record *vm = &core->cluster.vms[slot];
+    if (vm->want != WANT_RUNNING || vm->removing || !held(vm) || vm->node >= NODES_MAX) {
+        return false;
+    }
+    if (orphaned(core, vm)) {
+        return vm->reason[0] == '\0' && !calls(core, slot);
+    }
+    return peers_see(core, core->cluster.nodes[vm->node].nodeid) == NULL;
+}
+
+/* Keeps memory for the undecided ones of a priority above `low` and up to `high`. */
+static void keep_memory(const struct core *core, struct loads *loads, int64_t low, int64_t high)
+{
+    for (uint32_t slot = 0; low < high && slot < core->cluster.vm_end; slot++) {
+        const struct vm_record *vm = &core->cluster.vms[slot];
+        if (vm->priority > low && vm->priority <= high && undecided(core, slot)) {
+            place_keep(loads, vm->memory_mib, vm->avoid);
+        }
+    }
+}
+
 /* Keeps `urgent` sorted by priority, then slot; the least urgent falls out when it is full. */
 static void insert(const struct core *core, uint32_t *urgent, uint32_t *count, uint32_t slot)
 {
@@ -355,7 +384,11 @@ void vms_draft(struct core *core)
         return;
     }
     place_loads(core, &loads);
+    int64_t high = INT32_MAX;
     for (uint32_t i = 0; i < count && draft_room(core) >= ROOM_PER_VM; i++) {
+        int64_t priority = core->cluster.vms[urgent[i]].priority;
+        keep_memory(core, &loads, priority, high);
+        high = priority;
         draft_one(core, &loads, urgent[i]);
     }
 }

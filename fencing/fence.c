@@ -4,6 +4,8 @@
  * Decides: which blocklist entries end a lost node's agent and, unless the machine is already back,
  * every client at its address; when its BMC is told; when to try again. Both methods start at once;
  * the barrier never waits for a BMC.
+ * A host that nobody has seen since the power came back may be booting: where the barrier is proof
+ * enough, it is not switched off in the middle of that.
  * Assumes: the node's record is NODE_LOST by a commit of a term we hold (the right to fence), and
  * the caller's freshness. Entries are read back by the edge before it says DONE. Never: adds an
  * address entry against a machine that is back (it would hit its new agent), and never takes
@@ -13,6 +15,7 @@
 
 #include <string.h>
 
+#include "fencing/proof.h"
 #include "fencing/timing.h"
 #include "proto/assert.h"
 #include "proto/values.h"
@@ -72,9 +75,10 @@ static bool power_due(const struct fence *fence, const struct node_record *node,
            now_ms >= fence->power_retry_ms;
 }
 
-void fence_carry_on(struct fence *fence, const struct node_record *node,
+void fence_carry_on(struct fence *fence, const struct node_record *node, bool may_boot,
                     const struct settings *settings, struct caller *caller)
 {
+    bool spared = may_boot && proof_suffices(PROOF_STORAGE, settings->proof);
     ASSERT(node->state == NODE_LOST || node->state == NODE_FENCED);
     if (!incarnation_equal(fence->incarnation, node->incarnation)) {
         *fence = (struct fence){.incarnation = node->incarnation, .begun_ms = caller->now_ms};
@@ -87,7 +91,7 @@ void fence_carry_on(struct fence *fence, const struct node_record *node,
     if (due && node->state == NODE_LOST) {
         raise_barrier(fence, node, settings, caller);
     }
-    if (power_due(fence, node, caller->now_ms)) {
+    if (!spared && power_due(fence, node, caller->now_ms)) {
         ask_power(fence, node, settings, caller);
     }
 }

@@ -43,8 +43,10 @@ struct fence {
 
 /* Carries the fence of `node` on: begins what is due and may be begun. Call at each step while the
  * node is lost, and while it is fenced and not back (power is then tried on as clean-up). Without a
- * verified BMC, or with node->client_only (the machine is already back), no power is touched. */
-void fence_carry_on(struct fence *fence, const struct node_record *node,
+ * verified BMC, or with node->client_only (the machine is already back), no power is touched; nor,
+ * with `may_boot` (nobody has seen it since the power came back, it may just be slow), where the
+ * policy does not need it. */
+void fence_carry_on(struct fence *fence, const struct node_record *node, bool may_boot,
                     const struct settings *settings, struct caller *caller);
 
 /* The answer to one of its calls; false: it was none of ours. */

@@ -15,13 +15,14 @@
  * destroyed. bmc_ms 15000    some BMCs take 10 s; the barrier does not wait for them.
  * leave_ms 60000  a Corosync that restarts is back in 3 s; one that is upgraded, in some ten. What
  * dies in that time waits for its end.
+ * grace_ms 60000  after a power cut, hosts boot within about that of each other; it counts from the
+ * first quorum, since nothing can be decided before.
  */
 #include "fencing/timing.h"
 
 #include "proto/assert.h"
 
 #define RETRY_DOUBLINGS_MAX 5
-#define GRACE_MS 60000 /* servers differ by about that in their firmware's mood */
 
 struct settings settings_default(void)
 {
@@ -37,6 +38,7 @@ struct settings settings_default(void)
         .retry_ms = 1000,
         .proof = PROOF_STORAGE,
         .leave_ms = 60000,
+        .grace_ms = 60000,
     };
     ASSERT(settings.fresh_ms >= 2 * settings.beat_ms); /* else a single late beat ends freshness */
     ASSERT(settings.able_ms >= 2 * settings.poll_ms);
@@ -54,11 +56,6 @@ uint32_t timing_silent_ms(const struct settings *settings)
 {
     ASSERT(settings->beat_ms > 0);
     return settings->able_ms;
-}
-
-uint32_t timing_grace_ms(void)
-{
-    return GRACE_MS;
 }
 
 uint32_t timing_lease_check_ms(const struct settings *settings)

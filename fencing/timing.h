@@ -12,9 +12,6 @@ uint32_t timing_retry_ms(const struct settings *settings, uint32_t tries);
 /* How long a peer's silence may last before it counts as having no working agent. */
 uint32_t timing_silent_ms(const struct settings *settings);
 
-/* How long a fresh agent waits for nodes it has never seen before it takes them for dead. */
-uint32_t timing_grace_ms(void);
-
 /* How often a running VM's lease is looked at. */
 uint32_t timing_lease_check_ms(const struct settings *settings);
 

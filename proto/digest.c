@@ -110,7 +110,7 @@ uint64_t digest_settings(const struct settings *s)
     }
     const uint32_t fields[] = {s->beat_ms,  s->fresh_ms, s->able_ms,  s->actor_ms,
                                s->poll_ms,  s->call_ms,  s->start_ms, s->bmc_ms,
-                               s->retry_ms, s->proof,    s->leave_ms};
+                               s->retry_ms, s->proof,    s->leave_ms, s->grace_ms};
     uint64_t d = digest_key(RECORD_SETTINGS, 0);
     for (unsigned i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
         d = digest_u64(d, fields[i]);

@@ -139,6 +139,7 @@ struct settings {
     uint32_t proof;    /* mask of enum proof that releases VMs, over the barrier */
     uint32_t
         leave_ms; /* how long an announced absence (Corosync restarts) is no failure; 0: never */
+    uint32_t grace_ms; /* from the first quorum on, how long hosts never seen may be booting */
 };
 
 enum history_kind {

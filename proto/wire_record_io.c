@@ -173,6 +173,7 @@ Stead__Settings *wire_settings_to_pb(struct wire_arena *arena, const struct sett
     pb->retry_ms = settings->retry_ms;
     pb->proof = settings->proof;
     pb->leave_ms = settings->leave_ms;
+    pb->grace_ms = settings->grace_ms;
     return pb;
 }
 
@@ -190,6 +191,7 @@ bool wire_settings_from_pb(const Stead__Settings *pb, struct settings *ret_setti
         .retry_ms = pb->retry_ms,
         .proof = pb->proof,
         .leave_ms = pb->leave_ms,
+        .grace_ms = pb->grace_ms,
     };
     return proofs_ok(pb->proof);
 }

@@ -199,11 +199,77 @@ static int build(const struct delta *delta, bool create, rados_write_op_t *ret_w
     return r;
 }
 
+/* What a refused commit finds there. */
+struct found {
+    struct header header;
+    size_t header_size;
+    uint8_t header_bytes[RECORD_BYTES];
+    bool guard_agrees;
+};
+
+static int take_found(rados_omap_iter_t values, struct found *ret_found)
+{
+    struct op_value value;
+    char guard[GUARD_BYTES] = "", wanted[GUARD_BYTES];
+    int r = -EBADMSG;
+    while (op_next_value(values, &value)) {
+        if (strcmp(value.key, STATE_KEY_HEADER) == 0 && value.size <= RECORD_BYTES) {
+            memcpy(ret_found->header_bytes, value.bytes, value.size);
+            ret_found->header_size = value.size;
+            r = wire_unpack_header(value.bytes, value.size, &ret_found->header);
+        } else if (strcmp(value.key, KEY_GUARD) == 0 && value.size < GUARD_BYTES) {
+            memcpy(guard, value.bytes, value.size);
+        }
+    }
+    const struct header *header = &ret_found->header;
+    format_guard(wanted, header->epoch, header->term, header->version);
+    ret_found->guard_agrees = strcmp(guard, wanted) == 0;
+    return r;
+}
+
+static void guard_written(struct op *op, int result)
+{
+    STORAGE_WARN("storage: the state's guard did not say what its header says: written anew: %s",
+                 result < 0 ? strerror(-result) : "done");
+    op_answer(op, OUTCOME_REFUSED); /* what was refused is sent again */
+}
+
+/* Header and guard are always written together, so a guard that says something else is damaged, and
+ * no commit would ever take effect again. It follows from the header: written anew, unless that
+ * header has changed meanwhile. */
+static void write_guard(struct op *op, const struct found *found)
+{
+    char guard[GUARD_BYTES];
+    const char *const keys[] = {KEY_GUARD}, *const values[] = {guard};
+    format_guard(guard, found->header.epoch, found->header.term, found->header.version);
+    const size_t key_sizes[] = {strlen(KEY_GUARD)}, value_sizes[] = {strlen(guard)};
+    rados_write_op_t write = rados_create_write_op();
+    rados_write_op_omap_cmp2(write, STATE_KEY_HEADER, LIBRADOS_CMPXATTR_OP_EQ,
+                             (const char *)found->header_bytes, strlen(STATE_KEY_HEADER),
+                             found->header_size, NULL);
+    rados_write_op_omap_set2(write, keys, values, key_sizes, value_sizes, 1);
+    op_write(op, write, STORAGE_OBJECT, guard_written);
+}
+
+static void ask_found(struct op *op, void (*after)(struct op *op, int result))
+{
+    static const char *const keys[] = {KEY_GUARD, STATE_KEY_HEADER};
+    op_new_read(op);
+    op_ask_keys(op, keys, 2);
+    op_read(op, STORAGE_OBJECT, after);
+}
+
 /* It was refused; what stands there now? Without that nobody can say whose it is. */
 static void commit_refused(struct op *op, int result)
 {
+    struct found found = {.guard_agrees = false};
     if (result >= 0) {
-        result = state_find_header(op->aio.values, &op->event.commit.header);
+        result = take_found(op->aio.values, &found);
+        op->event.commit.header = found.header;
+    }
+    if (result >= 0 && !found.guard_agrees && !((struct commit_op *)op)->create) {
+        write_guard(op, &found);
+        return;
     }
     const enum outcome outcome = op_outcome(result);
     op_answer(op, outcome == OUTCOME_DONE          ? OUTCOME_REFUSED
@@ -215,7 +281,7 @@ static void commit_written(struct op *op, int result)
 {
     const enum outcome outcome = op_outcome(result);
     if (outcome == OUTCOME_REFUSED) {
-        ask_header(op, commit_refused);
+        ask_found(op, commit_refused);
         return;
     }
     if (result < 0) {

@@ -25,6 +25,7 @@ static const struct {
     {"bmc_ms", offsetof(struct settings, bmc_ms)},
     {"retry_ms", offsetof(struct settings, retry_ms)},
     {"leave_ms", offsetof(struct settings, leave_ms)},
+    {"grace_ms", offsetof(struct settings, grace_ms)},
 };
 
 #define SETTING_MS_MAX 3600000

@@ -46,7 +46,20 @@ static const struct action *asked(const struct position *p, enum action_kind kin
 static void carry_on(struct position *p)
 {
     p->alone->out.count = 0;
-    fence_carry_on(&p->fence, &p->node, &p->settings, &p->alone->caller);
+    fence_carry_on(&p->fence, &p->node, false, &p->settings, &p->alone->caller);
+}
+
+/* A host that may be booting is not switched off where the barrier is proof enough. */
+TEST(a_booting_host_is_spared_where_it_may_be)
+{
+    struct position *p = begun();
+    fence_carry_on(&p->fence, &p->node, true, &p->settings, &p->alone->caller);
+    assert_non_null(asked(p, ACTION_BLOCK_ADD));
+    assert_null(asked(p, ACTION_POWER_OFF));
+    p->settings.proof = PROOF_POWER;
+    fence_carry_on(&p->fence, &p->node, true, &p->settings, &p->alone->caller);
+    assert_non_null(asked(p, ACTION_POWER_OFF));
+    end(p);
 }
 
 static void later(struct position *p, uint64_t ms)
@@ -248,7 +261,8 @@ TEST(a_living_node_is_never_fenced)
 {
     struct position *p = begun();
     p->node.state = NODE_ADMITTED;
-    expect_assert_failure(fence_carry_on(&p->fence, &p->node, &p->settings, &p->alone->caller));
+    expect_assert_failure(
+        fence_carry_on(&p->fence, &p->node, false, &p->settings, &p->alone->caller));
     end(p);
 }
 
@@ -278,6 +292,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_methods_begin_at_once),
+        cmocka_unit_test(a_booting_host_is_spared_where_it_may_be),
         cmocka_unit_test(both_methods_are_bound_to_freshness),
         cmocka_unit_test(nothing_without_freshness),
         cmocka_unit_test(client_only_spares_address_and_power),

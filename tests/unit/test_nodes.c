@@ -94,7 +94,26 @@ TEST(a_node_never_seen_is_given_time_to_boot)
     unit_vm(u, 0, VM_RUNNING, N3);
     u->ring.count = 2;
     unit_start(u);
-    unit_settle(u, timing_grace_ms() - 5000);
+    unit_settle(u, u->core.cluster.settings.grace_ms - 5000);
+    assert_int_equal(unit_copy_node(u, 3)->state, NODE_ADMITTED);
+    unit_settle(u, 6000);
+    assert_int_equal(unit_copy_node(u, 3)->state, NODE_LOST);
+    free(u);
+}
+
+/* The grace time counts from the first quorum: before it nothing can be decided anyway. */
+TEST(the_grace_time_begins_with_the_first_quorum)
+{
+    static const uint32_t alone[] = {1};
+    static const uint32_t two[] = {1, 2};
+    struct unit *u = unit_new(1);
+    unit_vm(u, 0, VM_RUNNING, N3);
+    unit_open(u, u->image.nodes[0].client);
+    unit_ring(u, false, 1, alone);
+    unit_domains(u);
+    unit_pass(u, 2 * u->core.cluster.settings.grace_ms);
+    unit_ring(u, true, 2, two);
+    unit_settle(u, u->core.cluster.settings.grace_ms - 5000);
     assert_int_equal(unit_copy_node(u, 3)->state, NODE_ADMITTED);
     unit_settle(u, 6000);
     assert_int_equal(unit_copy_node(u, 3)->state, NODE_LOST);
@@ -486,6 +505,7 @@ int main(void)
         cmocka_unit_test(an_absent_node_without_vms_is_not_lost),
         cmocka_unit_test(an_absent_node_with_vms_is_lost),
         cmocka_unit_test(a_node_never_seen_is_given_time_to_boot),
+        cmocka_unit_test(the_grace_time_begins_with_the_first_quorum),
         cmocka_unit_test(a_silent_agent_is_not_lost),
         cmocka_unit_test(no_fence_before_the_commit),
         cmocka_unit_test(a_lost_node_is_barred_and_powered_off),

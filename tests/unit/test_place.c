@@ -25,6 +25,23 @@ TEST(fewest_vms)
     assert_int_equal(place_choose(&loads, 100, 0), 1);
 }
 
+/* What is kept for a more urgent VM is not given to a lesser one; and only it is named as the
+ * reason where it is one. */
+TEST(kept_memory_is_not_given_away)
+{
+    struct loads loads = three_nodes();
+    loads.able = 3;
+    place_keep(&loads, 4000, 0);
+    assert_int_equal(loads.kept_mib[0], 4000);
+    assert_int_equal(place_choose(&loads, 4000, 0), 1);
+    place_add(&loads, 1, 4000);
+    assert_int_equal(place_choose(&loads, 4000, 0), NODE_NONE);
+    assert_true(place_is_kept_out(&loads, 4000));
+    assert_false(place_is_kept_out(&loads, 5000)); /* it would fit nowhere anyway */
+    place_keep(&loads, 4000, 0);                   /* for one that fits nowhere nothing is kept */
+    assert_int_equal(loads.kept_mib[0] + loads.kept_mib[1] + loads.kept_mib[2], 4000);
+}
+
 /* Of equals the lowest slot, always the same. */
 TEST(ties_go_to_the_lowest_slot)
 {
@@ -153,10 +170,15 @@ TEST(what_weighs)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(fewest_vms),      cmocka_unit_test(ties_go_to_the_lowest_slot),
-        cmocka_unit_test(memory_is_hard),  cmocka_unit_test(memory_does_not_overflow),
-        cmocka_unit_test(only_able_nodes), cmocka_unit_test(avoided_only_as_the_last),
-        cmocka_unit_test(who_is_able),     cmocka_unit_test(members_only),
+        cmocka_unit_test(fewest_vms),
+        cmocka_unit_test(kept_memory_is_not_given_away),
+        cmocka_unit_test(ties_go_to_the_lowest_slot),
+        cmocka_unit_test(memory_is_hard),
+        cmocka_unit_test(memory_does_not_overflow),
+        cmocka_unit_test(only_able_nodes),
+        cmocka_unit_test(avoided_only_as_the_last),
+        cmocka_unit_test(who_is_able),
+        cmocka_unit_test(members_only),
         cmocka_unit_test(what_weighs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -70,7 +70,7 @@ static const struct unit_field unit_vm_fields[] = {
 
 static const struct unit_field unit_settings_fields[] = {
     S(beat_ms),  S(fresh_ms), S(able_ms),  S(actor_ms), S(poll_ms),  S(call_ms),
-    S(start_ms), S(bmc_ms),   S(retry_ms), S(proof),    S(leave_ms),
+    S(start_ms), S(bmc_ms),   S(retry_ms), S(proof),    S(leave_ms), S(grace_ms),
 };
 
 static const struct unit_field unit_history_fields[] = {
@@ -135,7 +135,7 @@ static inline struct vm_record unit_any_vm(void)
 
 static inline struct settings unit_any_settings(void)
 {
-    return (struct settings){200, 1000, 1500, 3000, 500, 5000, 30000, 15000, 1000, 1, 60000};
+    return (struct settings){200, 1000, 1500, 3000, 500, 5000, 30000, 15000, 1000, 1, 60000, 60000};
 }
 
 static inline struct history_entry unit_any_history(void)
