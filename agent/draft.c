@@ -11,6 +11,7 @@
 
 #include "agent/trace.h"
 #include "proto/assert.h"
+#include "proto/settings.h"
 #include "proto/values.h"
 #include "storage/state.h"
 
@@ -83,10 +84,28 @@ void draft_remove_vm(struct core *core, uint32_t slot)
     find(core, RECORD_VM, slot)->removed = true;
 }
 
-void draft_settings(struct core *core, const struct settings *settings)
+void draft_setting(struct core *core, uint32_t slot, const struct setting_record *setting)
 {
-    ASSERT(settings->beat_ms > 0);
-    add(core, RECORD_SETTINGS, 0)->settings = *settings;
+    ASSERT(slot < SETTINGS_MAX);
+    ASSERT(setting->set_ms > 0);
+    struct record *record = find(core, RECORD_SETTING, slot);
+    if (record == NULL) {
+        record = add(core, RECORD_SETTING, slot);
+    }
+    record->setting = *setting;
+}
+
+struct settings draft_peek_settings(const struct core *core)
+{
+    struct setting_record set[SETTINGS_MAX];
+    memcpy(set, core->cluster.set, sizeof(set));
+    for (uint32_t slot = 0; slot < SETTINGS_MAX; slot++) {
+        const struct record *record = find(core, RECORD_SETTING, slot);
+        if (record != NULL) {
+            set[slot] = record->setting;
+        }
+    }
+    return settings_in_force(set);
 }
 
 void draft_again(struct core *core, enum record_kind kind, uint32_t slot)
@@ -103,8 +122,9 @@ void draft_again(struct core *core, enum record_kind kind, uint32_t slot)
     } else if (kind == RECORD_VM) {
         record->vm = copy->vms[slot];
         record->removed = record->vm.state == VM_FREE;
-    } else if (kind == RECORD_SETTINGS) {
-        record->settings = copy->settings;
+    } else if (kind == RECORD_SETTING) {
+        record->setting = copy->set[slot];
+        record->removed = record->setting.set_ms == 0;
     } else {
         record->history = copy->history[slot];
         record->removed = record->history.sequence == 0;

@@ -64,8 +64,10 @@ void mend_compare(struct core *core, const struct cluster *image)
         image->header.digest != copy->header.digest) {
         return;
     }
-    note(core, RECORD_SETTINGS, 0,
-         digest_settings(&image->settings) != digest_settings(&copy->settings));
+    for (uint32_t i = 0; i < SETTINGS_MAX; i++) {
+        note(core, RECORD_SETTING, i,
+             digest_setting(i, &image->set[i]) != digest_setting(i, &copy->set[i]));
+    }
     for (uint32_t i = 0; i < NODES_MAX; i++) {
         note(core, RECORD_NODE, i,
              digest_node(i, &image->nodes[i]) != digest_node(i, &copy->nodes[i]));

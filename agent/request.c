@@ -170,7 +170,8 @@ struct history_entry *request_entry(struct core *core, const struct request *req
     return entry;
 }
 
-static const char *validate(struct core *core, const struct request *request)
+/* `scratch` is lent to those whose refusal is put together. */
+static const char *validate(struct core *core, const struct request *request, struct text *scratch)
 {
     switch (request->kind) {
     case REQUEST_NODE_JOIN:
@@ -187,6 +188,8 @@ static const char *validate(struct core *core, const struct request *request)
         return request_vm_want(core, request, WANT_RUNNING);
     case REQUEST_VM_STOP:
         return request_vm_want(core, request, WANT_STOPPED);
+    case REQUEST_CONFIG_SET:
+        return request_config_set(core, request, scratch);
     case REQUEST_NONE:
     case REQUEST_CLUSTER_INIT:
     case REQUEST_KIND_COUNT:
@@ -217,7 +220,8 @@ void request_draft(struct core *core, struct caller *caller)
             continue; /* committed before; its node sees that in the history */
         }
         const struct reply *before = refused_before(acting, request);
-        const char *refused = before != NULL ? before->text : validate(core, request);
+        struct text scratch;
+        const char *refused = before != NULL ? before->text : validate(core, request, &scratch);
         if (refused != NULL) {
             struct action *action = actions_add(caller->out, ACTION_SEND_REPLY);
             action->reply.id = request->id;

@@ -42,8 +42,6 @@ void request_draft_first(struct core *core, const struct request *request)
     node->bmc = local->facts.bmc;
     node->memory_mib = local->facts.memory_mib;
     node->feature_level = local->facts.feature_level;
-    struct settings settings = settings_default();
-    draft_settings(core, &settings);
     request_entry(core, request, HISTORY_NODE_JOINED, node->nodeid, NULL, "made the cluster");
 }
 

@@ -7,6 +7,7 @@
 #define STEAD_AGENT_REQUEST_VALIDATE_H
 
 #include "agent/core.h"
+#include "proto/text.h"
 
 #define ROOM_PER_REQUEST 4 /* record, its entry, a start's entry, and one to spare */
 
@@ -20,6 +21,10 @@ void request_draft_first(struct core *core, const struct request *request);
 const char *request_node_join(struct core *core, const struct request *request);
 const char *request_node_fence(struct core *core, const struct request *request);
 const char *request_node_unfence(struct core *core, const struct request *request);
+
+/* request_config.c; the sentence is in *ret_why, which the caller lends */
+const char *request_config_set(struct core *core, const struct request *request,
+                               struct text *ret_why);
 
 /* request_vm.c */
 const char *request_vm_add(struct core *core, const struct request *request);

@@ -233,6 +233,7 @@ static const char *history_word(enum history_kind kind)
         [HISTORY_STATE] = "state",
         [HISTORY_NODE_AWAY] = "node-away",
         [HISTORY_NODE_BACK] = "node-back",
+        [HISTORY_SETTING] = "setting",
     };
     ASSERT((unsigned)kind < HISTORY_KIND_COUNT);
     return words[kind] != NULL ? words[kind] : "other";

@@ -289,8 +289,7 @@ void view_on_state(struct core *core, const struct event *event, struct caller *
         find(core, trouble, caller);
         return;
     }
-    if (reload_finish(&storage->reload, image, &event->state.last) &&
-        image->settings.beat_ms != 0) {
+    if (reload_finish(&storage->reload, image, &event->state.last)) {
         take_image(core, image, caller);
     } else if (event->state.first.version == event->state.last.version) {
         find(core, STATE_DAMAGED, caller);

@@ -3,6 +3,7 @@
  *
  * No safety rests on time here: a VM is taken over only behind the barrier (storage/barrier.h), and
  * leases decide who may run. Time decides how soon things are noticed and how often they are tried.
+ * Defaults and ranges are rows of proto/settings.c; this is why they are what they are.
  *
  *   beat_ms 200     each agent's heartbeat; an answer rides in the peer's next one, or comes at
  * once when asked for (a view change does), so freshness returns within a CPG round trip. fresh_ms
@@ -23,27 +24,6 @@
 #include "proto/assert.h"
 
 #define RETRY_DOUBLINGS_MAX 5
-
-struct settings settings_default(void)
-{
-    struct settings settings = {
-        .beat_ms = 200,
-        .fresh_ms = 1000,
-        .able_ms = 1500,
-        .actor_ms = 3000,
-        .poll_ms = 500,
-        .call_ms = 5000,
-        .start_ms = 30000,
-        .bmc_ms = 15000,
-        .retry_ms = 1000,
-        .proof = PROOF_STORAGE,
-        .leave_ms = 60000,
-        .grace_ms = 60000,
-    };
-    ASSERT(settings.fresh_ms >= 2 * settings.beat_ms); /* else a single late beat ends freshness */
-    ASSERT(settings.able_ms >= 2 * settings.poll_ms);
-    return settings;
-}
 
 uint32_t timing_retry_ms(const struct settings *settings, uint32_t tries)
 {

@@ -2,9 +2,7 @@
 #ifndef STEAD_FENCING_TIMING_H
 #define STEAD_FENCING_TIMING_H
 
-#include "proto/types.h"
-
-struct settings settings_default(void);
+#include "proto/settings.h"
 
 /* How long an agent waits between two tries of something that failed for this many tries. */
 uint32_t timing_retry_ms(const struct settings *settings, uint32_t tries);

@@ -103,19 +103,17 @@ uint64_t digest_vm(uint32_t slot, const struct vm_record *vm)
     return digest_text(d, vm->reason, sizeof(vm->reason));
 }
 
-uint64_t digest_settings(const struct settings *s)
+uint64_t digest_setting(uint32_t slot, const struct setting_record *setting)
 {
-    if (s->beat_ms == 0) { /* no settings record */
+    ASSERT(slot < SETTINGS_MAX);
+    if (setting->set_ms == 0) {
         return 0;
     }
-    const uint32_t fields[] = {s->beat_ms,  s->fresh_ms, s->able_ms,  s->actor_ms,
-                               s->poll_ms,  s->call_ms,  s->start_ms, s->bmc_ms,
-                               s->retry_ms, s->proof,    s->leave_ms, s->grace_ms};
-    uint64_t d = digest_key(RECORD_SETTINGS, 0);
-    for (unsigned i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
-        d = digest_u64(d, fields[i]);
-    }
-    return d;
+    uint64_t d = digest_key(RECORD_SETTING, slot);
+    d = digest_u64(d, setting->set_ms);
+    d = digest_u64(d, setting->value);
+    d = digest_u64(d, setting->given);
+    return digest_text(d, setting->by, sizeof(setting->by));
 }
 
 uint64_t digest_history(uint32_t slot, const struct history_entry *entry)

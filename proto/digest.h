@@ -16,7 +16,7 @@ uint64_t digest_text(uint64_t seed, const char *text, size_t size_max);
  * The state's digest is the sum over all records: a commit changes it by what it replaced. */
 uint64_t digest_node(uint32_t slot, const struct node_record *node);
 uint64_t digest_vm(uint32_t slot, const struct vm_record *vm);
-uint64_t digest_settings(const struct settings *settings);
+uint64_t digest_setting(uint32_t slot, const struct setting_record *setting);
 uint64_t digest_history(uint32_t slot, const struct history_entry *entry);
 
 #endif

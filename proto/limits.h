@@ -10,6 +10,7 @@
 #define BLOCK_ENTRIES_MAX 8  /* blocklist entries one action carries */
 #define DELTA_RECORDS_MAX 64 /* records one commit sets */
 #define DELTAS_KEPT_MAX 16   /* deltas kept while a paged read is under way */
+#define SETTINGS_MAX 64      /* settings the cluster state can hold */
 #define HISTORY_MAX 512      /* decisions the cluster state remembers */
 #define REQUESTS_MAX 128     /* operator commands under way on one node */
 #define ACTIONS_MAX 512      /* effects of one step */

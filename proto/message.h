@@ -81,6 +81,7 @@ enum request_kind {
     REQUEST_VM_REMOVE,
     REQUEST_VM_START,
     REQUEST_VM_STOP,
+    REQUEST_CONFIG_SET, /* `name` is the setting */
     REQUEST_KIND_COUNT
 };
 
@@ -103,6 +104,8 @@ struct request {
     uint32_t stop_timeout_ms;
     /* REQUEST_NODE_JOIN */
     uint32_t nodeid;
+    /* REQUEST_CONFIG_SET */
+    char value[NAME_BYTES]; /* as people write it; "default": no longer set */
 };
 
 enum message_kind { MESSAGE_NONE, MESSAGE_BEAT, MESSAGE_DELTA, MESSAGE_REQUEST, MESSAGE_REPLY };

@@ -125,7 +125,7 @@ struct vm_record {
     char reason[TEXT_BYTES];  /* why it is not where it is wanted; empty when it is */
 };
 
-/* Cluster settings; units in the names. Defaults: settings_default() in "fencing/timing.h". */
+/* Cluster settings in force; units in the names. Each is a row of the table in proto/settings.c. */
 struct settings {
     uint32_t beat_ms;  /* between two heartbeats of an agent */
     uint32_t fresh_ms; /* how old the sending of an answered heartbeat may be */
@@ -140,6 +140,14 @@ struct settings {
     uint32_t
         leave_ms; /* how long an announced absence (Corosync restarts) is no failure; 0: never */
     uint32_t grace_ms; /* from the first quorum on, how long hosts never seen may be booting */
+};
+
+/* What somebody set: the state keeps it under the setting's own number, known here or not. */
+struct setting_record {
+    uint64_t set_ms; /* wall clock; 0: never set */
+    uint32_t value;
+    bool given;          /* false: put back to the default */
+    char by[NAME_BYTES]; /* the operator's user name */
 };
 
 enum history_kind {
@@ -164,6 +172,7 @@ enum history_kind {
     HISTORY_STATE,     /* the state object itself was mended; number = records written anew */
     HISTORY_NODE_AWAY, /* it announced its absence; number = ms */
     HISTORY_NODE_BACK, /* its announcement ended without a loss */
+    HISTORY_SETTING,   /* an operator set it; number = the value */
     HISTORY_KIND_COUNT
 };
 
@@ -197,9 +206,9 @@ struct header {
     uint64_t next_history;
 };
 
-enum record_kind { RECORD_NODE, RECORD_VM, RECORD_SETTINGS, RECORD_HISTORY, RECORD_KIND_COUNT };
+enum record_kind { RECORD_NODE, RECORD_VM, RECORD_SETTING, RECORD_HISTORY, RECORD_KIND_COUNT };
 
-/* One key of the state object with its value. `slot` is the index in its array (0 for settings). */
+/* One key of the state object with its value. `slot` is the index in its array. */
 struct record {
     enum record_kind kind;
     uint32_t slot;
@@ -207,7 +216,7 @@ struct record {
     union {
         struct node_record node;
         struct vm_record vm;
-        struct settings settings;
+        struct setting_record setting;
         struct history_entry history;
     };
 };
@@ -223,7 +232,8 @@ struct delta {
 /* The committed cluster state, or a node's copy of it. Written only by state_apply()/state_load. */
 struct cluster {
     struct header header; /* version 0: nothing loaded */
-    struct settings settings;
+    struct setting_record set[SETTINGS_MAX];
+    struct settings settings; /* in force; follows from `set`, and is not committed itself */
     struct node_record nodes[NODES_MAX];
     uint32_t vm_end; /* one past the highest VM slot in use */
     struct vm_record vms[VMS_MAX];

@@ -16,7 +16,7 @@ static const struct {
 } keys[RECORD_KIND_COUNT] = {
     [RECORD_NODE] = {"node/", NODES_MAX, 2},
     [RECORD_VM] = {"vm/", VMS_MAX, 5},
-    [RECORD_SETTINGS] = {"settings", 1, 0},
+    [RECORD_SETTING] = {"setting/", SETTINGS_MAX, 2},
     [RECORD_HISTORY] = {"history/", HISTORY_MAX, 4},
 };
 
@@ -68,7 +68,7 @@ bool wire_record_ok(const struct record *record)
     }
     const struct node_record *node = &record->node;
     const struct vm_record *vm = &record->vm;
-    switch (record->removed ? RECORD_SETTINGS : record->kind) {
+    switch (record->removed ? RECORD_KIND_COUNT : record->kind) {
     case RECORD_NODE:
         return wire_text_ok(node->name, sizeof(node->name)) &&
                wire_text_ok(node->client.address, CLIENT_BYTES) &&
@@ -79,9 +79,10 @@ bool wire_record_ok(const struct record *record)
     case RECORD_HISTORY:
         return wire_text_ok(record->history.vm, sizeof(record->history.vm)) &&
                wire_text_ok(record->history.cause, sizeof(record->history.cause));
-    case RECORD_SETTINGS:
-        return true;
+    case RECORD_SETTING:
+        return wire_text_ok(record->setting.by, sizeof(record->setting.by));
     case RECORD_KIND_COUNT:
+        return true;
     default:
         return false;
     }
@@ -98,9 +99,9 @@ static void set_value(struct wire_arena *arena, const struct record *record, Ste
         pb->value_case = STEAD__RECORD__VALUE_VM;
         pb->vm = wire_vm_to_pb(arena, &record->vm);
         break;
-    case RECORD_SETTINGS:
-        pb->value_case = STEAD__RECORD__VALUE_SETTINGS;
-        pb->settings = wire_settings_to_pb(arena, &record->settings);
+    case RECORD_SETTING:
+        pb->value_case = STEAD__RECORD__VALUE_SETTING;
+        pb->setting = wire_setting_to_pb(arena, &record->setting);
         break;
     case RECORD_HISTORY:
         pb->value_case = STEAD__RECORD__VALUE_HISTORY;
@@ -139,9 +140,9 @@ bool wire_record_from_pb(const Stead__Record *pb, struct record *ret_record)
         ret_record->kind = RECORD_VM;
         ok = wire_vm_from_pb(pb->vm, &ret_record->vm);
         break;
-    case STEAD__RECORD__VALUE_SETTINGS:
-        ret_record->kind = RECORD_SETTINGS;
-        ok = wire_settings_from_pb(pb->settings, &ret_record->settings);
+    case STEAD__RECORD__VALUE_SETTING:
+        ret_record->kind = RECORD_SETTING;
+        ok = wire_setting_from_pb(pb->setting, &ret_record->setting);
         break;
     case STEAD__RECORD__VALUE_HISTORY:
         ret_record->kind = RECORD_HISTORY;
@@ -177,13 +178,13 @@ int wire_unpack_record(const uint8_t *data, size_t size, enum record_kind kind, 
     static const ProtobufCMessageDescriptor *const types[RECORD_KIND_COUNT] = {
         [RECORD_NODE] = &stead__node__descriptor,
         [RECORD_VM] = &stead__vm__descriptor,
-        [RECORD_SETTINGS] = &stead__settings__descriptor,
+        [RECORD_SETTING] = &stead__setting__descriptor,
         [RECORD_HISTORY] = &stead__history__descriptor,
     };
     static const Stead__Record__ValueCase cases[RECORD_KIND_COUNT] = {
         [RECORD_NODE] = STEAD__RECORD__VALUE_NODE,
         [RECORD_VM] = STEAD__RECORD__VALUE_VM,
-        [RECORD_SETTINGS] = STEAD__RECORD__VALUE_SETTINGS,
+        [RECORD_SETTING] = STEAD__RECORD__VALUE_SETTING,
         [RECORD_HISTORY] = STEAD__RECORD__VALUE_HISTORY,
     };
     if (!slot_ok(kind, slot)) {

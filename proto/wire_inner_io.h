@@ -85,11 +85,11 @@ bool wire_header_from_pb(const Stead__Header *pb, struct header *ret_header);
 
 Stead__Node *wire_node_to_pb(struct wire_arena *arena, const struct node_record *node);
 Stead__Vm *wire_vm_to_pb(struct wire_arena *arena, const struct vm_record *vm);
-Stead__Settings *wire_settings_to_pb(struct wire_arena *arena, const struct settings *settings);
+Stead__Setting *wire_setting_to_pb(struct wire_arena *arena, const struct setting_record *setting);
 Stead__History *wire_history_to_pb(struct wire_arena *arena, const struct history_entry *entry);
 bool wire_node_from_pb(const Stead__Node *pb, struct node_record *ret_node);
 bool wire_vm_from_pb(const Stead__Vm *pb, struct vm_record *ret_vm);
-bool wire_settings_from_pb(const Stead__Settings *pb, struct settings *ret_settings);
+bool wire_setting_from_pb(const Stead__Setting *pb, struct setting_record *ret_setting);
 bool wire_history_from_pb(const Stead__History *pb, uint32_t slot, struct history_entry *ret_entry);
 
 Stead__Record *wire_record_to_pb(struct wire_arena *arena, const struct record *record);

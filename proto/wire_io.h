@@ -33,7 +33,7 @@ int wire_pack_reply(const struct reply *reply, uint8_t *buffer, size_t size, siz
 int wire_unpack_message(const uint8_t *data, size_t size, struct wire_message *ret_message);
 
 /* Values in RADOS. A record's kind and slot travel in its key: "node/07", "vm/00042",
- * "settings", "history/0123"; the header's key is "header". */
+ * "setting/10", "history/0123"; the header's key is "header". */
 #define WIRE_KEY_BYTES 32
 void wire_record_key(enum record_kind kind, uint32_t slot, char ret_key[WIRE_KEY_BYTES]);
 int wire_parse_key(const char *key, enum record_kind *ret_kind, uint32_t *ret_slot);

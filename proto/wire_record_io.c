@@ -7,7 +7,7 @@
 _Static_assert((int)STEAD__NODE_STATE__NODE_FENCED == NODE_STATE_COUNT - 1, "as in types.h");
 _Static_assert((int)STEAD__VM_WANT__WANT_RUNNING == WANT_RUNNING, "as in types.h");
 _Static_assert((int)STEAD__VM_STATE__VM_RECOVERING == VM_STATE_COUNT - 1, "as in types.h");
-_Static_assert((int)STEAD__HISTORY_KIND__HISTORY_NODE_BACK == HISTORY_KIND_COUNT - 1, "types.h");
+_Static_assert((int)STEAD__HISTORY_KIND__HISTORY_SETTING == HISTORY_KIND_COUNT - 1, "types.h");
 _Static_assert((int)STEAD__RECORD_KIND__RECORD_HISTORY == RECORD_KIND_COUNT - 1, "as in types.h");
 
 #define PROOFS_ALL (PROOF_STORAGE | PROOF_POWER | PROOF_REBORN | PROOF_CLEAN | PROOF_OPERATOR)
@@ -158,42 +158,24 @@ bool wire_vm_from_pb(const Stead__Vm *pb, struct vm_record *ret_vm)
            wire_text_from_pb(pb->reason, ret_vm->reason, sizeof(ret_vm->reason));
 }
 
-Stead__Settings *wire_settings_to_pb(struct wire_arena *arena, const struct settings *settings)
+Stead__Setting *wire_setting_to_pb(struct wire_arena *arena, const struct setting_record *setting)
 {
-    Stead__Settings *pb = wire_arena_get(arena, sizeof(*pb));
-    stead__settings__init(pb);
-    pb->beat_ms = settings->beat_ms;
-    pb->fresh_ms = settings->fresh_ms;
-    pb->able_ms = settings->able_ms;
-    pb->actor_ms = settings->actor_ms;
-    pb->poll_ms = settings->poll_ms;
-    pb->call_ms = settings->call_ms;
-    pb->start_ms = settings->start_ms;
-    pb->bmc_ms = settings->bmc_ms;
-    pb->retry_ms = settings->retry_ms;
-    pb->proof = settings->proof;
-    pb->leave_ms = settings->leave_ms;
-    pb->grace_ms = settings->grace_ms;
+    Stead__Setting *pb = wire_arena_get(arena, sizeof(*pb));
+    stead__setting__init(pb);
+    pb->set_ms = setting->set_ms;
+    pb->value = setting->value;
+    pb->given = setting->given;
+    pb->by = wire_text_to_pb(setting->by);
     return pb;
 }
 
-bool wire_settings_from_pb(const Stead__Settings *pb, struct settings *ret_settings)
+bool wire_setting_from_pb(const Stead__Setting *pb, struct setting_record *ret_setting)
 {
-    *ret_settings = (struct settings){
-        .beat_ms = pb->beat_ms,
-        .fresh_ms = pb->fresh_ms,
-        .able_ms = pb->able_ms,
-        .actor_ms = pb->actor_ms,
-        .poll_ms = pb->poll_ms,
-        .call_ms = pb->call_ms,
-        .start_ms = pb->start_ms,
-        .bmc_ms = pb->bmc_ms,
-        .retry_ms = pb->retry_ms,
-        .proof = pb->proof,
-        .leave_ms = pb->leave_ms,
-        .grace_ms = pb->grace_ms,
-    };
-    return proofs_ok(pb->proof);
+    memset(ret_setting, 0, sizeof(*ret_setting));
+    ret_setting->set_ms = pb->set_ms;
+    ret_setting->value = pb->value;
+    ret_setting->given = pb->given;
+    return wire_text_from_pb(pb->by, ret_setting->by, sizeof(ret_setting->by));
 }
 
 Stead__History *wire_history_to_pb(struct wire_arena *arena, const struct history_entry *entry)

@@ -3,13 +3,14 @@
 
 #include "proto/wire_inner_io.h"
 
-_Static_assert((int)STEAD__REQUEST_KIND__REQUEST_VM_STOP == REQUEST_KIND_COUNT - 1, "message.h");
+_Static_assert((int)STEAD__REQUEST_KIND__REQUEST_CONFIG_SET == REQUEST_KIND_COUNT - 1, "message.h");
 
 bool wire_request_ok(const struct request *request)
 {
     return wire_text_ok(request->name, sizeof(request->name)) &&
            wire_text_ok(request->by, sizeof(request->by)) &&
-           wire_text_ok(request->on, sizeof(request->on));
+           wire_text_ok(request->on, sizeof(request->on)) &&
+           wire_text_ok(request->value, sizeof(request->value));
 }
 
 Stead__Request *wire_request_to_pb(struct wire_arena *arena, const struct request *request)
@@ -31,6 +32,7 @@ Stead__Request *wire_request_to_pb(struct wire_arena *arena, const struct reques
     pb->generation = request->generation;
     pb->stop_timeout_ms = request->stop_timeout_ms;
     pb->nodeid = request->nodeid;
+    pb->value = wire_text_to_pb(request->value);
     return pb;
 }
 
@@ -55,5 +57,6 @@ bool wire_request_from_pb(const Stead__Request *pb, struct request *ret_request)
     return wire_name_from_pb(pb->name, NAME_OPTIONAL, ret_request->name, NAME_BYTES) &&
            wire_name_from_pb(pb->on, NAME_OPTIONAL, ret_request->on, NAME_BYTES) &&
            wire_text_from_pb(pb->by, ret_request->by, NAME_BYTES) &&
+           wire_text_from_pb(pb->value, ret_request->value, NAME_BYTES) &&
            wire_uuid_from_pb(&pb->uuid, &ret_request->uuid);
 }

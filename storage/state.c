@@ -13,6 +13,7 @@
 
 #include "proto/assert.h"
 #include "proto/digest.h"
+#include "proto/settings.h"
 #include "proto/values.h"
 
 static uint64_t digest_of_slot(const struct cluster *cluster, enum record_kind kind, uint32_t slot)
@@ -24,9 +25,9 @@ static uint64_t digest_of_slot(const struct cluster *cluster, enum record_kind k
     case RECORD_VM:
         ASSERT(slot < VMS_MAX);
         return digest_vm(slot, &cluster->vms[slot]);
-    case RECORD_SETTINGS:
-        ASSERT(slot == 0);
-        return digest_settings(&cluster->settings);
+    case RECORD_SETTING:
+        ASSERT(slot < SETTINGS_MAX);
+        return digest_setting(slot, &cluster->set[slot]);
     case RECORD_HISTORY:
         ASSERT(slot < HISTORY_MAX);
         return digest_history(slot, &cluster->history[slot]);
@@ -47,8 +48,8 @@ static uint64_t digest_of_record(const struct record *record)
         return digest_node(record->slot, &record->node);
     case RECORD_VM:
         return digest_vm(record->slot, &record->vm);
-    case RECORD_SETTINGS:
-        return digest_settings(&record->settings);
+    case RECORD_SETTING:
+        return digest_setting(record->slot, &record->setting);
     case RECORD_HISTORY:
         return digest_history(record->slot, &record->history);
     case RECORD_KIND_COUNT:
@@ -88,8 +89,14 @@ static void set_record(struct cluster *cluster, const struct record *record)
     case RECORD_VM:
         set_vm(cluster, record->slot, record);
         return;
-    case RECORD_SETTINGS:
-        cluster->settings = record->settings;
+    case RECORD_SETTING:
+        ASSERT(record->slot < SETTINGS_MAX);
+        if (record->removed) {
+            memset(&cluster->set[record->slot], 0, sizeof(cluster->set[0]));
+        } else {
+            cluster->set[record->slot] = record->setting;
+        }
+        cluster->settings = settings_in_force(cluster->set);
         return;
     case RECORD_HISTORY:
         ASSERT(record->slot < HISTORY_MAX);
@@ -140,7 +147,10 @@ bool state_apply(struct cluster *cluster, const struct delta *delta)
 uint64_t state_digest(const struct cluster *cluster)
 {
     ASSERT(cluster->vm_end <= VMS_MAX);
-    uint64_t digest = digest_settings(&cluster->settings);
+    uint64_t digest = 0;
+    for (uint32_t i = 0; i < SETTINGS_MAX; i++) {
+        digest += digest_setting(i, &cluster->set[i]);
+    }
     for (uint32_t i = 0; i < NODES_MAX; i++) {
         digest += digest_node(i, &cluster->nodes[i]);
     }
@@ -160,6 +170,7 @@ bool state_load(struct cluster *cluster, const struct cluster *image)
         return false;
     }
     *cluster = *image;
+    cluster->settings = settings_in_force(cluster->set);
     return true;
 }
 

@@ -31,8 +31,8 @@ static void take_record(struct cluster *image, const struct record *record)
             image->vm_end = record->slot + 1;
         }
         break;
-    case RECORD_SETTINGS:
-        image->settings = record->settings;
+    case RECORD_SETTING:
+        image->set[record->slot] = record->setting;
         break;
     case RECORD_HISTORY:
         image->history[record->slot] = record->history;

@@ -154,8 +154,9 @@ static void test_every_kind_of_record_comes_back(void **state)
     records[1].slot = NODES_MAX - 1;
     records[1].node.state = NODE_OUT;
     strcpy(records[1].node.name, "n1");
-    records[2].kind = RECORD_SETTINGS;
-    records[2].settings.beat_ms = 123;
+    records[2].kind = RECORD_SETTING;
+    records[2].slot = SETTINGS_MAX - 1; /* a newer release's */
+    records[2].setting = (struct setting_record){.set_ms = 1, .value = 123, .by = "ada"};
     records[3].kind = RECORD_HISTORY;
     records[3].slot = 5;
     records[3].history.sequence = HISTORY_MAX + 5;
@@ -168,7 +169,7 @@ static void test_every_kind_of_record_comes_back(void **state)
     assert_int_equal(world->image.vm_end, VMS_MAX);
     assert_int_equal(world->image.vms[VMS_MAX - 1].priority, -7);
     assert_string_equal(world->image.nodes[NODES_MAX - 1].name, "n1");
-    assert_int_equal(world->image.settings.beat_ms, 123);
+    assert_int_equal(world->image.set[SETTINGS_MAX - 1].value, 123);
     assert_string_equal(world->image.history[5].cause, "because");
     make_delta(world, 1, 2);
     world->delta.records[0] =

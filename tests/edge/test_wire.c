@@ -268,9 +268,10 @@ static void test_names(void **state)
 static void test_keys(void **state)
 {
     (void)state;
-    const char *const bad[] = {"",          "node/7",   "node/64",     "node/0x",    "node/-1",
-                               "vm/10000",  "vm/+0001", "vm/000001",   "guard",      "header",
-                               "settings/", "beat/1",   "history/512", "history/12", "vm/ 1234"};
+    const char *const bad[] = {"",        "node/7",      "node/64",    "node/0x",
+                               "node/-1", "vm/10000",    "vm/+0001",   "vm/000001",
+                               "guard",   "header",      "setting/64", "settings",
+                               "beat/1",  "history/512", "history/12", "vm/ 1234"};
     enum record_kind kind = RECORD_KIND_COUNT;
     uint32_t slot = 77;
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -284,8 +285,8 @@ static void test_keys(void **state)
     assert_string_equal(key, "vm/00042");
     wire_record_key(RECORD_HISTORY, 123, key);
     assert_string_equal(key, "history/0123");
-    wire_record_key(RECORD_SETTINGS, 0, key);
-    assert_string_equal(key, "settings");
+    wire_record_key(RECORD_SETTING, 9, key);
+    assert_string_equal(key, "setting/09");
 }
 
 /* Each breaks one bound of a value that is otherwise right. */

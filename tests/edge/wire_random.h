@@ -148,18 +148,12 @@ static inline void random_vm(uint64_t *seed, struct vm_record *ret_vm)
     random_text(seed, ret_vm->reason, TEXT_BYTES);
 }
 
-static inline void random_settings(uint64_t *seed, struct settings *ret_settings)
+static inline void random_setting(uint64_t *seed, struct setting_record *ret_setting)
 {
-    uint32_t *const fields[] = {
-        &ret_settings->beat_ms,  &ret_settings->fresh_ms, &ret_settings->able_ms,
-        &ret_settings->actor_ms, &ret_settings->poll_ms,  &ret_settings->call_ms,
-        &ret_settings->start_ms, &ret_settings->bmc_ms,   &ret_settings->retry_ms,
-    };
-    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
-        *fields[i] = (uint32_t)wide(seed);
-    }
-    ret_settings->proof = below(seed, 32);
-    ret_settings->leave_ms = (uint32_t)wide(seed);
+    ret_setting->set_ms = wide(seed);
+    ret_setting->value = (uint32_t)wide(seed);
+    ret_setting->given = coin(seed);
+    random_text(seed, ret_setting->by, NAME_BYTES);
 }
 
 static inline void random_history(uint64_t *seed, uint32_t slot, struct history_entry *ret_entry)
@@ -192,8 +186,9 @@ static inline void random_record(uint64_t *seed, struct record *ret_record)
         ret_record->slot = below(seed, VMS_MAX);
         random_vm(seed, &ret_record->vm);
         break;
-    case RECORD_SETTINGS:
-        random_settings(seed, &ret_record->settings);
+    case RECORD_SETTING:
+        ret_record->slot = below(seed, SETTINGS_MAX);
+        random_setting(seed, &ret_record->setting);
         break;
     case RECORD_HISTORY:
         ret_record->slot = below(seed, HISTORY_MAX);
@@ -303,6 +298,7 @@ static inline void random_request(uint64_t *seed, struct request *ret_request)
     ret_request->generation = wide(seed);
     ret_request->stop_timeout_ms = (uint32_t)wide(seed);
     ret_request->nodeid = (uint32_t)wide(seed);
+    random_text(seed, ret_request->value, NAME_BYTES);
 }
 
 static inline void random_message(uint64_t *seed, enum message_kind kind,

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "proto/assert.h"
+#include "proto/settings.h"
 #include "storage/state.h"
 #include "tests/sim/sim_check.h"
 #include "tests/sim/sim_cpg.h"
@@ -88,6 +89,20 @@ static bool was_refused(const struct sim *sim, const char *words)
     return false;
 }
 
+/* In the state object, and in every copy that a node in the ring goes by. */
+static bool setting_holds(const struct sim *sim, const struct scenario_expect *expect)
+{
+    const struct setting *setting = settings_find(expect->text);
+    bool same = setting_get(setting, &sim->rados.state->settings) == expect->number;
+    for (uint32_t n = 0; n < sim->node_count && same; n++) {
+        const struct core *core = sim->hosts[n].agent.core;
+        if (sim_node_word(sim, n) == NODE_ONLINE && sim->hosts[n].agent.alive) {
+            same = setting_get(setting, &core->cluster.settings) == expect->number;
+        }
+    }
+    return same;
+}
+
 static bool holds(const struct sim *sim, const struct scenario_expect *expect)
 {
     const struct sim_vm *vm = &sim->vms[expect->vm];
@@ -118,6 +133,8 @@ static bool holds(const struct sim *sim, const struct scenario_expect *expect)
         return was_refused(sim, expect->text);
     case EXPECT_LOG:
         return sim->trace.bytes != NULL && strstr(sim->trace.bytes, expect->text) != NULL;
+    case EXPECT_SETTING:
+        return setting_holds(sim, expect);
     }
     stead_panic(__FILE__, __LINE__, "expectation");
 }
@@ -126,7 +143,7 @@ static bool is_about_vm(const struct scenario_expect *expect)
 {
     return expect->kind != EXPECT_NODE && expect->kind != EXPECT_FENCED &&
            expect->kind != EXPECT_FENCED_BY && expect->kind != EXPECT_REFUSED &&
-           expect->kind != EXPECT_LOG;
+           expect->kind != EXPECT_LOG && expect->kind != EXPECT_SETTING;
 }
 
 /* With what is so instead, where one word says it. */

@@ -201,7 +201,7 @@ static void do_state_read(struct sim *sim, struct sim_call *call)
     ASSERT(call->image != NULL);
     uint32_t half = state->vm_end / 2;
     call->image->header = state->header;
-    call->image->settings = state->settings;
+    memcpy(call->image->set, state->set, sizeof(state->set));
     memcpy(call->image->nodes, state->nodes, sizeof(state->nodes));
     call->image->nodes[sim->node_count - 1].memory_mib += sim->rados.damaged ? 1 : 0;
     memcpy(call->image->vms, state->vms, half * sizeof(state->vms[0]));

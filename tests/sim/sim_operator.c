@@ -82,6 +82,11 @@ static const char *fill(struct sim *sim, const struct scenario_step *step, struc
         request->vouched = step->on;
         name_set(request->name, sizeof(request->name), node);
         return NULL;
+    case STEP_CONFIG_SET:
+        request->kind = REQUEST_CONFIG_SET;
+        name_set(request->name, sizeof(request->name), step->setting);
+        name_set(request->value, sizeof(request->value), step->value);
+        return NULL;
     case STEP_POWER:
     case STEP_NET:
     case STEP_PARTITION:

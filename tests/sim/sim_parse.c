@@ -1,71 +1,52 @@
 /* The setup of a scenario: cluster, nodes, VMs; and how long the story is. */
 #include <errno.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "fencing/timing.h"
 #include "proto/assert.h"
+#include "proto/settings.h"
 #include "tests/sim/sim_words.h"
 
 #define AFTER_LAST_US UINT64_C(600000000)
 #define FILE_BYTES_MAX (4u << 20)
 
-static const struct {
-    const char *name;
-    size_t offset;
-} settings_fields[] = {
-    {"beat_ms", offsetof(struct settings, beat_ms)},
-    {"fresh_ms", offsetof(struct settings, fresh_ms)},
-    {"able_ms", offsetof(struct settings, able_ms)},
-    {"actor_ms", offsetof(struct settings, actor_ms)},
-    {"poll_ms", offsetof(struct settings, poll_ms)},
-    {"call_ms", offsetof(struct settings, call_ms)},
-    {"start_ms", offsetof(struct settings, start_ms)},
-    {"bmc_ms", offsetof(struct settings, bmc_ms)},
-    {"retry_ms", offsetof(struct settings, retry_ms)},
-    {"leave_ms", offsetof(struct settings, leave_ms)},
-    {"grace_ms", offsetof(struct settings, grace_ms)},
-};
-
-#define SETTING_MS_MAX 3600000
-
-static void set_setting(struct words *words, size_t field, const char *value)
+static void set_setting(struct words *words, const struct setting *setting, const char *value)
 {
-    uint64_t number = 0;
-    uint32_t ms = 0;
-    if (strpbrk(value, "ms") != NULL) {
-        if (!words_time(words, value, &number)) {
-            return;
-        }
-        number /= 1000;
-    } else if (!words_number(words, value, SETTING_MS_MAX, &number)) {
-        return;
+    struct setting_record *record = &words->story->set[setting->slot];
+    if (words_setting(words, setting, value, &record->value)) {
+        record->set_ms = 1;
+        record->given = true;
+        (void)snprintf(record->by, sizeof(record->by), "scenario");
     }
-    if (number == 0 || number > SETTING_MS_MAX) {
-        words_error(words, words->next - 1, "a setting in ms lies between 1 and %d",
-                    SETTING_MS_MAX);
-        return;
+}
+
+/* Whoever set them one by one would have been refused. */
+static void check_settings(struct words *words)
+{
+    struct settings settings = settings_in_force(words->story->set);
+    struct text why;
+    if (!settings_agree(&settings, &why)) {
+        words_error(words, 0, "%s", why.bytes);
     }
-    ms = (uint32_t)number;
-    memcpy((char *)&words->story->settings + settings_fields[field].offset, &ms, sizeof(ms));
 }
 
 static void parse_cluster(struct words *words)
 {
-    static const char *const fixed[] = {"seed", "token", "boot", "settle", "proof"};
-    const char *keys[COUNT_OF(fixed) + COUNT_OF(settings_fields)];
+    static const char *const fixed[] = {"seed", "token", "boot", "settle"};
+    const char *keys[COUNT_OF(fixed) + SETTINGS_MAX];
     struct scenario *story = words->story;
     const char *value = NULL;
-    for (size_t i = 0; i < COUNT_OF(keys); i++) {
-        keys[i] = i < COUNT_OF(fixed) ? fixed[i] : settings_fields[i - COUNT_OF(fixed)].name;
+    uint32_t setting_count = 0;
+    const struct setting *table = settings_table(&setting_count);
+    for (size_t i = 0; i < COUNT_OF(fixed) + setting_count; i++) {
+        keys[i] = i < COUNT_OF(fixed) ? fixed[i] : table[i - COUNT_OF(fixed)].name;
     }
     if (words->has_cluster) {
         words_error(words, 0, "a second 'cluster' line");
     }
     words->has_cluster = true;
     while (words_more(words)) {
-        int key = words_key(words, keys, COUNT_OF(keys), &value);
+        int key = words_key(words, keys, COUNT_OF(fixed) + setting_count, &value);
         if (key == 0) {
             (void)words_number(words, value, UINT64_MAX / 16, &story->seed);
         } else if (key == 1) {
@@ -74,12 +55,11 @@ static void parse_cluster(struct words *words)
             (void)words_time(words, value, &story->boot_us);
         } else if (key == 3) {
             (void)words_time(words, value, &story->settle_us);
-        } else if (key == 4) {
-            (void)words_proofs(words, value, &story->settings.proof);
-        } else if (key > 4) {
-            set_setting(words, (size_t)key - COUNT_OF(fixed), value);
+        } else if (key > 3) {
+            set_setting(words, &table[(size_t)key - COUNT_OF(fixed)], value);
         }
     }
+    check_settings(words);
 }
 
 bool parse_bmc(struct words *words, const char *text, enum sim_bmc *ret_bmc, uint64_t *ret_slow_us)
@@ -334,11 +314,8 @@ uint32_t scenario_parse(const char *file, const char *text, FILE *errors, struct
 {
     struct words *words = calloc(1, sizeof(*words));
     ASSERT(words != NULL);
-    *ret = (struct scenario){.seed = 1,
-                             .token_us = 1000000,
-                             .boot_us = 60000000,
-                             .settle_us = 60000000,
-                             .settings = settings_default()};
+    *ret = (struct scenario){
+        .seed = 1, .token_us = 1000000, .boot_us = 60000000, .settle_us = 60000000};
     (void)snprintf(ret->file, sizeof(ret->file), "%s", file);
     words->file = file;
     words->errors = errors;

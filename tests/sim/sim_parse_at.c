@@ -291,9 +291,31 @@ static void do_node(struct words *words, struct scenario_step *step)
     }
 }
 
+/* config set KEY=VALUE, or KEY VALUE: whether it is right, the acting node says. */
+static void do_config(struct words *words, struct scenario_step *step)
+{
+    step->kind = STEP_CONFIG_SET;
+    const char *key = words_expect(words, "set") ? words_take(words, "KEY=VALUE") : NULL;
+    const char *equals = key != NULL ? strchr(key, '=') : NULL;
+    const char *value = equals != NULL ? equals + 1 : NULL;
+    if (key != NULL && value == NULL) {
+        value = words_take(words, "a value");
+    }
+    if (value == NULL) {
+        return;
+    }
+    size_t length = equals != NULL ? (size_t)(equals - key) : strlen(key);
+    if (length >= sizeof(step->setting) || strlen(value) >= sizeof(step->value)) {
+        words_error(words, words->next - 1, "a setting's name or value has at most 63 letters");
+        return;
+    }
+    memcpy(step->setting, key, length);
+    memcpy(step->value, value, strlen(value));
+}
+
 static void at_do(struct words *words, struct scenario_step *step)
 {
-    static const char *const nouns[] = {"vm", "node"};
+    static const char *const nouns[] = {"vm", "node", "config"};
     const char *begin = strstr(words->source, " do ");
     int noun = words_choice(words, "command", nouns, COUNT_OF(nouns));
     if (begin != NULL) {
@@ -303,6 +325,8 @@ static void at_do(struct words *words, struct scenario_step *step)
         do_vm(words, step);
     } else if (noun == 1) {
         do_node(words, step);
+    } else if (noun == 2) {
+        do_config(words, step);
     }
 }
 

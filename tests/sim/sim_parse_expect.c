@@ -134,6 +134,22 @@ static void expect_fenced(struct words *words, struct scenario_expect *expect)
     }
 }
 
+static void expect_setting(struct words *words, struct scenario_expect *expect)
+{
+    uint32_t count = 0;
+    const char *names[SETTINGS_MAX];
+    const struct setting *table = settings_table(&count);
+    for (uint32_t i = 0; i < count; i++) {
+        names[i] = table[i].name;
+    }
+    expect->kind = EXPECT_SETTING;
+    int which = words_choice(words, "setting", names, count);
+    const char *text = which >= 0 ? words_take(words, "its value") : NULL;
+    if (text != NULL && words_setting(words, &table[which], text, &expect->number)) {
+        (void)snprintf(expect->text, sizeof(expect->text), "%s", table[which].name);
+    }
+}
+
 /* The rest of the line, as it is written. */
 static void take_rest(struct words *words, struct scenario_expect *expect)
 {
@@ -147,7 +163,7 @@ static void take_rest(struct words *words, struct scenario_expect *expect)
 
 void parse_expect(struct words *words)
 {
-    static const char *const known[] = {"vm", "node", "fenced", "refused", "log"};
+    static const char *const known[] = {"vm", "node", "fenced", "refused", "log", "setting"};
     struct scenario_expect expect = {.line = words->line, .at_us = SIM_TIME_END};
     (void)snprintf(expect.words, sizeof(expect.words), "%s", words->source);
     if (words_take_if(words, "at")) {
@@ -173,6 +189,9 @@ void parse_expect(struct words *words)
     case 4:
         expect.kind = EXPECT_LOG;
         take_rest(words, &expect);
+        break;
+    case 5:
+        expect_setting(words, &expect);
         break;
     default:
         return;

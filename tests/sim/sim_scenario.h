@@ -75,6 +75,7 @@ enum step_kind {
     STEP_KILL_COROSYNC,
     STEP_STOP_COROSYNC,
     STEP_START_COROSYNC,
+    STEP_CONFIG_SET,
 };
 
 enum path_state { PATH_UP, PATH_DOWN, PATH_SLOW };
@@ -101,7 +102,9 @@ struct scenario_step {
     enum sim_bmc bmc;
     uint64_t duration_us;        /* slow, freeze, hang, late, --timeout */
     uint8_t side[SIM_NODES_MAX]; /* PARTITION: which part each node is in */
-    char words[SIM_LINE_BYTES];  /* as written, for the trace */
+    char setting[NAME_BYTES];    /* CONFIG_SET; and its value */
+    char value[NAME_BYTES];
+    char words[SIM_LINE_BYTES]; /* as written, for the trace */
 };
 
 enum expect_kind {
@@ -117,6 +120,7 @@ enum expect_kind {
     EXPECT_MOVED,
     EXPECT_REFUSED,
     EXPECT_LOG,
+    EXPECT_SETTING,
 };
 
 enum node_word { NODE_ONLINE, NODE_OFFLINE, NODE_IS_FENCED, NODE_AWAY, NODE_UNATTENDED };
@@ -133,7 +137,7 @@ struct scenario_expect {
     uint32_t proof;
     uint64_t duration_us;
     uint32_t number;
-    char text[SIM_LINE_BYTES];  /* log, refused */
+    char text[SIM_LINE_BYTES];  /* log, refused; the name of a setting, `number` its value */
     char words[SIM_LINE_BYTES]; /* as written */
 };
 
@@ -144,7 +148,7 @@ struct scenario {
     uint64_t token_us;
     uint64_t boot_us;   /* of a host */
     uint64_t settle_us; /* how long after the last fault everything must be where it belongs */
-    struct settings settings;
+    struct setting_record set[SETTINGS_MAX];
     uint32_t node_count;
     struct scenario_node nodes[SIM_NODES_MAX];
     uint32_t vm_count;

@@ -111,7 +111,8 @@ static bool node_settled(const struct sim *sim, uint32_t node, char *why)
 {
     const struct node_record *record = &sim->rados.state->nodes[node];
     bool fenced = record->state == NODE_FENCED && !record->unfence_wanted;
-    bool unproven = record->state == NODE_LOST && (sim->story->settings.proof & PROOF_STORAGE) == 0;
+    bool unproven =
+        record->state == NODE_LOST && (sim->rados.state->settings.proof & PROOF_STORAGE) == 0;
     if (!healthy(sim, node) || fenced || unproven || admitted(sim, node)) {
         return true;
     }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "proto/assert.h"
+#include "proto/settings.h"
 #include "proto/values.h"
 #include "storage/state.h"
 #include "tests/sim/sim_agent.h"
@@ -140,7 +141,8 @@ void sim_setup(struct sim *sim)
     }
     setup_header(sim);
     struct cluster *state = sim->rados.state;
-    state->settings = sim->story->settings;
+    memcpy(state->set, sim->story->set, sizeof(state->set));
+    state->settings = settings_in_force(state->set);
     for (uint32_t n = 0; n < sim->node_count; n++) {
         setup_node(sim, n);
     }

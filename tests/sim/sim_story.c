@@ -167,6 +167,7 @@ static void step_do(struct sim *sim, const struct scenario_step *step)
     case STEP_VM_REMOVE:
     case STEP_NODE_FENCE:
     case STEP_NODE_UNFENCE:
+    case STEP_CONFIG_SET:
         sim_operator_do(sim, step);
         return;
     }

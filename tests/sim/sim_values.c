@@ -171,31 +171,24 @@ bool words_vm(struct words *words, const char *text, uint32_t *ret_vm)
     return false;
 }
 
-bool words_proofs(struct words *words, const char *text, uint32_t *ret_mask)
+bool words_setting(struct words *words, const struct setting *setting, const char *text,
+                   uint32_t *ret_value)
 {
-    static const char *const names[] = {"storage", "power", "reborn", "clean", "operator"};
-    char copy[SIM_LINE_BYTES];
-    (void)snprintf(copy, sizeof(copy), "%s", text);
-    *ret_mask = 0;
-    for (char *at = copy; at != NULL;) {
-        char *end = strchr(at, ',');
-        if (end != NULL) {
-            *end++ = '\0';
-        }
-        size_t i = 0;
-        while (i < COUNT_OF(names) && strcmp(at, names[i]) != 0) {
-            i++;
-        }
-        if (strcmp(at, "watchdog") == 0) {
-            words_error(words, here(words), "proof 'watchdog' is not yet supported");
-            return false;
-        }
-        if (i == COUNT_OF(names)) {
-            unknown_name(words, "proof", at, names, COUNT_OF(names));
-            return false;
-        }
-        *ret_mask |= 1u << i;
-        at = end;
+    struct text why;
+    if (setting->kind == SETTING_WORDS && strstr(text, "watchdog") != NULL) {
+        words_error(words, here(words), "%s 'watchdog' is not yet supported", setting->name);
+        return false;
+    }
+    if (!setting_parse(setting, text, ret_value, &why)) {
+        words_error(words, here(words), "%s", why.bytes);
+        return false;
     }
     return true;
+}
+
+bool words_proofs(struct words *words, const char *text, uint32_t *ret_mask)
+{
+    const struct setting *setting = settings_find("proof");
+    ASSERT(setting != NULL);
+    return words_setting(words, setting, text, ret_mask);
 }

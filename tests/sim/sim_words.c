@@ -110,7 +110,6 @@ static bool not_yet(const char *word)
         "drain",
         "undrain",
         "ha",
-        "config",
         "ignored",
         "error",
         "unmanaged",

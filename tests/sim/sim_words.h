@@ -2,6 +2,7 @@
 #ifndef STEAD_TESTS_SIM_WORDS_H
 #define STEAD_TESTS_SIM_WORDS_H
 
+#include "proto/settings.h"
 #include "tests/sim/sim_scenario.h"
 
 #define WORDS_MAX 64
@@ -67,6 +68,8 @@ bool words_node(struct words *words, const char *text, uint32_t *ret_node);
 bool words_nodes(struct words *words, const char *text, char separator, uint64_t *ret_mask);
 bool words_vm(struct words *words, const char *text, uint32_t *ret_vm);
 bool words_name(struct words *words, const char *text, char ret_name[NAME_BYTES]);
+bool words_setting(struct words *words, const struct setting *setting, const char *text,
+                   uint32_t *ret_value);
 bool words_proofs(struct words *words, const char *text, uint32_t *ret_mask);
 
 /* The statements: sim_parse.c, sim_parse_at.c, sim_parse_expect.c. */

@@ -30,17 +30,17 @@ TEST(every_vm_field_counts)
     }
 }
 
-/* Each field of the settings changes their digest. */
+/* Each field of a setting's record changes its digest. */
 TEST(every_setting_counts)
 {
-    unit_fields_cover(unit_settings_fields, UNIT_COUNT(unit_settings_fields),
-                      sizeof(struct settings));
-    for (unsigned i = 0; i < UNIT_COUNT(unit_settings_fields); i++) {
-        struct settings a = unit_any_settings();
-        struct settings b = a;
-        unit_field_flip(&b, &unit_settings_fields[i]);
-        if (digest_settings(&a) == digest_settings(&b)) {
-            fail_msg("settings.%s does not count", unit_settings_fields[i].name);
+    unit_fields_cover(unit_setting_fields, UNIT_COUNT(unit_setting_fields),
+                      sizeof(struct setting_record));
+    for (unsigned i = 0; i < UNIT_COUNT(unit_setting_fields); i++) {
+        struct setting_record a = unit_any_setting();
+        struct setting_record b = a;
+        unit_field_flip(&b, &unit_setting_fields[i]);
+        if (digest_setting(3, &a) == digest_setting(3, &b)) {
+            fail_msg("setting_record.%s does not count", unit_setting_fields[i].name);
         }
     }
 }
@@ -76,15 +76,15 @@ TEST(unused_slots_weigh_nothing)
 {
     struct node_record node = unit_any_node();
     struct vm_record vm = unit_any_vm();
-    struct settings settings = unit_any_settings();
+    struct setting_record setting = unit_any_setting();
     struct history_entry entry = unit_any_history();
     node.state = NODE_FREE;
     vm.state = VM_FREE;
-    settings.beat_ms = 0;
+    setting.set_ms = 0;
     entry.sequence = 0;
     assert_int_equal(digest_node(1, &node), 0);
     assert_int_equal(digest_vm(1, &vm), 0);
-    assert_int_equal(digest_settings(&settings), 0);
+    assert_int_equal(digest_setting(1, &setting), 0);
     assert_int_equal(digest_history(1, &entry), 0);
 }
 

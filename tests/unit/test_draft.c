@@ -150,14 +150,19 @@ TEST(only_a_stopped_vm_goes)
     free(u);
 }
 
-/* Settings that would stop all heartbeats are never drafted. */
-TEST(settings_of_zero_assert)
+/* What was drafted twice is one record, the later; a record must say when. */
+TEST(settings_are_drafted)
 {
     struct unit *u = drafting();
-    struct settings settings = settings_default();
-    draft_settings(&u->core, &settings);
-    settings.beat_ms = 0;
-    expect_assert_failure(draft_settings(&u->core, &settings));
+    struct setting_record record = {.set_ms = 5, .value = 300, .given = true};
+    draft_setting(&u->core, 1, &record);
+    record.value = 400;
+    draft_setting(&u->core, 1, &record);
+    assert_int_equal(u->core.local.draft.delta.count, 1);
+    assert_int_equal(draft_peek_settings(&u->core).beat_ms, 400);
+    assert_int_equal(u->core.cluster.settings.beat_ms, 200);
+    record.set_ms = 0;
+    expect_assert_failure(draft_setting(&u->core, 1, &record));
     free(u);
 }
 
@@ -186,7 +191,7 @@ int main(void)
         cmocka_unit_test(room_is_bounded),
         cmocka_unit_test(history_goes_round),
         cmocka_unit_test(only_a_stopped_vm_goes),
-        cmocka_unit_test(settings_of_zero_assert),
+        cmocka_unit_test(settings_are_drafted),
         cmocka_unit_test(action_ids_are_new),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -228,7 +228,7 @@ TEST(the_setting_may_forbid_it)
 {
     struct unit *u = unit_new(1);
     unit_vm(u, 0, VM_RUNNING, N3);
-    u->image.settings.leave_ms = 0;
+    unit_set(u, "leave_ms", 0);
     unit_lead(u);
     u->peers[3].leaving = true;
     unit_settle(u, 1000);

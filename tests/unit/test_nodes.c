@@ -170,7 +170,7 @@ TEST(the_barrier_makes_it_fenced)
 TEST(policy_power_waits_for_the_bmc)
 {
     struct unit *u = unit_new(1);
-    u->image.settings.proof = PROOF_POWER;
+    unit_set(u, "proof", PROOF_POWER);
     u->image.nodes[N3].bmc = (struct bmc_address){.address = "10.1.0.3", .verified = true};
     u->peers[3].bmc = u->image.nodes[N3].bmc;
     unit_vm(u, 0, VM_RUNNING, N3);
@@ -240,7 +240,7 @@ TEST(a_machine_back_before_the_fence_is_spared_its_address)
 TEST(reborn_is_a_proof)
 {
     struct unit *u = unit_new(1);
-    u->image.settings.proof = PROOF_POWER;
+    unit_set(u, "proof", PROOF_POWER);
     unit_vm(u, 0, VM_RUNNING, N3);
     unit_lead(u);
     reboot(u);
@@ -256,7 +256,7 @@ TEST(reborn_is_a_proof)
 TEST(another_machine_is_not_reborn)
 {
     struct unit *u = unit_new(1);
-    u->image.settings.proof = PROOF_POWER;
+    unit_set(u, "proof", PROOF_POWER);
     unit_vm(u, 0, VM_RUNNING, N3);
     unit_lead(u);
     u->peers[3].machine = unit_uuid(0x67);

@@ -52,7 +52,7 @@ static void advance(struct position *p, unsigned i)
 static struct position *begun(void)
 {
     struct position *p = calloc(1, sizeof(*p));
-    p->at[0].settings = unit_any_settings();
+    p->at[0].set[1] = unit_any_setting();
     p->at[0].vms[0] = vm_of(100);
     p->at[0].vms[1] = vm_of(200);
     p->at[0].vm_end = 2;
@@ -76,7 +76,7 @@ static void read_pages(struct position *p, const unsigned *pages)
     struct cluster *image = &p->image;
     memset(image, 0, sizeof(*image));
     image->header = p->at[pages[0]].header;
-    image->settings = p->at[0].settings;
+    image->set[1] = p->at[0].set[1];
     for (unsigned key = 0; key < KEYS; key++) {
         image->vms[key] = p->at[pages[key]].vms[key];
         if (image->vms[key].state != VM_FREE) {

@@ -401,7 +401,7 @@ TEST(unlawful_fences_are_refused)
 TEST(a_persons_word_is_a_proof)
 {
     struct unit *u = unit_new(1);
-    u->image.settings.proof = PROOF_POWER;
+    unit_set(u, "proof", PROOF_POWER);
     unit_vm(u, 0, VM_RUNNING, N3);
     unit_lead(u);
     unit_leave(u, 3);
@@ -441,6 +441,71 @@ TEST(unfence_is_for_the_fenced)
     free(u);
 }
 
+static struct request config_set(const char *name, const char *value, uint64_t counter)
+{
+    struct request request = command(REQUEST_CONFIG_SET, name, counter);
+    name_set(request.value, NAME_BYTES, value);
+    return request;
+}
+
+/* A setting is in force once committed, with who set it and when; its history entry says from what
+ * to what. "default" takes it back and says by whom. */
+TEST(a_setting_is_set)
+{
+    struct unit *u = acting();
+    struct request set = config_set("fresh_ms", "2s", 31);
+    check_accepted(u, &set);
+    const struct setting_record *record = &u->core.cluster.set[settings_find("fresh_ms")->slot];
+    assert_int_equal(u->core.cluster.settings.fresh_ms, 2000);
+    assert_string_equal(record->by, "ada");
+    assert_true(record->given && record->set_ms > 1600000000000);
+    const struct history_entry *entry = state_find_request(&u->core.cluster, &set.id);
+    assert_int_equal(entry->kind, HISTORY_SETTING);
+    assert_string_equal(entry->cause, "fresh_ms: 1s -> 2s, by ada");
+    struct request back = config_set("fresh_ms", "default", 32);
+    check_accepted(u, &back);
+    assert_int_equal(u->core.cluster.settings.fresh_ms, 1000);
+    assert_false(record->given);
+    assert_string_equal(state_find_request(&u->core.cluster, &back.id)->cause,
+                        "fresh_ms: 2s -> 1s (default), by ada");
+    free(u);
+}
+
+/* Two settings of one commit are judged together, each by what was drafted before it. */
+TEST(settings_of_one_commit_agree)
+{
+    struct unit *u = acting();
+    struct request both[2] = {config_set("able_ms", "10s", 41), config_set("poll_ms", "5s", 42)};
+    for (unsigned i = 0; i < 2; i++) {
+        give(u, &both[i]);
+        struct request copy = unit_take(u, ACTION_SEND_REQUEST).request;
+        u->core.local.acting.inbox[u->core.local.acting.inbox_count++] = copy;
+    }
+    unit_settle(u, 200);
+    assert_int_equal(u->core.cluster.settings.poll_ms, 5000);
+    assert_int_equal(u->core.cluster.settings.able_ms, 10000);
+    struct request bad = config_set("able_ms", "9s", 43);
+    check_refused(u, &bad, "set able_ms to 10s or more, or poll_ms to 4500ms or less");
+    free(u);
+}
+
+/* What a newer release set under a number we do not know lives through our commits. */
+TEST(a_foreign_setting_survives)
+{
+    struct unit *u = unit_new(1);
+    struct setting_record foreign = {.set_ms = 9, .value = 7, .given = true, .by = "eve"};
+    u->image.set[SETTINGS_MAX - 1] = foreign;
+    unit_lead(u);
+    struct request set = config_set("beat_ms", "300", 51);
+    check_accepted(u, &set);
+    assert_memory_equal(&u->core.cluster.set[SETTINGS_MAX - 1], &foreign, sizeof(foreign));
+    struct request unknown = config_set("no_such", "1", 52);
+    check_refused(u, &unknown, "there is no setting 'no_such': see stead config list");
+    struct request near = config_set("beat", "300", 53);
+    check_refused(u, &near, "did you mean 'beat_ms' (50ms to 2s)?");
+    free(u);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -463,6 +528,9 @@ int main(void)
         cmocka_unit_test(unlawful_fences_are_refused),
         cmocka_unit_test(a_persons_word_is_a_proof),
         cmocka_unit_test(unfence_is_for_the_fenced),
+        cmocka_unit_test(a_setting_is_set),
+        cmocka_unit_test(settings_of_one_commit_agree),
+        cmocka_unit_test(a_foreign_setting_survives),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

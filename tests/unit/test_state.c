@@ -15,7 +15,7 @@ static struct position *begun(void)
 {
     struct position *p = calloc(1, sizeof(*p));
     p->copy.header = (struct header){.epoch = 1, .term = 3, .version = 10};
-    p->copy.settings = unit_any_settings();
+    p->copy.set[1] = unit_any_setting();
     p->copy.nodes[2] = unit_any_node();
     p->copy.vms[6] = unit_any_vm();
     p->copy.vm_end = 7;
@@ -53,8 +53,8 @@ static bool applies_after_flip(enum record_kind kind, size_t value_offset,
     case RECORD_VM:
         record->vm = unit_any_vm();
         break;
-    case RECORD_SETTINGS:
-        record->settings = unit_any_settings();
+    case RECORD_SETTING:
+        record->setting = unit_any_setting();
         break;
     case RECORD_HISTORY:
         record->history = unit_any_history();
@@ -85,8 +85,8 @@ TEST(every_field_is_compared)
     walk(RECORD_NODE, offsetof(struct record, node), unit_node_fields,
          UNIT_COUNT(unit_node_fields));
     walk(RECORD_VM, offsetof(struct record, vm), unit_vm_fields, UNIT_COUNT(unit_vm_fields));
-    walk(RECORD_SETTINGS, offsetof(struct record, settings), unit_settings_fields,
-         UNIT_COUNT(unit_settings_fields));
+    walk(RECORD_SETTING, offsetof(struct record, setting), unit_setting_fields,
+         UNIT_COUNT(unit_setting_fields));
     walk(RECORD_HISTORY, offsetof(struct record, history), unit_history_fields,
          UNIT_COUNT(unit_history_fields));
 }
@@ -97,7 +97,7 @@ TEST(the_running_digest_is_the_whole_one)
     struct position *p = begun();
     add(p, RECORD_NODE, 3)->node = unit_any_node();
     add(p, RECORD_VM, 6)->removed = true;
-    add(p, RECORD_SETTINGS, 0)->settings.beat_ms = 100;
+    add(p, RECORD_SETTING, 1)->setting = unit_any_setting();
     add(p, RECORD_HISTORY, 5)->history = unit_any_history();
     seal(p);
     assert_true(state_apply(&p->copy, &p->delta));
@@ -184,9 +184,11 @@ TEST(removal_leaves_nothing)
     add(p, RECORD_NODE, 2)->removed = true;
     add(p, RECORD_VM, 6)->removed = true;
     add(p, RECORD_HISTORY, 4)->removed = true;
+    add(p, RECORD_SETTING, 1)->removed = true;
     seal(p);
     assert_true(state_apply(&p->copy, &p->delta));
-    assert_int_equal(p->copy.header.digest, digest_settings(&p->copy.settings));
+    assert_int_equal(p->copy.header.digest, 0);
+    assert_int_equal(p->copy.settings.beat_ms, 200);
     assert_int_equal(p->copy.vm_end, 0);
     free(p);
 }

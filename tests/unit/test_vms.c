@@ -67,7 +67,7 @@ TEST(a_takeover_uses_the_barred_generation)
 TEST(no_start_while_the_holder_is_unproven)
 {
     struct unit *u = unit_new(1);
-    u->image.settings.proof = PROOF_POWER;
+    unit_set(u, "proof", PROOF_POWER);
     unit_vm(u, 0, VM_RUNNING, N3);
     n3_lost(u);
     struct lease lease = held_by_n3(u);
@@ -184,7 +184,7 @@ TEST(wanted_stopped_is_freed)
 TEST(nothing_is_freed_before_the_proof)
 {
     struct unit *u = unit_new(1);
-    u->image.settings.proof = PROOF_POWER;
+    unit_set(u, "proof", PROOF_POWER);
     unit_vm(u, 0, VM_STOPPING, N3)->want = WANT_STOPPED;
     n3_lost(u);
     struct lease lease = held_by_n3(u);

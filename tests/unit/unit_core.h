@@ -82,7 +82,6 @@ static inline struct unit *unit_new(uint32_t self)
     assert_non_null(u);
     u->self = self;
     u->now_ms = 100000;
-    u->image.settings = settings_default();
     u->image.header = (struct header){
         .cluster_id = unit_uuid(0xc1),
         .epoch = 1,
@@ -113,6 +112,15 @@ static inline struct unit *unit_new(uint32_t self)
     };
     memcpy(u->facts.name, node->name, NAME_BYTES);
     return u;
+}
+
+/* Somebody set a setting before the story begins. */
+static inline void unit_set(struct unit *u, const char *name, uint32_t value)
+{
+    const struct setting *setting = settings_find(name);
+    assert_non_null(setting);
+    u->image.set[setting->slot] =
+        (struct setting_record){.set_ms = 1, .value = value, .given = true, .by = "ada"};
 }
 
 /* Puts a VM of 1 GiB, wanted running, into the image: in slot `slot`, with node slot `node`. */

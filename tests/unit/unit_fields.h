@@ -20,7 +20,7 @@ struct unit_field {
     }
 #define N(field) UNIT_FIELD(node_record, field)
 #define V(field) UNIT_FIELD(vm_record, field)
-#define S(field) UNIT_FIELD(settings, field)
+#define S(field) UNIT_FIELD(setting_record, field)
 #define H(field) UNIT_FIELD(history_entry, field)
 
 static const struct unit_field unit_node_fields[] = {
@@ -68,10 +68,7 @@ static const struct unit_field unit_vm_fields[] = {
     V(reason),
 };
 
-static const struct unit_field unit_settings_fields[] = {
-    S(beat_ms),  S(fresh_ms), S(able_ms),  S(actor_ms), S(poll_ms),  S(call_ms),
-    S(start_ms), S(bmc_ms),   S(retry_ms), S(proof),    S(leave_ms), S(grace_ms),
-};
+static const struct unit_field unit_setting_fields[] = {S(set_ms), S(value), S(given), S(by)};
 
 static const struct unit_field unit_history_fields[] = {
     H(sequence),
@@ -133,9 +130,11 @@ static inline struct vm_record unit_any_vm(void)
     return vm;
 }
 
-static inline struct settings unit_any_settings(void)
+static inline struct setting_record unit_any_setting(void)
 {
-    return (struct settings){200, 1000, 1500, 3000, 500, 5000, 30000, 15000, 1000, 1, 60000, 60000};
+    struct setting_record setting = {.set_ms = 6, .value = 300, .given = true};
+    name_set(setting.by, NAME_BYTES, "ada");
+    return setting;
 }
 
 static inline struct history_entry unit_any_history(void)

@@ -37,8 +37,8 @@ static inline struct world *world_new(enum vm_state state)
     struct world *w = calloc(1, sizeof(*w));
     assert_non_null(w);
     w->u = unit_new(OURS);
-    w->u->image.settings.start_ms = 3000;
-    w->u->image.settings.call_ms = 1000;
+    unit_set(w->u, "start_ms", 3000);
+    unit_set(w->u, "call_ms", 1000);
     struct vm_record *vm = unit_vm(w->u, 0, state, OUR_SLOT);
     w->nonce = 7000;
     w->lease = unit_lease(w->u, 0, OURS);
