@@ -21,17 +21,20 @@ static void unknown_setting(const char *name, struct text *ret_why)
     uint32_t count = 0;
     const struct setting *table = settings_table(&count);
     ASSERT(count <= SETTINGS_MAX);
+    const struct setting *meant = NULL;
     for (uint32_t i = 0; i < count; i++) {
         names[i] = table[i].name;
+        bool begins = strncmp(names[i], name, strnlen(name, NAME_BYTES)) == 0; /* without unit */
+        meant = meant == NULL && begins ? &table[i] : meant;
     }
     const char *near = nearest_word(name, names, count);
-    const struct setting *meant = near != NULL ? settings_find(near) : NULL;
+    meant = near != NULL ? settings_find(near) : meant;
     text_add(text_add(text_add(ret_why, "there is no setting '"), name), "'");
     if (meant == NULL) {
         text_add(ret_why, ": see stead config list");
         return;
     }
-    text_add(text_add(text_add(ret_why, "; did you mean '"), near), "' (");
+    text_add(text_add(text_add(ret_why, "; did you mean '"), meant->name), "' (");
     setting_add_range(ret_why, meant);
     text_add(ret_why, ")?");
 }

@@ -484,6 +484,7 @@ TEST(settings_of_one_commit_agree)
     unit_settle(u, 200);
     assert_int_equal(u->core.cluster.settings.poll_ms, 5000);
     assert_int_equal(u->core.cluster.settings.able_ms, 10000);
+    unit_forget(u);
     struct request bad = config_set("able_ms", "9s", 43);
     check_refused(u, &bad, "set able_ms to 10s or more, or poll_ms to 4500ms or less");
     free(u);
