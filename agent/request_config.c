@@ -59,7 +59,7 @@ const char *request_config_set(struct core *core, const struct request *request,
         unknown_setting(request->name, ret_why);
         return ret_why->bytes;
     }
-    if (strncmp(request->value, "default", NAME_BYTES) == 0) {
+    if (name_equal(request->value, "default")) {
         record.given = false;
         record.value = setting->standard;
     } else if (!setting_parse(setting, request->value, &record.value, ret_why)) {
