@@ -40,8 +40,10 @@ static const struct setting table[] = {
     MS(9, retry_ms, 1000, 100, MINUTE, "before what failed is tried again; up to 32 times as long"),
     WORDS(10, proof, PROOF_STORAGE, "what frees a dead node's VMs, beside the storage barrier",
           "storage", "power", "reborn", "clean", "operator"),
-    MS(11, leave_ms, MINUTE, 0, 60 * MINUTE, "how long an announced absence is no failure; 0: never"),
-    MS(33, grace_ms, MINUTE, 1000, 60 * MINUTE, "how long hosts never seen may boot at a cold start"),
+    MS(11, leave_ms, MINUTE, 0, 60 * MINUTE,
+       "how long an announced absence is no failure; 0: never"),
+    MS(33, grace_ms, MINUTE, 1000, 60 * MINUTE,
+       "how long hosts never seen may boot at a cold start"),
 };
 #define ROWS (sizeof(table) / sizeof(table[0]))
 
