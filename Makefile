@@ -6,6 +6,7 @@
 
 PREFIX     ?= /usr/local
 SYSTEMD    ?= $(PREFIX)/lib/systemd/system
+DOC        ?= $(PREFIX)/share/doc/stead
 SAN        ?=
 VARIANT    := $(if $(findstring clang,$(CC)),-clang)$(if $(SAN),-san)
 B          := build$(VARIANT)
@@ -33,6 +34,9 @@ override CFLAGS := $(filter-out -D_FORTIFY_SOURCE=2,$(CFLAGS))
 override LDFLAGS += -fsanitize=address,undefined
 endif
 
+CLI_TESTS  := $(patsubst tests/cli/%.c,$(B)/tests/cli_%,$(wildcard tests/cli/*.c))
+MAN        := $(patsubst docs/man/%.scd,$(B)/man/%,$(wildcard docs/man/*.scd))
+
 PROTO_C    := $(patsubst %.proto,$(B)/%.pb-c.c,$(wildcard proto/*.proto))
 LIB_PURE   := $(B)/libstead-core.a
 LIB_EDGE   := $(B)/libstead-edge.a
@@ -59,7 +63,7 @@ $(LIB_PURE): $(PURE:%.c=$(B)/%.o)
 	@rm -f $@; $(AR) rcs $@ $^
 $(LIB_EDGE): $(EDGE:%.c=$(B)/%.o) $(PROTO_C:.c=.o)
 	@rm -f $@; $(AR) rcs $@ $^
-$(patsubst %.c,$(B)/%.o,$(EDGE) $(wildcard agent/*main.c agent/*/*main.c tests/edge/*.c tests/bench/*.c tests/fuzz/*.c)): | $(PROTO_C:.c=.h)
+$(patsubst %.c,$(B)/%.o,$(EDGE) $(wildcard agent/*main.c agent/*/*main.c tests/edge/*.c tests/cli/*.c tests/bench/*.c tests/fuzz/*.c)): | $(PROTO_C:.c=.h)
 
 $(B)/stead-agent: $(B)/agent/agent_main.o $(LIB_EDGE) $(LIB_PURE)
 	@echo "  LD      $@"
@@ -73,6 +77,14 @@ $(B)/stead-bmc: $(B)/fencing/bmc_main.o
 $(B)/stead-sim: $(B)/tests/sim/sim_main.o $(SIM:%.c=$(B)/%.o) $(LIB_PURE)
 	@echo "  LD      $@"
 	@$(CC) $(LDFLAGS) -o $@ $^ -ljansson
+# The tables of the code, for the pages: @commands@ in docs/man/stead.8.scd is `stead-tables commands`.
+$(B)/stead-tables: $(B)/agent/cli/tables_main.o $(LIB_EDGE) $(LIB_PURE)
+	@$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS_EDGE)
+$(MAN): $(B)/man/%: docs/man/%.scd $(B)/stead-tables
+	@mkdir -p $(@D)
+	@echo "  SCDOC   $@"
+	@awk '/^@[a-z]+@$$/ {gsub("@", ""); fflush(); if (system("$(B)/stead-tables " $$0) != 0) exit 1; next} {print}' \
+	    $< >$@.scd && scdoc <$@.scd >$@.part && mv $@.part $@
 $(UNIT): $(B)/tests/%: $(B)/tests/unit/%.o $(LIB_PURE)
 	@mkdir -p $(@D)
 	@$(CC) $(LDFLAGS) -o $@ $^ -lcmocka
@@ -82,16 +94,21 @@ $(EDGE_TESTS): $(B)/tests/%: $(B)/tests/edge/%.o $(LIB_EDGE) $(LIB_PURE) | $(B)/
 $(BENCH): $(B)/tests/bench_%: $(B)/tests/bench/%.o $(LIB_EDGE) $(LIB_PURE)
 	@mkdir -p $(@D)
 	@$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS_EDGE)
+$(CLI_TESTS): $(B)/tests/cli_%: $(B)/tests/cli/%.o $(LIB_EDGE) $(LIB_PURE)
+	@mkdir -p $(@D)
+	@$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS_EDGE)
 
 unit-tests: $(UNIT)                ## build the unit tests
 edge-tests: $(EDGE_TESTS)          ## build the edge tests
+cli-tests: $(CLI_TESTS)            ## build what tests of the command need
+man: $(MAN)                        ## build the man pages
 bench: $(BENCH)                    ## build the benchmarks
 
 deps:                              ## install the Debian packages that build, tests and lab need
 	@tests/deps.sh
 check: deps                        ## all tests; ends with "N passed, N failed"
 	@tests/check.sh
-check-unit check-sim check-edge check-lab: ## one kind of test
+check-unit check-sim check-cli check-edge check-lab: ## one kind of test
 	@tests/check.sh $(@:check-%=%)
 check-long:                        ## the long runs (large swarm, failover benchmark)
 	@tests/check.sh long
@@ -107,23 +124,33 @@ tidy:                              ## format, include arrows, lengths, shell
 purity: $(LIB_PURE)                ## prove that the core touches nothing
 	@tests/purity.sh $(LIB_PURE)
 
-install: all                       ## to DESTDIR and PREFIX
-	install -Dm755 $(B)/stead-agent $(DESTDIR)$(PREFIX)/sbin/stead-agent
-	install -Dm755 $(B)/stead $(DESTDIR)$(PREFIX)/bin/stead
-	install -Dm755 $(B)/stead-sim $(DESTDIR)$(PREFIX)/bin/stead-sim
-	install -Dm755 $(B)/stead-bmc $(DESTDIR)$(PREFIX)/libexec/stead/stead-bmc
-	install -d $(DESTDIR)$(SYSTEMD)
-	sed 's,@sbindir@,$(PREFIX)/sbin,' deploy/systemd/stead-agent.service.in > $(DESTDIR)$(SYSTEMD)/stead-agent.service
-	install -Dm644 deploy/systemd/corosync.service.d/stead.conf $(DESTDIR)$(SYSTEMD)/corosync.service.d/stead.conf
+# What is installed, as SOURCE:TARGET:MODE; `uninstall` takes the same away. Folders that others use stay.
+INSTALLED   = $(B)/stead-agent:$(PREFIX)/sbin/stead-agent:755 \
+              $(B)/stead:$(PREFIX)/bin/stead:755 \
+              $(B)/stead-sim:$(PREFIX)/bin/stead-sim:755 \
+              $(B)/stead-bmc:$(PREFIX)/libexec/stead/stead-bmc:755 \
+              $(B)/stead-agent.service:$(SYSTEMD)/stead-agent.service:644 \
+              deploy/systemd/corosync.service.d/stead.conf:$(SYSTEMD)/corosync.service.d/stead.conf:644 \
+              deploy/completion/stead:$(PREFIX)/share/bash-completion/completions/stead:644 \
+              $(B)/stead.conf:$(DOC)/stead.conf:644 \
+              $(foreach d,$(filter-out docs/decisions,$(wildcard docs/*.md)),$(d):$(DOC)/$(notdir $(d)):644) \
+              $(foreach m,$(MAN),$(m):$(PREFIX)/share/man/man$(subst .,,$(suffix $(m)))/$(notdir $(m)):644)
+$(B)/stead.conf: $(B)/stead-tables
+	@$< example >$@.part && mv $@.part $@
+
+install: all man $(B)/stead.conf   ## to DESTDIR and PREFIX
+	@sed 's,@sbindir@,$(PREFIX)/sbin,' deploy/systemd/stead-agent.service.in >$(B)/stead-agent.service
+	@for each in $(INSTALLED); do set -- $$(echo "$$each" | tr : ' '); \
+	    install -D -m "$$3" "$$1" "$(DESTDIR)$$2" || exit 1; done
+	@echo "installed below $(DESTDIR)$(PREFIX)"
 uninstall:                         ## take away what install put there
-	rm -f $(DESTDIR)$(PREFIX)/sbin/stead-agent $(DESTDIR)$(PREFIX)/bin/stead $(DESTDIR)$(PREFIX)/bin/stead-sim \
-	    $(DESTDIR)$(PREFIX)/libexec/stead/stead-bmc $(DESTDIR)$(SYSTEMD)/stead-agent.service \
-	    $(DESTDIR)$(SYSTEMD)/corosync.service.d/stead.conf
+	@for each in $(INSTALLED); do set -- $$(echo "$$each" | tr : ' '); rm -f "$(DESTDIR)$$2"; done
+	@rmdir $(DESTDIR)$(PREFIX)/libexec/stead $(DESTDIR)$(DOC) $(DESTDIR)$(SYSTEMD)/corosync.service.d 2>/dev/null || true
 clean:                             ## remove what was built
 	rm -rf build build-san build-clang build-clang-san
 help:                              ## this list
 	@sed -n 's/^\([a-z -]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 34
 
-.PHONY: all unit-tests edge-tests bench deps check check-unit check-sim check-edge check-lab check-long demo lab format tidy purity \
+.PHONY: all man unit-tests edge-tests cli-tests bench deps check check-unit check-sim check-edge check-lab check-long demo lab format tidy purity \
     install uninstall clean help
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

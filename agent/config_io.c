@@ -23,25 +23,38 @@ struct key {
     enum value_kind kind;
     size_t offset;
     size_t size;
+    const char *fallback; /* its value where none is given; NULL: as `help` says */
+    const char *help;
 };
 
-#define KEY(section, name, kind, field)                                                            \
+#define KEY(section, name, kind, field, fallback, help)                                            \
     {                                                                                              \
-        section, name, kind, offsetof(struct config, field), sizeof(((struct config *)0)->field)   \
+        section, name, kind, offsetof(struct config, field), sizeof(((struct config *)0)->field),  \
+            fallback, help                                                                         \
     }
 
 static const struct key keys[] = {
-    KEY("node", "name", VALUE_NAME, name),
-    KEY("node", "uuid", VALUE_UUID, machine),
-    KEY("node", "memory", VALUE_MIB, memory_mib),
-    KEY("libvirt", "uri", VALUE_TEXT, libvirt_uri),
-    KEY("ceph", "conf", VALUE_PATH, ceph_conf),
-    KEY("ceph", "user", VALUE_NAME, ceph_user),
-    KEY("ceph", "pool", VALUE_NAME, ceph_pool),
-    KEY("ceph", "guest_user", VALUE_NAME, ceph_guest_user),
-    KEY("bmc", "address", VALUE_TEXT, bmc.address),
-    KEY("bmc", "credentials", VALUE_PATH, bmc_credentials),
-    KEY("bmc", "cipher_suite", VALUE_CIPHER, bmc.cipher_suite),
+    KEY("node", "name", VALUE_NAME, name, NULL,
+        "This node's name. Default: the one in Corosync's nodelist, or the host's."),
+    KEY("node", "uuid", VALUE_UUID, machine, NULL,
+        "The machine's UUID, which its BMC must tell too before it is touched. Default: "
+        "/sys/class/dmi/id/product_uuid."),
+    KEY("node", "memory", VALUE_MIB, memory_mib, NULL,
+        "MiB of memory for guests; no more are placed here. Default: all but 1024."),
+    KEY("libvirt", "uri", VALUE_TEXT, libvirt_uri, "qemu:///system", "This host's libvirt."),
+    KEY("ceph", "conf", VALUE_PATH, ceph_conf, "/etc/ceph/ceph.conf",
+        "Ceph's own configuration, with the monitors' addresses and the keyring of `user`."),
+    KEY("ceph", "user", VALUE_NAME, ceph_user, "stead",
+        "The agent's Ceph user, without the `client.` before it."),
+    KEY("ceph", "pool", VALUE_NAME, ceph_pool, "stead",
+        "The pool with the cluster's state, run leases and definitions: the same on all hosts."),
+    KEY("ceph", "guest_user", VALUE_NAME, ceph_guest_user, NULL,
+        "Whose key guests open their disks with. Default: that of `user`."),
+    KEY("bmc", "address", VALUE_TEXT, bmc.address, NULL,
+        "This host's BMC: host or host:port. Default: none, then it is never switched off."),
+    KEY("bmc", "credentials", VALUE_PATH, bmc_credentials, NULL,
+        "The file with the BMCs' user names and passwords; needed with `address`."),
+    KEY("bmc", "cipher_suite", VALUE_CIPHER, bmc.cipher_suite, "17", "IPMI's, for RMCP+."),
 };
 #define KEYS (sizeof(keys) / sizeof(keys[0]))
 
@@ -210,11 +223,29 @@ static int take_value(void *context, const char *section, const char *name, cons
 
 static void set_defaults(struct config *config)
 {
-    *config = (struct config){.bmc = {.cipher_suite = 17}};
-    name_set(config->libvirt_uri, sizeof(config->libvirt_uri), "qemu:///system");
-    name_set(config->ceph_conf, sizeof(config->ceph_conf), "/etc/ceph/ceph.conf");
-    name_set(config->ceph_user, sizeof(config->ceph_user), "stead");
-    name_set(config->ceph_pool, sizeof(config->ceph_pool), "stead");
+    *config = (struct config){.memory_mib = 0};
+    for (size_t i = 0; i < KEYS; i++) {
+        if (keys[i].fallback != NULL) {
+            const char *wrong =
+                set_value(&keys[i], (char *)config + keys[i].offset, keys[i].fallback);
+            ASSERT(wrong == NULL);
+        }
+    }
+}
+
+bool config_io_describe(size_t index, struct config_key *ret_key)
+{
+    static const char *const wants[] = {
+        [VALUE_NAME] = "NAME", [VALUE_TEXT] = "TEXT", [VALUE_PATH] = "PATH",
+        [VALUE_UUID] = "UUID", [VALUE_MIB] = "MIB",   [VALUE_CIPHER] = "NUMBER",
+    };
+    if (index >= KEYS) {
+        return false;
+    }
+    const struct key *key = &keys[index];
+    *ret_key =
+        (struct config_key){key->section, key->name, wants[key->kind], key->fallback, key->help};
+    return true;
 }
 
 /* What only holds between keys. */

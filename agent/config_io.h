@@ -10,6 +10,8 @@
 #ifndef STEAD_AGENT_CONFIG_IO_H
 #define STEAD_AGENT_CONFIG_IO_H
 
+#include <stddef.h>
+
 #include "proto/types.h"
 
 #define CONFIG_PATH "/etc/stead/stead.conf"
@@ -33,5 +35,17 @@ struct config {
  * -EINVAL or -errno with one sentence naming file, line and the nearest known word in
  * ret_text (CONFIG_TEXT_BYTES), and leaves *ret_config alone. */
 int config_io_load(const char *path, bool must_exist, struct config *ret_config, char *ret_text);
+
+/* What there is to say of each key, for stead.conf(5). */
+struct config_key {
+    const char *section;
+    const char *name;
+    const char *wants;    /* "PATH" */
+    const char *fallback; /* NULL: `help` tells */
+    const char *help;
+};
+
+/* The key number `index`, from 0, by section; false when there is none any more. */
+bool config_io_describe(size_t index, struct config_key *ret_key);
 
 #endif

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# tests/check.sh [unit|sim|edge|lab|long]...   without a word: all but long
+# tests/check.sh [unit|sim|cli|edge|lab|long]...   without a word: all but long
 # Runs the tests, prints one line each, and ends with "N passed, N failed". What could not run failed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -93,6 +93,14 @@ check_sim() {
     tally "kill the acting node after each action" build-san/stead-sim kills tests/scenarios/010-host-dies.stead
 }
 
+check_cli() {
+    build all man cli-tests || return 0
+    one "json.md is what is printed" tests/cli/test_json.py build/tests/cli_json_samples
+    for test in tests/cli/test_*.sh; do
+        one "$(basename "$test" .sh)" "$test"
+    done
+}
+
 check_edge() {
     build SAN=1 edge-tests all || return 0
     ceph_dir=$work/ceph
@@ -122,7 +130,7 @@ check_long() {
     tail -n 1 "$work/log"
 }
 
-[ $# -gt 0 ] || set -- unit sim edge lab
+[ $# -gt 0 ] || set -- unit sim cli edge lab
 for kind in "$@"; do
     echo "== $kind"
     "check_$kind"

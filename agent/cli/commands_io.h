@@ -8,6 +8,33 @@
 /* `name`: the one operand, "" for the commands without. */
 typedef enum cli_exit cli_command(const struct cli_options *options, const char *name);
 
+/* One row of the table from which help, completion and stead(8) are made. */
+struct command {
+    const char *words;   /* one or two */
+    const char *operand; /* VM, NODE or SETTING: completed with those there are; NAME: a new one;
+                          * NULL: it takes none */
+    cli_command *run;
+    uint32_t options;    /* those it takes, beside --json and --help */
+    uint32_t needed;     /* of these, the ones it cannot do without */
+    const char *help;    /* one line, at most 46 characters */
+    const char *more;    /* what one should know before using it: sentences, any length */
+    const char *example; /* a whole line */
+};
+const struct command *cli_commands(size_t *ret_count);
+
+/* Its words as a prefix of the words given. Returns how many there are, 0 if it is not this one. */
+size_t cli_command_matches(const struct command *command, const struct cli_options *options);
+
+/* Prints help for what was given of a command: nothing, a group such as "vm", or a whole one. */
+void cli_print_help(const struct cli_options *options);
+
+/* "vm stop VM [--timeout=DURATION]", cut to `size`. */
+void cli_usage_of(const struct command *command, char *ret_line, size_t size);
+
+/* The words after `stead`, the last one unfinished: prints what may stand there, a line each. Never
+ * complains; asks the agent for names, for one second at most. */
+void cli_complete(int count, char **words);
+
 /* What is asked. */
 cli_command cli_status;
 cli_command cli_vm_list;

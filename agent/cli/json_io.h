@@ -1,20 +1,4 @@
-/*
- * `--json`: one object on stdout, for scripts. These keys are kept; new ones may come. Times are
- * ms, sizes MiB; what does not apply is null.
- *
- *   status      {version: 1, node, situation, quorate, fresh, acting, copy_age_ms,
- * commands_waiting, cluster: {id, epoch, term, actor, state_version} | null, vm_count, nodes, vms}
- *   node list   {version: 1, nodes: [NODE…]}      node show  {version: 1, node: NODE}
- *   vm list     {version: 1, vms: [VM…]}          vm show    {version: 1, vm: VM}
- *   history     {version: 1, history: [DECISION…]}, oldest first
- *   commands    {version: 1, outcome: "done" | "refused" | "unknown", text, committed}
- *   NODE        {name, nodeid, state, in_ring, agent_alive, incarnation: "EPOCH.NUMBER" | null,
- *                machine, boot, client, bmc: {address, verified} | null, memory_mib,
- *                memory_used_mib, vm_count, proofs: ["storage"…]}
- *   VM          {name, uuid, want, state, node, memory_mib, priority, generation,
- *                definition_version, attempts, stop_timeout_ms, reason}
- *   DECISION    {sequence, time (ISO 8601, UTC), wall_ms, boot_ms, term, kind, node, vm, number,
- *                action: {term, counter} | null, cause}
+/* `--json`: one object on stdout, for scripts. docs/json.md describes every key; a test compares.
  */
 #ifndef STEAD_AGENT_CLI_JSON_IO_H
 #define STEAD_AGENT_CLI_JSON_IO_H

@@ -8,27 +8,25 @@
 
 #include "agent/nearest.h"
 
-struct row {
-    const char *name;
-    enum option_bit bit;
-    const char *value; /* what it wants, for people; NULL: nothing */
-};
-
-static const struct row rows[] = {
-    {"--json", OPTION_JSON, NULL},
-    {"--help", OPTION_HELP, NULL},
-    {"--version", OPTION_VERSION, NULL},
-    {"--yes", OPTION_YES, NULL},
-    {"--i-vouch", OPTION_I_VOUCH, NULL},
-    {"--stopped", OPTION_STOPPED, NULL},
-    {"--xml", OPTION_XML, "a file, or - for stdin"},
-    {"--on", OPTION_ON, "a node's name"},
-    {"--priority", OPTION_PRIORITY, "a whole number"},
-    {"--memory", OPTION_MEMORY, "a size such as 512M or 4G"},
-    {"--timeout", OPTION_TIMEOUT, "a duration such as 60s or 2m"},
-    {"--vm", OPTION_VM, "a VM's name"},
-    {"--node", OPTION_NODE, "a node's name"},
-    {"--last", OPTION_LAST, "a number, 1 or more"},
+static const struct cli_option rows[] = {
+    {"--json", OPTION_JSON, NULL, NULL, "one JSON object on stdout, for scripts"},
+    {"--help", OPTION_HELP, NULL, NULL, "how it is used, and an example"},
+    {"--version", OPTION_VERSION, NULL, NULL, "the version of this command"},
+    {"--yes", OPTION_YES, NULL, NULL, "do not ask on the terminal"},
+    {"--i-vouch", OPTION_I_VOUCH, NULL, NULL,
+     "you say that it is off, or cut off, and stays so: counts as a proof"},
+    {"--stopped", OPTION_STOPPED, NULL, NULL, "register it only, start nothing"},
+    {"--xml", OPTION_XML, "FILE", "a file, or - for stdin", "its domain XML; - is stdin"},
+    {"--on", OPTION_ON, "NODE", "a node's name", "where it runs first"},
+    {"--priority", OPTION_PRIORITY, "N", "a whole number",
+     "higher starts first after a failure (0)"},
+    {"--memory", OPTION_MEMORY, "SIZE", "a size such as 512M or 4G",
+     "to plan with, if more than its XML says"},
+    {"--timeout", OPTION_TIMEOUT, "DURATION", "a duration such as 60s or 2m",
+     "then the plug is pulled (60s)"},
+    {"--vm", OPTION_VM, "VM", "a VM's name", "only what concerns this VM"},
+    {"--node", OPTION_NODE, "NODE", "a node's name", "only what concerns this node"},
+    {"--last", OPTION_LAST, "N", "a number, 1 or more", "only the last N entries"},
 };
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
 
@@ -110,7 +108,7 @@ static int set_value(struct cli_options *options, enum option_bit bit, const cha
     return r;
 }
 
-static const struct row *find_row(const char *argument, size_t length)
+static const struct cli_option *find_row(const char *argument, size_t length)
 {
     for (size_t i = 0; i < ROWS; i++) {
         if (strlen(rows[i].name) == length && strncmp(rows[i].name, argument, length) == 0) {
@@ -141,7 +139,7 @@ static int take_option(int argc, char **argv, int *at, struct cli_options *optio
 {
     const char *argument = argv[*at];
     size_t length = strcspn(argument, "=");
-    const struct row *row = find_row(argument, length);
+    const struct cli_option *row = find_row(argument, length);
     const char *value = argument[length] == '=' ? argument + length + 1 : NULL;
     if (row == NULL) {
         return unknown_option(argument);
@@ -181,6 +179,12 @@ int cli_parse_options(int argc, char **argv, struct cli_options *ret_options)
     }
     *ret_options = options;
     return 0;
+}
+
+const struct cli_option *cli_option_rows(size_t *ret_count)
+{
+    *ret_count = ROWS;
+    return rows;
 }
 
 bool cli_complain_of_options(uint32_t given, uint32_t allowed, const char *command)

@@ -42,6 +42,16 @@ struct cli_options {
 /* 0, or -EINVAL after one sentence on stderr. */
 int cli_parse_options(int argc, char **argv, struct cli_options *ret_options);
 
+/* The table of options, for help, completion and the manual. */
+struct cli_option {
+    const char *name; /* "--timeout" */
+    enum option_bit bit;
+    const char *metavar; /* what stands for its value in a usage line; NULL: it takes none */
+    const char *value;   /* what it wants, for people: "a duration such as 60s or 2m" */
+    const char *help;    /* one line */
+};
+const struct cli_option *cli_option_rows(size_t *ret_count);
+
 /* Says on stderr which of `given` is not in `allowed`; true if there was one. */
 bool cli_complain_of_options(uint32_t given, uint32_t allowed, const char *command);
 

@@ -1,0 +1,83 @@
+/* Every command there is, and what a person should know of it: one source for help, completion and
+ * the manual. */
+#include <string.h>
+
+#include "agent/cli/commands_io.h"
+
+static const struct command commands[] = {
+    {"status", NULL, cli_status, 0, 0, "the cluster, its nodes and VMs",
+     "Answered by this host's agent from its own copy of the state, also without quorum or Ceph; a "
+     "copy that may be out of date says how old it is. An asterisk marks the acting node.",
+     "stead status"},
+    {"history", NULL, cli_history, OPTION_VM | OPTION_NODE | OPTION_LAST, 0,
+     "what was decided, and why",
+     "The decisions that the cluster's state remembers, the oldest first, each with its cause. "
+     "Filters may be combined.",
+     "stead history --vm web --last 20"},
+    {"cluster init", NULL, cli_cluster_init, 0, 0, "make a new cluster, this node its first",
+     "Writes the first state into the pool named in stead.conf. Refused where there is one "
+     "already. The other hosts then join.",
+     "stead cluster init"},
+    {"cluster join", NULL, cli_cluster_join, 0, 0, "let this node take part",
+     "Given on the host that joins, once Corosync knows it. Needs quorum.", "stead cluster join"},
+    {"vm add", "NAME", cli_vm_add,
+     OPTION_XML | OPTION_ON | OPTION_PRIORITY | OPTION_MEMORY | OPTION_STOPPED, OPTION_XML,
+     "register a VM from its domain XML",
+     "NAME must be the name in the XML, and every disk an RBD image. The definition is kept in "
+     "RADOS; from then on stead starts the VM as a transient domain, on the node with the fewest "
+     "VMs unless --on says where first.",
+     "stead vm add web --xml web.xml --memory 4G"},
+    {"vm remove", "VM", cli_vm_remove, 0, 0, "forget a stopped VM; its disks stay",
+     "Takes the definition and the run lease out of the pool. The images are left alone.",
+     "stead vm remove web"},
+    {"vm start", "VM", cli_vm_start, 0, 0, "want it running, wherever there is room",
+     "From then on it is started again whenever it ends, on whichever node can take it.",
+     "stead vm start web"},
+    {"vm stop", "VM", cli_vm_stop, OPTION_TIMEOUT, 0, "shut it down, then pull the plug",
+     "Asks the guest to shut down; if it still runs after the timeout, its power is cut. It stays "
+     "stopped until it is started.",
+     "stead vm stop web --timeout 2m"},
+    {"vm list", NULL, cli_vm_list, 0, 0, "all VMs",
+     "The state is what the cluster has committed; REASON says what an unfinished one waits for.",
+     "stead vm list"},
+    {"vm show", "VM", cli_vm_show, 0, 0, "one VM", "All that the state holds of it.",
+     "stead vm show web"},
+    {"node list", NULL, cli_node_list, 0, 0, "all nodes",
+     "STATE is online, offline, unattended (its agent is silent), lost (being fenced), fenced or "
+     "out; an asterisk marks the acting node.",
+     "stead node list"},
+    {"node show", "NODE", cli_node_show, 0, 0, "one node",
+     "All that the state and the last heartbeats tell of it, and by what it was last proven dead.",
+     "stead node show n3"},
+    {"node fence", "NODE", cli_node_fence, OPTION_I_VOUCH | OPTION_YES, 0,
+     "prove it harmless now; its VMs restart",
+     "Its guests are cut off from their disks and started elsewhere. --i-vouch is for a proof that "
+     "cannot come by itself, such as a dead BMC under the policy `power`: you say that the "
+     "host is off, and it asks you for its name unless --yes is given.",
+     "stead node fence n3"},
+    {"node unfence", "NODE", cli_node_unfence, 0, 0, "let a fenced node return",
+     "For a node that was frozen or cut off rather than rebooted; one that was rebooted returns "
+     "by itself.",
+     "stead node unfence n3"},
+};
+#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+const struct command *cli_commands(size_t *ret_count)
+{
+    *ret_count = COMMANDS;
+    return commands;
+}
+
+size_t cli_command_matches(const struct command *command, const struct cli_options *options)
+{
+    const char *space = strchr(command->words, ' ');
+    size_t first = space != NULL ? (size_t)(space - command->words) : strlen(command->words);
+    if (options->word_count == 0 || strlen(options->words[0]) != first ||
+        strncmp(options->words[0], command->words, first) != 0) {
+        return 0;
+    }
+    if (space == NULL) {
+        return 1;
+    }
+    return options->word_count > 1 && strcmp(options->words[1], space + 1) == 0 ? 2 : 0;
+}

@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Every screen of `stead --help` fits 24 lines of 80 columns; each command has one, with an example.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+stead=build/stead
+bad=0
+fail() {
+    echo "help: $*" >&2
+    bad=1
+}
+
+# fits WORDS...: the help of that
+fits() {
+    local text
+    text=$($stead "$@" --help)
+    [ "$(wc -l <<<"$text")" -le 24 ] || fail "stead $* --help: more than 24 lines"
+    [ "$(LC_ALL=C.UTF-8 wc -L <<<"$text")" -le 80 ] || fail "stead $* --help: more than 80 columns"
+    [ $# -lt 1 ] || grep -q "^usage: stead $*" <<<"$text" || fail "stead $* --help: not about it"
+}
+
+fits
+for first in $($stead complete ''); do
+    fits "$first"
+    verbs=$($stead complete "$first" '')
+    # A group's second words; a command of one word may offer others.
+    $stead "$first" --help | grep -q "^usage: stead $first COMMAND" || verbs=
+    for verb in ${verbs:-.}; do
+        words=("$first")
+        [ "$verb" = . ] || words+=("$verb")
+        fits "${words[@]}"
+        $stead "${words[@]}" --help | grep -q "^Example: stead ${words[*]}" || fail "${words[*]}: no example"
+        $stead --help | grep -qw -- "${words[-1]}" || fail "${words[*]}: not in the overview"
+    done
+done
+[ $bad = 0 ]
