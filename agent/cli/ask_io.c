@@ -6,6 +6,7 @@
 #include "agent/cli/commands_io.h"
 #include "agent/cli/json_io.h"
 #include "agent/cli/table_io.h"
+#include "agent/cli/watch_io.h"
 #include "agent/nearest.h"
 
 static bool wants_json(const struct cli_options *options)
@@ -31,30 +32,37 @@ static enum cli_exit no_cluster(const Control__Status *status)
     return CLI_FAILED;
 }
 
+static void show_status(const struct cli_options *options, const struct cli_status *status)
+{
+    const Control__Status *first = status->pages[0]->status;
+    if (wants_json(options)) {
+        cli_json_status(status, JSON_ALL);
+        return;
+    }
+    cli_print_header(first);
+    if (first->loaded) {
+        putchar('\n');
+        cli_print_nodes(first);
+    }
+    if (first->vm_count > 0) {
+        putchar('\n');
+        cli_print_vms(status);
+    }
+}
+
 enum cli_exit cli_status(const struct cli_options *options, const char *name)
 {
     struct cli_status status;
     (void)name;
+    if ((options->given & OPTION_WATCH) != 0) {
+        return cli_watch_status(options, show_status);
+    }
     enum cli_exit result = fetch_status("", &status);
-    if (result != CLI_DONE) {
-        return result;
+    if (result == CLI_DONE) {
+        show_status(options, &status);
+        cli_free_status(&status);
     }
-    const Control__Status *first = status.pages[0]->status;
-    if (wants_json(options)) {
-        cli_json_status(&status, JSON_ALL);
-    } else {
-        cli_print_header(first);
-    }
-    if (!wants_json(options) && first->loaded) {
-        putchar('\n');
-        cli_print_nodes(first);
-    }
-    if (!wants_json(options) && first->vm_count > 0) {
-        putchar('\n');
-        cli_print_vms(&status);
-    }
-    cli_free_status(&status);
-    return CLI_DONE;
+    return result;
 }
 
 /* ---- lists */

@@ -4,11 +4,15 @@
 
 #include "agent/cli/commands_io.h"
 
+#define WATCH (OPTION_WATCH | OPTION_WITHIN)
+
 static const struct command commands[] = {
-    {"status", NULL, cli_status, 0, 0, "the cluster, its nodes and VMs",
+    {"status", NULL, cli_status, WATCH, 0, "the cluster, its nodes and VMs",
      "Answered by this host's agent from its own copy of the state, also without quorum or Ceph; a "
-     "copy that may be out of date says how old it is. An asterisk marks the acting node.",
-     "stead status"},
+     "copy that may be out of date says how old it is. An asterisk marks the acting node. With "
+     "--watch, "
+     "a terminal is drawn anew each second; elsewhere each change is a line.",
+     "stead status --watch"},
     {"history", NULL, cli_history, OPTION_VM | OPTION_NODE | OPTION_LAST, 0,
      "what was decided, and why",
      "The decisions that the cluster's state remembers, the oldest first, each with its cause. "
@@ -18,25 +22,25 @@ static const struct command commands[] = {
      "Writes the first state into the pool named in stead.conf. Refused where there is one "
      "already. The other hosts then join.",
      "stead cluster init"},
-    {"cluster join", NULL, cli_cluster_join, 0, 0, "let this node take part",
+    {"cluster join", NULL, cli_cluster_join, WATCH, 0, "let this node take part",
      "Given on the host that joins, once Corosync knows it. Needs quorum.", "stead cluster join"},
     {"vm add", "NAME", cli_vm_add,
-     OPTION_XML | OPTION_ON | OPTION_PRIORITY | OPTION_MEMORY | OPTION_STOPPED, OPTION_XML,
+     OPTION_XML | OPTION_ON | OPTION_PRIORITY | OPTION_MEMORY | OPTION_STOPPED | WATCH, OPTION_XML,
      "register a VM from its domain XML",
      "NAME must be the name in the XML, and every disk an RBD image. The definition is kept in "
      "RADOS; from then on stead starts the VM as a transient domain, on the node with the fewest "
      "VMs unless --on says where first.",
      "stead vm add web --xml web.xml --memory 4G"},
-    {"vm remove", "VM", cli_vm_remove, 0, 0, "forget a stopped VM; its disks stay",
+    {"vm remove", "VM", cli_vm_remove, WATCH, 0, "forget a stopped VM; its disks stay",
      "Takes the definition and the run lease out of the pool. The images are left alone.",
      "stead vm remove web"},
-    {"vm start", "VM", cli_vm_start, 0, 0, "want it running, wherever there is room",
+    {"vm start", "VM", cli_vm_start, WATCH, 0, "want it running, wherever there is room",
      "From then on it is started again whenever it ends, on whichever node can take it.",
      "stead vm start web"},
-    {"vm stop", "VM", cli_vm_stop, OPTION_TIMEOUT, 0, "shut it down, then pull the plug",
+    {"vm stop", "VM", cli_vm_stop, OPTION_TIMEOUT | WATCH, 0, "shut it down, then pull the plug",
      "Asks the guest to shut down; if it still runs after the timeout, its power is cut. It stays "
      "stopped until it is started.",
-     "stead vm stop web --timeout 2m"},
+     "stead vm stop web --timeout 2m --watch"},
     {"vm list", NULL, cli_vm_list, 0, 0, "all VMs",
      "The state is what the cluster has committed; REASON says what an unfinished one waits for.",
      "stead vm list"},
@@ -49,13 +53,13 @@ static const struct command commands[] = {
     {"node show", "NODE", cli_node_show, 0, 0, "one node",
      "All that the state and the last heartbeats tell of it, and by what it was last proven dead.",
      "stead node show n3"},
-    {"node fence", "NODE", cli_node_fence, OPTION_I_VOUCH | OPTION_YES, 0,
+    {"node fence", "NODE", cli_node_fence, OPTION_I_VOUCH | OPTION_YES | WATCH, 0,
      "prove it harmless now; its VMs restart",
      "Its guests are cut off from their disks and started elsewhere. --i-vouch is for a proof that "
      "cannot come by itself, such as a dead BMC under the policy `power`: you say that the "
      "host is off, and it asks you for its name unless --yes is given.",
-     "stead node fence n3"},
-    {"node unfence", "NODE", cli_node_unfence, 0, 0, "let a fenced node return",
+     "stead node fence n3 --watch"},
+    {"node unfence", "NODE", cli_node_unfence, WATCH, 0, "let a fenced node return",
      "For a node that was frozen or cut off rather than rebooted; one that was rebooted returns "
      "by itself.",
      "stead node unfence n3"},

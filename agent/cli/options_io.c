@@ -26,6 +26,10 @@ static const struct cli_option rows[] = {
      "then the plug is pulled (60s)"},
     {"--vm", OPTION_VM, "VM", "a VM's name", "only what concerns this VM"},
     {"--node", OPTION_NODE, "NODE", "a node's name", "only what concerns this node"},
+    {"--watch", OPTION_WATCH, NULL, NULL,
+     "go on looking until it has settled; Ctrl-C ends only that"},
+    {"--within", OPTION_WITHIN, "DURATION", "a duration such as 60s or 2m",
+     "how long --watch looks at most (5m; status: no end)"},
     {"--last", OPTION_LAST, "N", "a number, 1 or more", "only the last N entries"},
 };
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
@@ -104,6 +108,8 @@ static int set_value(struct cli_options *options, enum option_bit bit, const cha
         r = cli_parse_size(value, &options->memory_mib);
     } else if (bit == OPTION_TIMEOUT) {
         r = cli_parse_duration(value, &options->timeout_ms);
+    } else if (bit == OPTION_WITHIN) {
+        r = cli_parse_duration(value, &options->within_ms);
     }
     return r;
 }

@@ -21,6 +21,8 @@ enum option_bit { /* which options were given, or may be */
                   OPTION_VM = 2048,
                   OPTION_NODE = 4096,
                   OPTION_LAST = 8192,
+                  OPTION_WATCH = 16384,
+                  OPTION_WITHIN = 32768,
 };
 
 #define CLI_WORDS_MAX 4
@@ -37,6 +39,7 @@ struct cli_options {
     uint32_t memory_mib;
     uint32_t timeout_ms;
     uint32_t last;
+    uint32_t within_ms;
 };
 
 /* 0, or -EINVAL after one sentence on stderr. */

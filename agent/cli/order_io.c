@@ -8,6 +8,7 @@
 
 #include "agent/cli/commands_io.h"
 #include "agent/cli/json_io.h"
+#include "agent/cli/watch_io.h"
 
 static enum cli_exit print_outcome(const struct cli_options *options,
                                    const Control__Outcome *outcome)
@@ -21,6 +22,7 @@ static enum cli_exit print_outcome(const struct cli_options *options,
         } else {
             printf("done: committed as version %" PRIu64 "\n", outcome->committed);
         }
+        fflush(stdout); /* what follows may take a while */
     }
     if (!done) {
         fprintf(stderr, "stead: %s%s\n",
@@ -64,6 +66,17 @@ static enum cli_exit send_command(const struct cli_options *options, Control__Co
     return send_request(options, &request);
 }
 
+/* A command, then, with --watch, what it sets in motion. */
+static enum cli_exit order(const struct cli_options *options, Control__CommandKind kind,
+                           const char *name, enum cli_goal goal)
+{
+    enum cli_exit result = send_command(options, kind, name);
+    if (result == CLI_DONE && (options->given & OPTION_WATCH) != 0) {
+        result = cli_follow(options, goal, name);
+    }
+    return result;
+}
+
 enum cli_exit cli_cluster_init(const struct cli_options *options, const char *name)
 {
     return send_command(options, CONTROL__COMMAND_KIND__COMMAND_CLUSTER_INIT, name);
@@ -71,27 +84,27 @@ enum cli_exit cli_cluster_init(const struct cli_options *options, const char *na
 
 enum cli_exit cli_cluster_join(const struct cli_options *options, const char *name)
 {
-    return send_command(options, CONTROL__COMMAND_KIND__COMMAND_CLUSTER_JOIN, name);
+    return order(options, CONTROL__COMMAND_KIND__COMMAND_CLUSTER_JOIN, name, GOAL_NODE_ONLINE);
 }
 
 enum cli_exit cli_vm_remove(const struct cli_options *options, const char *name)
 {
-    return send_command(options, CONTROL__COMMAND_KIND__COMMAND_VM_REMOVE, name);
+    return order(options, CONTROL__COMMAND_KIND__COMMAND_VM_REMOVE, name, GOAL_VM_GONE);
 }
 
 enum cli_exit cli_vm_start(const struct cli_options *options, const char *name)
 {
-    return send_command(options, CONTROL__COMMAND_KIND__COMMAND_VM_START, name);
+    return order(options, CONTROL__COMMAND_KIND__COMMAND_VM_START, name, GOAL_VM_RUNNING);
 }
 
 enum cli_exit cli_vm_stop(const struct cli_options *options, const char *name)
 {
-    return send_command(options, CONTROL__COMMAND_KIND__COMMAND_VM_STOP, name);
+    return order(options, CONTROL__COMMAND_KIND__COMMAND_VM_STOP, name, GOAL_VM_STOPPED);
 }
 
 enum cli_exit cli_node_unfence(const struct cli_options *options, const char *name)
 {
-    return send_command(options, CONTROL__COMMAND_KIND__COMMAND_NODE_UNFENCE, name);
+    return order(options, CONTROL__COMMAND_KIND__COMMAND_NODE_UNFENCE, name, GOAL_NODE_ONLINE);
 }
 
 /* ---- node fence */
@@ -129,7 +142,7 @@ enum cli_exit cli_node_fence(const struct cli_options *options, const char *name
         result = let_vouch(options, name);
     }
     if (result == CLI_DONE) {
-        result = send_command(options, CONTROL__COMMAND_KIND__COMMAND_NODE_FENCE, name);
+        result = order(options, CONTROL__COMMAND_KIND__COMMAND_NODE_FENCE, name, GOAL_NODE_FENCED);
     }
     return result;
 }
@@ -189,5 +202,8 @@ enum cli_exit cli_vm_add(const struct cli_options *options, const char *name)
     request.vm_add = &add;
     enum cli_exit result = send_request(options, &request);
     free(xml);
+    if (result == CLI_DONE && (options->given & OPTION_WATCH) != 0) {
+        result = cli_follow(options, add.stopped ? GOAL_VM_STOPPED : GOAL_VM_RUNNING, name);
+    }
     return result;
 }
