@@ -27,6 +27,8 @@ WARNINGS   := -Wall -Wextra -Wconversion -Wshadow -Wswitch-enum -Wstrict-prototy
 CFLAGS     ?= -O2 -g
 override CFLAGS += -std=gnu17 $(WARNINGS) -fno-common -pthread -MMD -MP -I. -I$(B) -D_FORTIFY_SOURCE=2 -fstack-protector-strong
 override CFLAGS += $(filter-out -I/usr/include,$(subst -I,-isystem ,$(shell pkg-config --cflags $(LIBS) 2>/dev/null)))
+# Each program loads only the libraries it uses: `stead` neither Ceph's nor libvirt's.
+override LDFLAGS += -Wl,--as-needed
 LDLIBS_EDGE = $(shell pkg-config --libs $(LIBS)) -linih -lfreeipmi -lrados -lrbd -pthread
 ifneq ($(SAN),)
 override CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer

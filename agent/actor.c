@@ -12,6 +12,7 @@
  */
 #include "agent/actor.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "agent/draft.h"
@@ -235,7 +236,13 @@ static void remove_leases(const struct delta *delta, struct caller *caller)
 /* A new term begins with empty hands: what is to be done follows from the state. */
 static void begin_term(struct core *core)
 {
-    memset(&core->local.acting, 0, sizeof(core->local.acting));
+    struct acting *acting = &core->local.acting;
+    memset(acting, 0, offsetof(struct acting, barriers));
+    for (uint32_t i = 0; i < TAKEOVERS_MAX; i++) {
+        if (!uuid_is_zero(&acting->barriers[i].vm)) {
+            acting->barriers[i] = (struct barrier){0};
+        }
+    }
     core->local.acting.term = core->cluster.header.term;
 }
 

@@ -21,6 +21,7 @@
 #include "agent/host_io.h"
 #include "agent/incarnation_io.h"
 #include "agent/journal_io.h"
+#include "agent/memory_io.h"
 #include "agent/notify_io.h"
 #include "agent/query.h"
 #include "agent/server_io.h"
@@ -35,7 +36,8 @@
 #define CALL_MS 5000               /* librados' own timeouts: the last net under each deadline */
 #define IDENTIFY_NS 60000000000ull /* between two looks at our own BMC */
 #define IDENTIFY_MS 10000
-#define LEAVE_NS 500000000ull /* how long Corosync may take to let us go */
+#define SETTLE_NS 20000000000ull /* after that a start is over */
+#define LEAVE_NS 500000000ull    /* how long Corosync may take to let us go */
 
 enum { EXIT_CONFIG = 1, EXIT_RESTART = 70 };
 
@@ -55,6 +57,7 @@ struct agent {
     char refused[TEXT_BYTES]; /* as last said */
     qb_loop_timer_handle identify_timer;
     qb_loop_timer_handle leave_timer;
+    qb_loop_timer_handle settle_timer;
 };
 
 static void stop(struct agent *agent, int exit_status)
@@ -113,6 +116,12 @@ static int open_edges(struct agent *agent)
     return r;
 }
 
+static void settle(void *context)
+{
+    (void)context;
+    memory_io_settle();
+}
+
 static void begin(struct agent *agent, uint32_t nodeid, const char *name)
 {
     agent->facts.nodeid = nodeid;
@@ -137,6 +146,7 @@ static void begin(struct agent *agent, uint32_t nodeid, const char *name)
     effects_io_begin(agent->effects, &agent->facts, &agent->edges);
     server_io_begin(agent->server, effects_io_core(agent->effects), agent->edges.storage);
     identify_bmc(agent);
+    qb_loop_timer_add(agent->loop, QB_LOOP_LOW, SETTLE_NS, agent, settle, &agent->settle_timer);
     notify_io_ready(agent->notify);
 }
 
@@ -356,6 +366,7 @@ int main(int argc, char **argv)
 {
     const char *path = parse_options(argc, argv);
     struct agent *agent = calloc(1, sizeof(*agent));
+    memory_io_begin();
     umask(077);
     signal(SIGPIPE, SIG_IGN);
     if (agent == NULL || !load_config(agent, path) || !gather_facts(agent) || !be_the_only_one()) {

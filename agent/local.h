@@ -161,7 +161,6 @@ struct record_name {
 struct acting {
     uint64_t term; /* that we took; 0: none */
     struct fence fences[NODES_MAX];
-    struct barrier barriers[TAKEOVERS_MAX];
     struct call address_calls[NODES_MAX]; /* taking an address entry off */
     uint64_t address_retry_ms[NODES_MAX];
     bool address_off[NODES_MAX]; /* it is off, read back */
@@ -176,6 +175,7 @@ struct acting {
     struct request inbox[REQUESTS_MAX];
     uint64_t waits_since_ms; /* on every node: work has waited since; 0: none waits */
     uint64_t waits_version;
+    struct barrier barriers[TAKEOVERS_MAX]; /* the last: begin_term() looks before it clears them */
 };
 
 /* The delta being built in this step, on top of the copy. */

@@ -236,8 +236,8 @@ struct cluster {
     struct settings settings; /* in force; follows from `set`, and is not committed itself */
     struct node_record nodes[NODES_MAX];
     uint32_t vm_end; /* one past the highest VM slot in use */
-    struct vm_record vms[VMS_MAX];
     struct history_entry history[HISTORY_MAX];
+    struct vm_record vms[VMS_MAX]; /* the last: a copy takes those in use */
 };
 
 enum lease_state { LEASE_FREE, LEASE_HELD, LEASE_MOVING, LEASE_STATE_COUNT };

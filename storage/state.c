@@ -9,6 +9,7 @@
  */
 #include "storage/state.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "proto/assert.h"
@@ -163,13 +164,27 @@ uint64_t state_digest(const struct cluster *cluster)
     return digest;
 }
 
+/* Only as many VMs as there are: most clusters are far smaller than VMS_MAX, and what was never
+ * written needs no memory. */
+static void copy(struct cluster *cluster, const struct cluster *image)
+{
+    uint32_t before = cluster->vm_end;
+    memcpy(cluster, image, offsetof(struct cluster, vms) + image->vm_end * sizeof(image->vms[0]));
+    if (before > image->vm_end) {
+        memset(&cluster->vms[image->vm_end], 0,
+               (before - image->vm_end) * sizeof(cluster->vms[0]));
+    }
+}
+    cluster->vm_end = image->vm_end;
+}
+
 bool state_load(struct cluster *cluster, const struct cluster *image)
 {
     ASSERT(image->vm_end <= VMS_MAX);
     if (state_digest(image) != image->header.digest) {
         return false;
     }
-    *cluster = *image;
+    copy(cluster, image);
     cluster->settings = settings_in_force(cluster->set);
     return true;
 }

@@ -15,6 +15,7 @@
 #define FOLLOW_EVERY_MS 300
 #define STATUS_EVERY_MS 1000
 #define NO_AGENT_EVERY_MS 3000 /* it is being restarted, perhaps; each try complains */
+#define ROWS_UNKNOWN 24
 #define WITHIN_MS (5 * 60 * 1000)
 
 uint64_t cli_now_ms(void)
@@ -146,8 +147,8 @@ static FILE *progress_of(const struct cli_options *options)
 
 static enum cli_exit give_up(uint64_t begun_ms, const char *name)
 {
-    fprintf(stderr, "stead: %s has not settled within %llu s; it goes on: stead status --watch\n",
-            name, (unsigned long long)(cli_now_ms() - begun_ms) / 1000);
+    fprintf(stderr, "stead: %s has not settled within %.1f s; it goes on: stead status --watch\n",
+            name, (double)(cli_now_ms() - begun_ms) / 1e3);
     return CLI_FAILED;
 }
 
@@ -186,7 +187,7 @@ enum cli_exit cli_follow(const struct cli_options *options, enum cli_goal goal, 
 static void redraw(const struct cli_options *options, const struct cli_status *status,
                    void (*show)(const struct cli_options *options, const struct cli_status *status))
 {
-    struct winsize window = {.ws_row = 24};
+    struct winsize window = {.ws_row = 0};
     char *text = NULL;
     size_t size = 0;
     FILE *terminal = stdout;
@@ -198,9 +199,10 @@ static void redraw(const struct cli_options *options, const struct cli_status *s
     show(options, status);
     stdout = terminal;
     fclose(memory);
-    (void)ioctl(STDOUT_FILENO, TIOCGWINSZ, &window);
+    bool known = ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_row > 0;
+    unsigned rows = known ? window.ws_row : ROWS_UNKNOWN;
     char *end = text;
-    for (unsigned row = 1; row < window.ws_row && *end != '\0'; row++) {
+    for (unsigned row = 1; row < rows && *end != '\0'; row++) {
         size_t length = strcspn(end, "\n");
         end += length + (end[length] == '\n');
     }
