@@ -36,7 +36,8 @@
 #define CALL_MS 5000               /* librados' own timeouts: the last net under each deadline */
 #define IDENTIFY_NS 60000000000ull /* between two looks at our own BMC */
 #define IDENTIFY_MS 10000
-#define SETTLE_NS 20000000000ull /* after that a start is over */
+#define SETTLE_NS 20000000000ull /* after that a start is over; memory is looked after that often  \
+                                  */
 #define LEAVE_NS 500000000ull    /* how long Corosync may take to let us go */
 
 enum { EXIT_CONFIG = 1, EXIT_RESTART = 70 };
@@ -53,6 +54,7 @@ struct agent {
     struct create_options create_options;
     bool begun;
     bool leaving;
+    bool settled; /* the start is over */
     int exit_status;
     char refused[TEXT_BYTES]; /* as last said */
     qb_loop_timer_handle identify_timer;
@@ -118,8 +120,13 @@ static int open_edges(struct agent *agent)
 
 static void settle(void *context)
 {
-    (void)context;
-    memory_io_settle();
+    struct agent *agent = context;
+    if (!agent->settled) {
+        memory_io_settle();
+    }
+    agent->settled = true;
+    memory_io_trim();
+    qb_loop_timer_add(agent->loop, QB_LOOP_LOW, SETTLE_NS, agent, settle, &agent->settle_timer);
 }
 
 static void begin(struct agent *agent, uint32_t nodeid, const char *name)

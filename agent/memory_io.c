@@ -18,7 +18,7 @@ void memory_io_begin(void)
 }
 
 /* Code is never written to, so its pages are only the file's; nothing is lost with them. */
-static void let_go_of_code(void)
+void memory_io_settle(void)
 {
     char line[512], flags[8];
     uintptr_t begin = 0, end = 0;
@@ -35,8 +35,7 @@ static void let_go_of_code(void)
     }
 }
 
-void memory_io_settle(void)
+void memory_io_trim(void)
 {
     (void)malloc_trim(0);
-    let_go_of_code();
 }

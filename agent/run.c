@@ -224,14 +224,20 @@ static void carry_on_one(struct run_step *step)
     }
 }
 
+/* Is it assigned to this node, with nothing begun about it? */
+static bool is_new_here(struct core *core, uint32_t slot)
+{
+    const struct vm_record *vm = &core->cluster.vms[slot];
+    struct run probe = {.slot = slot, .vm = vm->uuid};
+    return run_assigned(core, &probe) != NULL && find_run(&core->local, &vm->uuid) == NULL;
+}
+
 static void begin_assigned(struct core *core, struct caller *caller)
 {
     uint8_t own = state_find_node(&core->cluster, core->local.facts.nodeid);
-    for (uint32_t slot = 0; slot < core->cluster.vm_end; slot++) {
+    for (uint32_t slot = 0; slot < core->cluster.vm_end; slot++) { /* at every step: be cheap */
         const struct vm_record *vm = &core->cluster.vms[slot];
-        struct run probe = {.slot = slot, .vm = vm->uuid};
-        if (vm->state != VM_FREE && vm->node == own && run_assigned(core, &probe) != NULL &&
-            find_run(&core->local, &vm->uuid) == NULL) {
+        if (vm->node == own && vm->state != VM_FREE && is_new_here(core, slot)) {
             begin(core, slot, caller);
         }
     }
