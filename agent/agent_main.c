@@ -36,9 +36,10 @@
 #define CALL_MS 5000               /* librados' own timeouts: the last net under each deadline */
 #define IDENTIFY_NS 60000000000ull /* between two looks at our own BMC */
 #define IDENTIFY_MS 10000
-#define SETTLE_NS 20000000000ull /* after that a start is over; memory is looked after that often  \
-                                  */
-#define LEAVE_NS 500000000ull    /* how long Corosync may take to let us go */
+#define SETTLE_NS                                                                                  \
+    20000000000ull            /* after that a start is over; memory is looked after that often     \
+                               */
+#define LEAVE_NS 500000000ull /* how long Corosync may take to let us go */
 
 enum { EXIT_CONFIG = 1, EXIT_RESTART = 70 };
 

@@ -171,11 +171,8 @@ static void copy(struct cluster *cluster, const struct cluster *image)
     uint32_t before = cluster->vm_end;
     memcpy(cluster, image, offsetof(struct cluster, vms) + image->vm_end * sizeof(image->vms[0]));
     if (before > image->vm_end) {
-        memset(&cluster->vms[image->vm_end], 0,
-               (before - image->vm_end) * sizeof(cluster->vms[0]));
+        memset(&cluster->vms[image->vm_end], 0, (before - image->vm_end) * sizeof(cluster->vms[0]));
     }
-}
-    cluster->vm_end = image->vm_end;
 }
 
 bool state_load(struct cluster *cluster, const struct cluster *image)
