@@ -143,6 +143,20 @@ static void take_command(struct command_io *commands, void *client, const char *
     send_request(commands, &request);
 }
 
+static void take_config_set(struct command_io *commands, void *client, const char *by,
+                            const Control__ConfigSet *set)
+{
+    struct request request;
+    if (!query_loaded(commands->core)) {
+        refuse(commands, client, "there is no cluster here yet: `stead cluster init` or `join`");
+    } else if (begin(commands, client, by, &request)) {
+        request.kind = REQUEST_CONFIG_SET;
+        name_set(request.name, sizeof(request.name), set->name);
+        name_set(request.value, sizeof(request.value), set->value);
+        send_request(commands, &request);
+    }
+}
+
 /* ---- vm add */
 
 static void prepared(void *context, enum outcome outcome, uint64_t generation, const char *text)
@@ -233,6 +247,8 @@ void command_io_take(struct command_io *commands, void *client, const char *by,
         refuse(commands, client, "this agent waits for Corosync: systemctl start corosync");
     } else if (request->ask_case == CONTROL__REQUEST__ASK_VM_ADD) {
         take_vm_add(commands, client, by, request->vm_add);
+    } else if (request->ask_case == CONTROL__REQUEST__ASK_CONFIG_SET) {
+        take_config_set(commands, client, by, request->config_set);
     } else {
         ASSERT(request->ask_case == CONTROL__REQUEST__ASK_COMMAND);
         take_command(commands, client, by, request->command);

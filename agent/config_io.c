@@ -13,6 +13,7 @@
 #include "agent/nearest.h"
 #include "proto/assert.h"
 #include "proto/control_io.h"
+#include "proto/settings.h"
 #include "proto/values.h"
 
 enum value_kind { VALUE_NAME, VALUE_TEXT, VALUE_PATH, VALUE_UUID, VALUE_MIB, VALUE_CIPHER };
@@ -174,10 +175,26 @@ static const char *set_value(const struct key *key, void *field, const char *val
     return "something else";
 }
 
+/* It is known, but not here: the same on all hosts, it lives in the cluster's state. */
+static bool is_cluster_setting(struct reader *reader, const char *name)
+{
+    const struct setting *setting = settings_find(name);
+    if (setting != NULL) {
+        complain(reader,
+                 "'%s' is a cluster setting, the same on all hosts: take it out here and use "
+                 "`stead config set %s VALUE`",
+                 name, name);
+    }
+    return setting != NULL;
+}
+
 static void complain_of_key(struct reader *reader, const char *section, const char *name)
 {
     const char *names[KEYS];
     size_t count = 0;
+    if (is_cluster_setting(reader, name)) {
+        return;
+    }
     if (section[0] == '\0') {
         complain(reader, "'%s' stands before any section", name);
         return;

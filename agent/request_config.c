@@ -15,13 +15,14 @@
 #include "proto/settings.h"
 #include "proto/values.h"
 
-static void unknown_setting(const char *name, struct text *ret_why)
+void request_config_unknown(const char *name, struct text *ret_why)
 {
     const char *names[SETTINGS_MAX];
     uint32_t count = 0;
     const struct setting *table = settings_table(&count);
     ASSERT(count <= SETTINGS_MAX);
     const struct setting *meant = NULL;
+    *ret_why = (struct text){0};
     for (uint32_t i = 0; i < count; i++) {
         names[i] = table[i].name;
         bool begins = strncmp(names[i], name, strnlen(name, NAME_BYTES)) == 0; /* without unit */
@@ -56,7 +57,7 @@ const char *request_config_set(struct core *core, const struct request *request,
     struct setting_record record = {.set_ms = core->local.wall_ms, .given = true};
     *ret_why = (struct text){0};
     if (setting == NULL) {
-        unknown_setting(request->name, ret_why);
+        request_config_unknown(request->name, ret_why);
         return ret_why->bytes;
     }
     if (name_equal(request->value, "default")) {

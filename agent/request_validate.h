@@ -25,6 +25,8 @@ const char *request_node_unfence(struct core *core, const struct request *reques
 /* request_config.c; the sentence is in *ret_why, which the caller lends */
 const char *request_config_set(struct core *core, const struct request *request,
                                struct text *ret_why);
+/* "there is no setting 'x'; did you mean 'y' (50ms to 2s)?" */
+void request_config_unknown(const char *name, struct text *ret_why);
 
 /* request_vm.c */
 const char *request_vm_add(struct core *core, const struct request *request);

@@ -9,6 +9,7 @@
 #include "agent/command_io.h"
 #include "agent/journal_io.h"
 #include "agent/peer_io.h"
+#include "agent/settings_io.h"
 #include "agent/status_io.h"
 #include "proto/assert.h"
 #include "proto/values.h"
@@ -19,6 +20,7 @@ struct server_io {
     qb_ipcs_service_t *service;
     struct command_io *commands;
     struct status_io *status;
+    struct settings_page settings;
     const struct core *core;
     char situation[TEXT_BYTES]; /* before the core is there */
     uint32_t client_count;
@@ -111,6 +113,20 @@ static void send_history(struct server_io *server, qb_ipcs_connection_t *connect
     send_reply(server, connection, &reply);
 }
 
+static void send_config(struct server_io *server, qb_ipcs_connection_t *connection,
+                        const Control__ConfigAsk *ask)
+{
+    Control__Reply reply = CONTROL__REPLY__INIT;
+    const char *refusal = settings_io_fill(&server->settings, server->core, ask);
+    if (refusal != NULL) {
+        send_refusal(server, connection, refusal);
+        return;
+    }
+    reply.answer_case = CONTROL__REPLY__ANSWER_CONFIG;
+    reply.config = &server->settings.config;
+    send_reply(server, connection, &reply);
+}
+
 /* ---- what clients do */
 
 static int32_t accept_client(qb_ipcs_connection_t *connection, uid_t uid, gid_t gid)
@@ -161,6 +177,8 @@ static void serve(struct server_io *server, qb_ipcs_connection_t *connection,
         send_status(server, connection, request->status);
     } else if (request->ask_case == CONTROL__REQUEST__ASK_HISTORY) {
         send_history(server, connection, request->history);
+    } else if (request->ask_case == CONTROL__REQUEST__ASK_CONFIG) {
+        send_config(server, connection, request->config);
     } else {
         command_io_take(server->commands, connection, operator->by, request);
     }

@@ -83,6 +83,11 @@ static bool request_is_sane(const Control__Request *request)
     case CONTROL__REQUEST__ASK_VM_ADD:
         return control_is_name(request->vm_add->name) && name_or_empty(request->vm_add->on) &&
                request->vm_add->xml[0] != '\0' && strlen(request->vm_add->xml) <= CONTROL_XML_MAX;
+    case CONTROL__REQUEST__ASK_CONFIG:
+        return name_or_empty(request->config->name);
+    case CONTROL__REQUEST__ASK_CONFIG_SET:
+        return control_is_name(request->config_set->name) &&
+               strlen(request->config_set->value) < NAME_BYTES;
     case CONTROL__REQUEST__ASK__NOT_SET:
     case _CONTROL__REQUEST__ASK__CASE_IS_INT_SIZE:
         break;

@@ -100,8 +100,7 @@ enum cli_exit cli_ask(struct cli_client *client, Control__Request *request,
     return CLI_DONE;
 }
 
-/* A refusal where a page was expected, explained. */
-static enum cli_exit unexpected(const Control__Reply *reply)
+enum cli_exit cli_unexpected(const Control__Reply *reply)
 {
     bool said = reply->answer_case == CONTROL__REPLY__ANSWER_OUTCOME;
     fprintf(stderr, "stead: %s\n",
@@ -126,7 +125,7 @@ static enum cli_exit ask_pages(struct cli_client *client, const char *vm, struct
         }
         status->pages[status->page_count++] = reply;
         if (reply->answer_case != CONTROL__REPLY__ANSWER_STATUS) {
-            return unexpected(reply);
+            return cli_unexpected(reply);
         }
         ask.first_vm = reply->status->next_vm;
     } while (ask.first_vm != 0 && status->page_count < CLI_PAGES_MAX);
@@ -178,7 +177,7 @@ enum cli_exit cli_ask_history(struct cli_client *client, struct cli_history *ret
         Control__Reply *reply = NULL;
         enum cli_exit result = cli_ask(client, &request, &reply);
         if (result == CLI_DONE && reply->answer_case != CONTROL__REPLY__ANSWER_HISTORY) {
-            result = unexpected(reply);
+            result = cli_unexpected(reply);
             control_free_reply(&reply);
         }
         if (result != CLI_DONE) {

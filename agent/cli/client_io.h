@@ -39,4 +39,8 @@ struct cli_history {
 enum cli_exit cli_ask_history(struct cli_client *client, struct cli_history *ret_history);
 void cli_free_history(struct cli_history *history);
 
+/* The agent answered, but not with what was asked for: its refusal, or that it makes no sense, on
+ * stderr. Returns CLI_FAILED. */
+enum cli_exit cli_unexpected(const Control__Reply *reply);
+
 #endif

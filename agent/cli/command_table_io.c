@@ -18,6 +18,16 @@ static const struct command commands[] = {
      "The decisions that the cluster's state remembers, the oldest first, each with its cause. "
      "Filters may be combined.",
      "stead history --vm web --last 20"},
+    {"config list", NULL, cli_config_list, 0, 0, "the cluster's settings, and who changed them",
+     "Each setting with its value, default, range, what it does, and who changed it when. They hold "
+     "for the whole cluster and are kept in its state.",
+     "stead config list"},
+    {"config get", "SETTING", cli_config_get, 0, 0, "the value of one setting",
+     "Prints the bare value, for scripts.", "stead config get fresh_ms"},
+    {"config set", "SETTING VALUE", cli_config_set, 0, 0, "change a setting",
+     "Also SETTING=VALUE. Checked and committed by the acting node, in force on all nodes without "
+     "a restart. Durations are 500ms, 2s or 1m; lists have commas; `default` takes it back.",
+     "stead config set fresh_ms 2s"},
     {"cluster init", NULL, cli_cluster_init, 0, 0, "make a new cluster, this node its first",
      "Writes the first state into the pool named in stead.conf. Refused where there is one "
      "already. The other hosts then join.",

@@ -12,6 +12,7 @@ typedef enum cli_exit cli_command(const struct cli_options *options, const char 
 struct command {
     const char *words;   /* one or two */
     const char *operand; /* VM, NODE or SETTING: completed with those there are; NAME: a new one;
+                          * with a blank in it, the command looks at them itself;
                           * NULL: it takes none */
     cli_command *run;
     uint32_t options;    /* those it takes, beside --json and --help */
@@ -42,6 +43,8 @@ cli_command cli_vm_show;
 cli_command cli_node_list;
 cli_command cli_node_show;
 cli_command cli_history;
+cli_command cli_config_list;
+cli_command cli_config_get;
 
 /* What is done: 0 means committed. */
 cli_command cli_cluster_init;
@@ -52,5 +55,9 @@ cli_command cli_vm_start;
 cli_command cli_vm_stop;
 cli_command cli_node_fence;
 cli_command cli_node_unfence;
+cli_command cli_config_set;
+
+/* Sends a command, prints how it went. */
+enum cli_exit cli_send_request(const struct cli_options *options, Control__Request *request);
 
 #endif

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "agent/cli/commands_io.h"
+#include "proto/settings.h"
 
 #define FILE_NAMES ":file" /* the shell knows files better than we do */
 #define NAMES_S 1          /* how long the agent may take to tell names */
@@ -60,11 +61,22 @@ static void offer_names(const char *kind, const char *begun)
     cli_disconnect(&client);
 }
 
+static void offer_settings(const char *begun)
+{
+    uint32_t count = 0;
+    const struct setting *table = settings_table(&count);
+    for (uint32_t i = 0; i < count; i++) {
+        offer(table[i].name, begun);
+    }
+}
+
 /* `kind`: an operand or a metavar of the tables. */
 static void offer_values(const char *kind, const char *begun)
 {
     if (strcmp(kind, "VM") == 0 || strcmp(kind, "NODE") == 0) {
         offer_names(kind, begun);
+    } else if (strncmp(kind, "SETTING", 7) == 0) {
+        offer_settings(begun);
     } else if (strcmp(kind, "FILE") == 0) {
         puts(FILE_NAMES);
     }

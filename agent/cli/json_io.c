@@ -236,6 +236,31 @@ void cli_json_history(const Control__Decision *const *decisions, size_t count)
     print(object);
 }
 
+void cli_json_settings(const Control__Config *config)
+{
+    json_t *object = begin();
+    json_t *list = made(json_array());
+    for (size_t i = 0; i < config->n_settings; i++) {
+        const Control__Setting *setting = config->settings[i];
+        json_t *value = made(json_object());
+        char time[CLI_TIME_BYTES];
+        cli_format_time(setting->set_ms, false, time);
+        set(value, "name", text_value(setting->name));
+        set(value, "value", text_value(setting->value));
+        set(value, "default", text_or_null(setting->standard));
+        set(value, "range", text_or_null(setting->range));
+        set(value, "unit", text_or_null(setting->unit));
+        set(value, "number", integer(setting->number));
+        set(value, "help", text_value(setting->help));
+        set(value, "set", json_boolean(setting->given));
+        set(value, "changed", setting->set_ms != 0 ? text_value(time) : json_null());
+        set(value, "by", text_or_null(setting->by));
+        json_array_append_new(list, value);
+    }
+    set(object, "settings", list);
+    print(object);
+}
+
 void cli_json_outcome(const Control__Outcome *outcome)
 {
     const char *word = outcome->verdict == CONTROL__VERDICT__VERDICT_DONE      ? "done"

@@ -32,7 +32,7 @@ static enum cli_exit print_outcome(const struct cli_options *options,
     return done ? CLI_DONE : CLI_FAILED;
 }
 
-static enum cli_exit send_request(const struct cli_options *options, Control__Request *request)
+enum cli_exit cli_send_request(const struct cli_options *options, Control__Request *request)
 {
     struct cli_client *client = NULL;
     Control__Reply *reply = NULL;
@@ -63,7 +63,7 @@ static enum cli_exit send_command(const struct cli_options *options, Control__Co
     command.stop_timeout_ms = options->timeout_ms;
     request.ask_case = CONTROL__REQUEST__ASK_COMMAND;
     request.command = &command;
-    return send_request(options, &request);
+    return cli_send_request(options, &request);
 }
 
 /* A command, then, with --watch, what it sets in motion. */
@@ -200,7 +200,7 @@ enum cli_exit cli_vm_add(const struct cli_options *options, const char *name)
     add.stopped = (options->given & OPTION_STOPPED) != 0;
     request.ask_case = CONTROL__REQUEST__ASK_VM_ADD;
     request.vm_add = &add;
-    enum cli_exit result = send_request(options, &request);
+    enum cli_exit result = cli_send_request(options, &request);
     free(xml);
     if (result == CLI_DONE && (options->given & OPTION_WATCH) != 0) {
         result = cli_follow(options, add.stopped ? GOAL_VM_STOPPED : GOAL_VM_RUNNING, name);

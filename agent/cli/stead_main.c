@@ -57,12 +57,13 @@ static enum cli_exit run(const struct command *command, size_t words,
                 command->operand, command->words);
         return CLI_USAGE;
     }
-    if (operands > (command->operand != NULL ? 1u : 0u)) {
+    bool two = command->operand != NULL && strchr(command->operand, ' ') != NULL;
+    if (operands > (two ? 2u : command->operand != NULL ? 1u : 0u)) {
         fprintf(stderr, "stead: `stead %s` does not take '%s'\n", command->words,
                 options->words[options->word_count - 1]);
         return CLI_USAGE;
     }
-    if (command->operand != NULL && !control_is_name(name)) {
+    if (command->operand != NULL && !two && !control_is_name(name)) {
         fprintf(stderr, "stead: '%s' is no name: letters, digits and ._-, at most 63\n", name);
         return CLI_USAGE;
     }

@@ -222,3 +222,35 @@ void cli_print_history(const Control__Decision *const *decisions, size_t count)
     }
     print_table(table);
 }
+
+/* ---- settings */
+
+void cli_print_settings(const Control__Config *config)
+{
+    static const struct column columns[] = {
+        {"SETTING", 0.12, 0},
+        {"VALUE", 0.1, 0},
+        {"DEFAULT", 0.1, 0},
+        {"RANGE", 0.14, SCOLS_FL_WRAP},
+        {"CHANGED", 0.2, SCOLS_FL_WRAP},
+        {"WHAT IT IS", 0.3, SCOLS_FL_WRAP},
+    };
+    struct libscols_table *table = table_with(columns, sizeof(columns) / sizeof(columns[0]));
+    for (size_t i = 0; i < config->n_settings; i++) {
+        const Control__Setting *setting = config->settings[i];
+        char time[CLI_TIME_BYTES];
+        struct libscols_line *line = new_line(table);
+        cli_format_time(setting->set_ms, true, time);
+        put(line, 0, "%s", setting->name);
+        put(line, 1, "%s", setting->value);
+        put(line, 2, "%s", or_dash(setting->standard));
+        put(line, 3, "%s", or_dash(setting->range));
+        if (setting->set_ms != 0) {
+            put(line, 4, "%.19s by %s", time, or_dash(setting->by));
+        } else {
+            put(line, 4, "-");
+        }
+        put(line, 5, "%s", setting->help);
+    }
+    print_table(table);
+}

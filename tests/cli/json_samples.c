@@ -87,6 +87,8 @@ int main(void)
     announce("history");
     const Control__Decision *decision = filled(&control__decision__descriptor);
     cli_json_history(&decision, 1);
+    announce("config");
+    cli_json_settings(filled(&control__config__descriptor));
     announce("every other command");
     cli_json_outcome(filled(&control__outcome__descriptor));
     return 0;

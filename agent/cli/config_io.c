@@ -1,0 +1,99 @@
+/* `stead config`: the cluster's settings. */
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/cli/commands_io.h"
+#include "agent/cli/json_io.h"
+#include "agent/cli/table_io.h"
+
+/* The agent's answer, or a sentence on stderr. The caller frees. */
+static enum cli_exit ask(const char *name, Control__Reply **ret_reply)
+{
+    struct cli_client *client = NULL;
+    Control__ConfigAsk config = CONTROL__CONFIG_ASK__INIT;
+    Control__Request request = CONTROL__REQUEST__INIT;
+    config.name = (char *)(uintptr_t)name;
+    request.ask_case = CONTROL__REQUEST__ASK_CONFIG;
+    request.config = &config;
+    enum cli_exit result = cli_connect(&client);
+    if (result == CLI_DONE) {
+        result = cli_ask(client, &request, ret_reply);
+        cli_disconnect(&client);
+    }
+    if (result == CLI_DONE && (*ret_reply)->answer_case != CONTROL__REPLY__ANSWER_CONFIG) {
+        result = cli_unexpected(*ret_reply);
+        control_free_reply(ret_reply);
+    }
+    return result;
+}
+
+enum cli_exit cli_config_list(const struct cli_options *options, const char *name)
+{
+    Control__Reply *reply = NULL;
+    (void)name;
+    enum cli_exit result = ask("", &reply);
+    if (result != CLI_DONE) {
+        return result;
+    }
+    if ((options->given & OPTION_JSON) != 0) {
+        cli_json_settings(reply->config);
+    } else {
+        cli_print_settings(reply->config);
+    }
+    control_free_reply(&reply);
+    return CLI_DONE;
+}
+
+/* The bare value, for scripts. */
+enum cli_exit cli_config_get(const struct cli_options *options, const char *name)
+{
+    Control__Reply *reply = NULL;
+    enum cli_exit result = ask(name, &reply);
+    if (result != CLI_DONE) {
+        return result;
+    }
+    if (reply->config->n_settings != 1) {
+        result = CLI_FAILED;
+    } else if ((options->given & OPTION_JSON) != 0) {
+        cli_json_settings(reply->config);
+    } else {
+        puts(reply->config->settings[0]->value);
+    }
+    control_free_reply(&reply);
+    return result;
+}
+
+/* NAME VALUE or NAME=VALUE. */
+enum cli_exit cli_config_set(const struct cli_options *options, const char *name)
+{
+    Control__ConfigSet config = CONTROL__CONFIG_SET__INIT;
+    Control__Request request = CONTROL__REQUEST__INIT;
+    char key[NAME_BYTES] = "";
+    size_t length = strcspn(name, "=");
+    bool joined = name[length] == '=';
+    const char *value = joined                     ? name + length + 1
+                        : options->word_count == 4 ? options->words[3]
+                                                   : NULL;
+    if (length < sizeof(key)) {
+        memcpy(key, name, length);
+    }
+    if (value == NULL || (joined && options->word_count == 4)) {
+        fputs("stead: `stead config set` wants NAME VALUE, as in `stead config set call_ms 8s`; "
+              "`default` takes it back\n",
+              stderr);
+        return CLI_USAGE;
+    }
+    if (!control_is_name(key)) {
+        fprintf(stderr, "stead: '%s' is no name of a setting: see `stead config list`\n", name);
+        return CLI_USAGE;
+    }
+    if (strlen(value) >= NAME_BYTES) {
+        fprintf(stderr, "stead: the value of %s has at most %d characters\n", key, NAME_BYTES - 1);
+        return CLI_USAGE;
+    }
+    config.name = key;
+    config.value = (char *)(uintptr_t)value;
+    request.ask_case = CONTROL__REQUEST__ASK_CONFIG_SET;
+    request.config_set = &config;
+    return cli_send_request(options, &request);
+}
