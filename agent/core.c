@@ -198,6 +198,7 @@ void step(struct core *core, const struct event *event, struct actions *out)
     leave_carry_on(core, &caller);
     run_carry_on(core, &caller);
     request_carry_on(core, &caller);
+    alarm_carry_on(core, &caller);
     peers_send_beat(core, &caller);
     ASSERT(out->count <= ACTIONS_MAX);
 }

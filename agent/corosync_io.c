@@ -62,6 +62,7 @@ static void lose(struct corosync_io *io)
     qb_loop_poll_del(io->loop, io->state.cfg_fd);
     outbox_clear(&io->outbox);
     corosync_link_order(io->link, LINK_CONNECT);
+    io->ring.away = true;
     io->ring.quorate = false;
     io->ring.count = 1;
     io->ring.nodeids[0] = io->state.nodeid;
@@ -169,6 +170,7 @@ static void quorum_changed(quorum_handle_t handle, uint32_t quorate, struct quor
     }
     io->ring.quorate = quorate != 0;
     io->ring.quorum = io->state.quorum;
+    io->ring.away = false;
     io->ring.count = member_count;
     memcpy(io->ring.nodeids, members, member_count * sizeof(members[0]));
     tell_ring(io);

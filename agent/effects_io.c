@@ -8,6 +8,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "agent/alarm_io.h"
 #include "agent/host_io.h"
 #include "agent/incarnation_io.h"
 #include "agent/journal_io.h"
@@ -95,6 +96,9 @@ static void carry_out(struct effects *effects, const struct action *action)
         break;
     case ACTION_LET_GO:
         corosync_io_let_go(edges->corosync, action->let_go.agreed);
+        break;
+    case ACTION_ALARM:
+        alarm_io_journal(&action->alarm.alarm, action->alarm.raised);
         break;
     case ACTION_KIND_COUNT:
         ASSERT(action->kind != ACTION_KIND_COUNT);

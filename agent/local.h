@@ -5,6 +5,7 @@
 #ifndef STEAD_AGENT_LOCAL_H
 #define STEAD_AGENT_LOCAL_H
 
+#include "agent/alarm.h"
 #include "agent/facts.h"
 #include "fencing/fence.h"
 #include "proto/call.h"
@@ -217,6 +218,7 @@ struct local {
     uint32_t observed_count;
     struct observed observed[OBSERVED_MAX];
     struct pending pending[REQUESTS_MAX];
+    struct alarms alarms;
     uint32_t answered_next;
     uint64_t
         answered[REQUESTS_MAX]; /* counters of the commands answered last: not new if heard again */

@@ -284,6 +284,7 @@ static void fill_beat(const struct core *core, struct beat *beat)
                  (view_recorded(core) || storage->predecessor_blocked);
     beat->empty = local->life.state != LIFE_ADMITTED && local->life.empty;
     beat->leaving = local->leave.asked;
+    beat->alarms = alarm_of_ourselves(core);
     beat->wants_answer =
         peers_fresh_until_ms(core) <= local->now_ms + core->cluster.settings.beat_ms;
     fill_answers(core, beat);

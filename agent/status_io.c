@@ -16,6 +16,8 @@ struct status_io {
     Control__History history;
     char situation[TEXT_BYTES];
     char cluster_id[UUID_TEXT_BYTES];
+    Control__Alarm alarms[ALARMS_MAX];
+    Control__Alarm *alarm_list[ALARMS_MAX];
     Control__Node nodes[NODES_MAX];
     Control__Node *node_list[NODES_MAX];
     char *proofs[NODES_MAX][PROOFS];
@@ -43,6 +45,50 @@ static const char *node_name(const struct core *core, uint32_t nodeid)
         }
     }
     return "";
+}
+
+/* ---- alarms */
+
+static void fill_alarm(const struct alarm *alarm, Control__Alarm *pb)
+{
+    const struct alarm_about *about = alarm_about(alarm->kind);
+    control__alarm__init(pb);
+    pb->kind = lent(about->word);
+    pb->subject = lent(alarm->subject);
+    pb->critical = about->critical;
+    pb->text = lent(alarm->text);
+    pb->remedy = lent(about->remedy);
+    pb->since_wall_ms = alarm->since_wall_ms;
+}
+
+static void fill_alarms(struct status_io *status, const struct core *core)
+{
+    const struct alarm_seen *seen = NULL;
+    uint32_t at = 0;
+    size_t count = 0;
+    while ((seen = alarm_next(&core->local.alarms, &at)) != NULL) {
+        fill_alarm(&seen->alarm, &status->alarms[count]);
+        status->alarm_list[count] = &status->alarms[count];
+        count++;
+    }
+    status->status.alarms = status->alarm_list;
+    status->status.n_alarms = count;
+    status->status.more_alarms = core->local.alarms.full;
+}
+
+/* The agent has not begun: the one thing it waits for is Corosync. */
+static void fill_waiting(struct status_io *status, const char *situation)
+{
+    const struct alarm_about *about = alarm_about(ALARM_COROSYNC_AWAY);
+    Control__Alarm *pb = &status->alarms[0];
+    control__alarm__init(pb);
+    pb->kind = lent(about->word);
+    pb->critical = about->critical;
+    pb->text = lent(situation);
+    pb->remedy = lent(about->remedy);
+    status->alarm_list[0] = pb;
+    status->status.alarms = status->alarm_list;
+    status->status.n_alarms = 1;
 }
 
 /* ---- nodes */
@@ -185,6 +231,7 @@ const Control__Status *status_io_fill(struct status_io *status, const struct cor
     control__status__init(all);
     all->situation = lent(situation);
     if (core == NULL) {
+        fill_waiting(status, situation);
         return all;
     }
     uint64_t now_ms = host_io_boottime_ms();
@@ -199,6 +246,9 @@ const Control__Status *status_io_fill(struct status_io *status, const struct cor
     all->state_object = lent(query_state_word(core));
     all->copy_known = age_ms != UINT64_MAX;
     all->copy_age_ms = all->copy_known ? age_ms : 0;
+    if (ask->first_vm == 0) {
+        fill_alarms(status, core);
+    }
     if (all->loaded) {
         fill_cluster(status, core);
         fill_nodes(status, core, now_ms);

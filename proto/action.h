@@ -10,6 +10,7 @@
 #ifndef STEAD_PROTO_ACTION_H
 #define STEAD_PROTO_ACTION_H
 
+#include "proto/alarm.h"
 #include "proto/message.h"
 
 enum action_kind {
@@ -41,6 +42,7 @@ enum action_kind {
                                 vm.uuid, or all when that is zero; then look in /proc */
     ACTION_SAVE_INCARNATION, /* keep `incarnation` with the boot id in /run/stead */
     ACTION_LET_GO,           /* answer Corosync's question (EVENT_LEAVING) by `let_go`; no answer */
+    ACTION_ALARM,            /* tell people of `alarm`; no answer */
     ACTION_KIND_COUNT
 };
 
@@ -90,6 +92,10 @@ struct action {
         struct {
             bool agreed; /* false: rather not; a forced end of Corosync goes on all the same */
         } let_go;
+        struct {
+            struct alarm alarm;
+            bool raised; /* false: it is over */
+        } alarm;
     };
 };
 

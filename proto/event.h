@@ -55,6 +55,7 @@ enum domain_end {
 };
 
 struct event_ring {
+    bool away; /* Corosync here is not running: the rest is what that means */
     bool quorate;
     uint32_t quorum; /* votes needed, a qdevice not counted */
     uint32_t count;

@@ -65,6 +65,7 @@ struct beat {
     bool empty;        /* no guest of ours is alive on this host, seen in /proc */
     bool wants_answer; /* not fresh: please answer at once */
     bool leaving;      /* its Corosync is about to be restarted: it asks for leave */
+    uint32_t alarms;   /* mask of 1 << enum alarm_kind: what only it sees of itself */
     uint32_t answer_count;
     struct beat_answer answers[NODES_MAX];
     uint32_t observation_count;

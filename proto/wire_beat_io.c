@@ -87,6 +87,7 @@ Stead__Beat *wire_beat_to_pb(struct wire_arena *arena, const struct beat *beat)
     pb->empty = beat->empty;
     pb->wants_answer = beat->wants_answer;
     pb->leaving = beat->leaving;
+    pb->alarms = beat->alarms;
     lists_to_pb(arena, beat, pb);
     return pb;
 }
@@ -144,6 +145,7 @@ bool wire_beat_from_pb(const Stead__Beat *pb, struct beat *ret_beat)
     ret_beat->empty = pb->empty;
     ret_beat->wants_answer = pb->wants_answer;
     ret_beat->leaving = pb->leaving;
+    ret_beat->alarms = pb->alarms;
     wire_incarnation_from_pb(pb->incarnation, &ret_beat->incarnation);
     return wire_uuid_from_pb(&pb->machine, &ret_beat->machine) &&
            wire_uuid_from_pb(&pb->boot, &ret_beat->boot) &&

@@ -40,6 +40,10 @@ static void show_status(const struct cli_options *options, const struct cli_stat
         return;
     }
     cli_print_header(first);
+    if (first->n_alarms > 0) {
+        putchar('\n');
+        cli_print_alarms(first, false);
+    }
     if (first->loaded) {
         putchar('\n');
         cli_print_nodes(first);
@@ -50,18 +54,36 @@ static void show_status(const struct cli_options *options, const struct cli_stat
     }
 }
 
+/* For monitoring: one line per alarm, or one that says that there is none. */
+static enum cli_exit check(const struct cli_options *options, const Control__Status *status)
+{
+    if (wants_json(options)) {
+        cli_json_alarms(status);
+    } else if (status->n_alarms > 0) {
+        cli_print_alarms(status, true);
+    } else {
+        printf("OK: %zu nodes, %u VMs; %s\n", status->n_nodes, status->vm_count, status->situation);
+    }
+    return status->n_alarms > 0 ? CLI_FAILED : CLI_DONE;
+}
+
 enum cli_exit cli_status(const struct cli_options *options, const char *name)
 {
     struct cli_status status;
     (void)name;
-    if ((options->given & OPTION_WATCH) != 0) {
+    if ((options->given & OPTION_WATCH) != 0 && (options->given & OPTION_CHECK) == 0) {
         return cli_watch_status(options, show_status);
     }
     enum cli_exit result = fetch_status("", &status);
-    if (result == CLI_DONE) {
-        show_status(options, &status);
-        cli_free_status(&status);
+    if (result != CLI_DONE) {
+        return result;
     }
+    if ((options->given & OPTION_CHECK) != 0) {
+        result = check(options, status.pages[0]->status);
+    } else {
+        show_status(options, &status);
+    }
+    cli_free_status(&status);
     return result;
 }
 

@@ -7,11 +7,12 @@
 #define WATCH (OPTION_WATCH | OPTION_WITHIN)
 
 static const struct command commands[] = {
-    {"status", NULL, cli_status, WATCH, 0, "the cluster, its nodes and VMs",
+    {"status", NULL, cli_status, WATCH | OPTION_CHECK, 0, "the cluster, its nodes and VMs",
      "Answered by this host's agent from its own copy of the state, also without quorum or Ceph; a "
      "copy that may be out of date says how old it is. An asterisk marks the acting node. With "
      "--watch, "
-     "a terminal is drawn anew each second; elsewhere each change is a line.",
+     "a terminal is drawn anew each second; elsewhere each change is a line. --check is for monitoring: exit status 0 well, 1 alarm, 3 no "
+     "agent.",
      "stead status --watch"},
     {"history", NULL, cli_history, OPTION_VM | OPTION_NODE | OPTION_LAST, 0,
      "what was decided, and why",

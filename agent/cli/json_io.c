@@ -127,6 +127,33 @@ static json_t *vm_value(const Control__Vm *vm)
     return object;
 }
 
+static json_t *alarms_value(const Control__Status *status)
+{
+    json_t *list = made(json_array());
+    for (size_t i = 0; i < status->n_alarms; i++) {
+        const Control__Alarm *alarm = status->alarms[i];
+        json_t *value = made(json_object());
+        char time[CLI_TIME_BYTES];
+        cli_format_time(alarm->since_wall_ms, false, time);
+        set(value, "kind", text_value(alarm->kind));
+        set(value, "subject", text_or_null(alarm->subject));
+        set(value, "severity", json_string(alarm->critical ? "critical" : "warning"));
+        set(value, "text", text_value(alarm->text));
+        set(value, "remedy", text_value(alarm->remedy));
+        set(value, "since", alarm->since_wall_ms != 0 ? text_value(time) : json_null());
+        json_array_append_new(list, value);
+    }
+    return list;
+}
+
+void cli_json_alarms(const Control__Status *status)
+{
+    json_t *object = begin();
+    set(object, "ok", json_boolean(status->n_alarms == 0));
+    set(object, "alarms", alarms_value(status));
+    print(object);
+}
+
 static json_t *nodes_value(const Control__Status *status)
 {
     json_t *nodes = made(json_array());
@@ -176,6 +203,7 @@ void cli_json_status(const struct cli_status *status, enum json_part part)
         set(object, "commands_waiting", integer(first->commands_waiting));
         set(object, "cluster", cluster_value(first));
         set(object, "vm_count", integer(first->vm_count));
+        set(object, "alarms", alarms_value(first));
     }
     if (part != JSON_VMS) {
         set(object, "nodes", nodes_value(first));

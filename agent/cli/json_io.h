@@ -9,6 +9,7 @@ enum json_part { JSON_ALL, JSON_NODES, JSON_VMS };
 
 /* Each prints one object. */
 void cli_json_status(const struct cli_status *status, enum json_part part);
+void cli_json_alarms(const Control__Status *status);
 void cli_json_node(const Control__Node *node);
 void cli_json_vm(const Control__Vm *vm);
 void cli_json_history(const Control__Decision *const *decisions, size_t count);

@@ -30,6 +30,7 @@ static const struct cli_option rows[] = {
      "go on looking until it has settled; Ctrl-C ends only that"},
     {"--within", OPTION_WITHIN, "DURATION", "a duration such as 60s or 2m",
      "how long --watch looks at most (5m; status: no end)"},
+    {"--check", OPTION_CHECK, NULL, NULL, "only alarms, a line each; exit status 1 if any"},
     {"--last", OPTION_LAST, "N", "a number, 1 or more", "only the last N entries"},
 };
 #define ROWS (sizeof(rows) / sizeof(rows[0]))

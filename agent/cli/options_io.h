@@ -23,6 +23,7 @@ enum option_bit { /* which options were given, or may be */
                   OPTION_LAST = 8192,
                   OPTION_WATCH = 16384,
                   OPTION_WITHIN = 32768,
+                  OPTION_CHECK = 1u << 28,
 };
 
 #define CLI_WORDS_MAX 4

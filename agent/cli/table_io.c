@@ -223,6 +223,29 @@ void cli_print_history(const Control__Decision *const *decisions, size_t count)
     print_table(table);
 }
 
+/* ---- alarms */
+
+void cli_print_alarms(const Control__Status *status, bool bare)
+{
+    for (size_t i = 0; i < status->n_alarms; i++) {
+        const Control__Alarm *alarm = status->alarms[i];
+        char since[CLI_TIME_BYTES + 16] = "";
+        if (alarm->since_wall_ms != 0) {
+            char time[CLI_TIME_BYTES];
+            cli_format_time(alarm->since_wall_ms, true, time);
+            snprintf(since, sizeof(since), " (since %.19s)", time);
+        }
+        printf("%s %s%s%s: %s%s\n", alarm->critical ? "CRITICAL" : "WARNING", alarm->kind,
+               alarm->subject[0] != '\0' ? " " : "", alarm->subject, alarm->text, since);
+        if (!bare) {
+            printf("         do: %s\n", alarm->remedy);
+        }
+    }
+    if (status->more_alarms) {
+        puts("WARNING and more than can be listed");
+    }
+}
+
 /* ---- settings */
 
 void cli_print_settings(const Control__Config *config)

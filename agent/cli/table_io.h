@@ -5,6 +5,8 @@
 #include "agent/cli/client_io.h"
 
 void cli_print_header(const Control__Status *status);
+/* One line each; with the remedy under it, unless `bare`. */
+void cli_print_alarms(const Control__Status *status, bool bare);
 void cli_print_nodes(const Control__Status *status);
 void cli_print_vms(const struct cli_status *status);
 void cli_print_node(const Control__Node *node);

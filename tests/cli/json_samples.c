@@ -76,6 +76,8 @@ int main(void)
     reply.status = filled(&control__status__descriptor);
     announce("status");
     cli_json_status(&status, JSON_ALL);
+    announce("status --check");
+    cli_json_alarms(filled(&control__status__descriptor));
     announce("node list");
     cli_json_status(&status, JSON_NODES);
     announce("vm list");

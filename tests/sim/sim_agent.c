@@ -79,6 +79,13 @@ static void save_incarnation(struct sim *sim, uint32_t node, const struct action
     sim_call_put(sim, call, sim_rng_range(&sim->rng, 200, 2000), node, run_saved);
 }
 
+static void log_alarm(struct sim *sim, uint32_t node, const struct alarm *alarm, bool raised)
+{
+    sim_log(sim, node, "alarm %s: %s%s%s: %s", raised ? "raised" : "cleared",
+            alarm_about(alarm->kind)->word, alarm->subject[0] != '\0' ? " " : "", alarm->subject,
+            alarm->text);
+}
+
 static void carry_out(struct sim *sim, uint32_t node, const struct action *action)
 {
     switch (action->kind) {
@@ -124,6 +131,9 @@ static void carry_out(struct sim *sim, uint32_t node, const struct action *actio
     case ACTION_LET_GO:
         sim_corosync_let_go(sim, node);
         return;
+    case ACTION_ALARM:
+        log_alarm(sim, node, &action->alarm.alarm, action->alarm.raised);
+        return;
     case ACTION_KIND_COUNT:
         break;
     }
@@ -135,7 +145,7 @@ static void carry_out(struct sim *sim, uint32_t node, const struct action *actio
 static bool counts(const struct action *action)
 {
     return action->kind != ACTION_TRACE && action->kind != ACTION_SEND_BEAT &&
-           action->kind != ACTION_POLL;
+           action->kind != ACTION_POLL && action->kind != ACTION_ALARM;
 }
 
 static void kill_if_due(struct sim *sim, uint32_t node, const struct action *action)

@@ -27,6 +27,7 @@ static void end(struct sim *sim, uint32_t node, bool orderly)
         sim_cpg_stop(sim, node);
     }
     struct event alone = {.kind = EVENT_RING};
+    alone.ring.away = true;
     alone.ring.quorum = sim->node_count / 2 + 1;
     alone.ring.count = 1;
     alone.ring.nodeids[0] = node + 1;

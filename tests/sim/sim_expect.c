@@ -103,6 +103,24 @@ static bool setting_holds(const struct sim *sim, const struct scenario_expect *e
     return same;
 }
 
+/* Raised where an agent is alive, on whichever node. */
+static bool alarm_raised(const struct sim *sim, const struct scenario_expect *expect)
+{
+    for (uint32_t n = 0; n < sim->node_count; n++) {
+        const struct sim_agent *agent = &sim->hosts[n].agent;
+        const struct alarm_seen *seen = NULL;
+        uint32_t at = 0;
+        while (agent->alive && (seen = alarm_next(&agent->core->local.alarms, &at)) != NULL) {
+            bool kind = expect->number == ALARM_KIND_COUNT || seen->alarm.kind == expect->number;
+            if (kind &&
+                (expect->text[0] == '\0' || strcmp(expect->text, seen->alarm.subject) == 0)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 static bool holds(const struct sim *sim, const struct scenario_expect *expect)
 {
     const struct sim_vm *vm = &sim->vms[expect->vm];
@@ -135,6 +153,10 @@ static bool holds(const struct sim *sim, const struct scenario_expect *expect)
         return sim->trace.bytes != NULL && strstr(sim->trace.bytes, expect->text) != NULL;
     case EXPECT_SETTING:
         return setting_holds(sim, expect);
+    case EXPECT_ALARM:
+        return alarm_raised(sim, expect);
+    case EXPECT_NO_ALARM:
+        return !alarm_raised(sim, expect);
     }
     stead_panic(__FILE__, __LINE__, "expectation");
 }
@@ -143,7 +165,8 @@ static bool is_about_vm(const struct scenario_expect *expect)
 {
     return expect->kind != EXPECT_NODE && expect->kind != EXPECT_FENCED &&
            expect->kind != EXPECT_FENCED_BY && expect->kind != EXPECT_REFUSED &&
-           expect->kind != EXPECT_LOG && expect->kind != EXPECT_SETTING;
+           expect->kind != EXPECT_LOG && expect->kind != EXPECT_SETTING &&
+           expect->kind != EXPECT_ALARM && expect->kind != EXPECT_NO_ALARM;
 }
 
 /* With what is so instead, where one word says it. */

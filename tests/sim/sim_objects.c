@@ -379,6 +379,7 @@ void sim_objects_execute(struct sim *sim, struct sim_call *call)
     case ACTION_KILL:
     case ACTION_SAVE_INCARNATION:
     case ACTION_LET_GO:
+    case ACTION_ALARM:
     case ACTION_KIND_COUNT:
         break;
     }

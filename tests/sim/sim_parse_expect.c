@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/alarm.h"
 #include "proto/assert.h"
 #include "tests/sim/sim_words.h"
 
@@ -150,6 +151,23 @@ static void expect_setting(struct words *words, struct scenario_expect *expect)
     }
 }
 
+/* [KIND [SUBJECT]] */
+static void expect_alarm(struct words *words, struct scenario_expect *expect, bool no)
+{
+    const char *kinds[ALARM_KIND_COUNT];
+    for (uint32_t i = 0; i < ALARM_KIND_COUNT; i++) {
+        kinds[i] = alarm_about((enum alarm_kind)i)->word;
+    }
+    expect->kind = no ? EXPECT_NO_ALARM : EXPECT_ALARM;
+    expect->number = ALARM_KIND_COUNT;
+    if (words_more(words)) {
+        expect->number = (uint32_t)words_choice(words, "alarm", kinds, COUNT_OF(kinds));
+    }
+    if (words_more(words)) {
+        (void)snprintf(expect->text, sizeof(expect->text), "%s", words_take(words, "a name"));
+    }
+}
+
 /* The rest of the line, as it is written. */
 static void take_rest(struct words *words, struct scenario_expect *expect)
 {
@@ -163,7 +181,8 @@ static void take_rest(struct words *words, struct scenario_expect *expect)
 
 void parse_expect(struct words *words)
 {
-    static const char *const known[] = {"vm", "node", "fenced", "refused", "log", "setting"};
+    static const char *const known[] = {"vm",  "node",    "fenced", "refused",
+                                        "log", "setting", "alarm",  "no"};
     struct scenario_expect expect = {.line = words->line, .at_us = SIM_TIME_END};
     (void)snprintf(expect.words, sizeof(expect.words), "%s", words->source);
     if (words_take_if(words, "at")) {
@@ -192,6 +211,14 @@ void parse_expect(struct words *words)
         break;
     case 5:
         expect_setting(words, &expect);
+        break;
+    case 6:
+        expect_alarm(words, &expect, false);
+        break;
+    case 7:
+        if (words_expect(words, "alarm")) {
+            expect_alarm(words, &expect, true);
+        }
         break;
     default:
         return;

@@ -121,6 +121,8 @@ enum expect_kind {
     EXPECT_REFUSED,
     EXPECT_LOG,
     EXPECT_SETTING,
+    EXPECT_ALARM, /* `number` the kind, ALARM_KIND_COUNT any; `text` the subject, empty any */
+    EXPECT_NO_ALARM,
 };
 
 enum node_word { NODE_ONLINE, NODE_OFFLINE, NODE_IS_FENCED, NODE_AWAY, NODE_UNATTENDED };

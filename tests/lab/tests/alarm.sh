@@ -6,8 +6,8 @@ setting_on() { # K NAME VALUE
 }
 
 test_settings() {
-    must 'a setting is set' stead config set actor_ms 4s
-    must 'from what to what' said 'actor_ms: 3s -> 4s'
+    must 'a setting is set' exits 0 stead config set actor_ms 4s
+    must 'from what to what' said 'actor_ms: 3s -> 4s, by root'
     local k
     for k in 1 2 3; do
         within 5 "n$k goes by it" setting_on "$k" actor_ms 4s

@@ -1,0 +1,268 @@
+/*
+ * What is wrong now, one predicate per kind of alarm.
+ *
+ * Decides: only what is so at this moment; agent/alarm.c decides what becomes of it. Assumes: the
+ * copy of the state may be old (then that is an alarm itself). Order matters when the list is full:
+ * the cluster first, then nodes, then VMs.
+ */
+#include "agent/alarm.h"
+
+#include <string.h>
+
+#include "agent/core.h"
+#include "agent/peers.h"
+#include "agent/query.h"
+#include "proto/assert.h"
+#include "proto/text.h"
+#include "proto/values.h"
+#include "storage/state.h"
+
+#define OLD_COPY_MS 10000
+#define FAILS_MANY 3
+#define JUMP_TOLD_MS 600000 /* how long a jump of the clock stays worth a word */
+
+static void found(struct core *core, enum alarm_kind kind, const char *subject,
+                  const struct text *text)
+{
+    const struct local *local = &core->local;
+    bool own = alarm_about(kind)->scope == ALARM_SCOPE_NODE;
+    alarm_found(&core->local.alarms, kind, subject, own, text->bytes, local->now_ms,
+                local->wall_ms);
+}
+
+static void say(struct core *core, enum alarm_kind kind, const char *subject, const char *words)
+{
+    struct text text = {0};
+    found(core, kind, subject, text_add(&text, words));
+}
+
+static const char *self(const struct core *core)
+{
+    return core->local.facts.name;
+}
+
+/* ---- this node's view */
+
+static void find_quorum(struct core *core)
+{
+    const struct event_ring *ring = &core->local.ring;
+    struct text text = {0};
+    if (ring->away || ring->count == 0) {
+        say(core, ALARM_COROSYNC_AWAY, self(core), "Corosync does not run on this host");
+    } else if (!ring->quorate) {
+        text_add_u64(text_add(&text, "no quorum: "), ring->count);
+        text_add_u64(text_add(&text, " in the ring, "), ring->quorum);
+        found(core, ALARM_NO_QUORUM, "",
+              text_add(&text, " needed; nothing is started or fenced, running VMs go on"));
+    } else if (!query_fresh(core, core->local.now_ms)) {
+        say(core, ALARM_NOT_FRESH, self(core),
+            "Corosync says quorate, but too few agents answer: nothing is begun");
+    }
+}
+
+static void find_storage(struct core *core)
+{
+    uint64_t age_ms = query_copy_age_ms(core, core->local.now_ms);
+    struct text text = {0};
+    if (age_ms >= OLD_COPY_MS) {
+        text_add(&text, core->local.storage.blocklisted ? "this host is blocklisted in Ceph"
+                                                        : "Ceph does not answer");
+        text_add(&text, age_ms == UINT64_MAX
+                            ? "; the state was never read"
+                            : "; this node goes by an old copy and decides nothing");
+        found(core, ALARM_STORAGE_AWAY, self(core), &text);
+    }
+    if (core->local.storage.trouble != STATE_WELL) {
+        text_add(text_add(&text, "the state object is "), query_state_word(core));
+        found(core, ALARM_STATE_TROUBLE, "", &text);
+    }
+    if (core->local.commit.state == COMMIT_UNKNOWN) {
+        say(core, ALARM_COMMIT_OPEN, self(core),
+            "Ceph has not said whether a commit of this node took effect; it is asked again");
+    }
+}
+
+static void find_clock(struct core *core)
+{
+    const struct alarms *alarms = &core->local.alarms;
+    struct text text = {0};
+    if (alarms->jumped_ms == 0 || core->local.now_ms - alarms->jumped_ms >= JUMP_TOLD_MS) {
+        return;
+    }
+    bool back = alarms->jump_ms < 0;
+    text_add_u64(text_add(&text, "the wall clock was set by "),
+                 (uint64_t)(back ? -alarms->jump_ms : alarms->jump_ms) / 1000);
+    found(core, ALARM_CLOCK_JUMPED, self(core), text_add(&text, back ? " s back" : " s ahead"));
+}
+
+static void find_domains(struct core *core)
+{
+    for (uint32_t i = 0; i < core->local.domain_count; i++) {
+        const struct domain *domain = &core->local.domains[i];
+        uint32_t slot = state_find_vm_uuid(&core->cluster, &domain->vm);
+        if (slot == VMS_MAX) {
+            continue;
+        }
+        if (domain->state == DOMAIN_IO_ERROR) {
+            say(core, ALARM_VM_IO, core->cluster.vms[slot].name,
+                "QEMU paused it because its disk refused I/O");
+        } else if (domain->state == DOMAIN_PAUSED) {
+            say(core, ALARM_VM_PAUSED, core->cluster.vms[slot].name,
+                "it was paused on this host, not by stead");
+        }
+    }
+}
+
+/* ---- what nodes say of themselves */
+
+uint32_t alarm_of_ourselves(const struct core *core)
+{
+    return core->local.domains_known ? 0 : 1u << ALARM_LIBVIRT_AWAY;
+}
+
+static void find_peer(struct core *core, const struct node_record *node)
+{
+    const struct peer *peer = peers_see(core, node->nodeid);
+    bool own = node->nodeid == core->local.facts.nodeid;
+    bool speaks = peer != NULL && peers_speaks(core, peer);
+    uint32_t says = own ? alarm_of_ourselves(core) : speaks ? peer->beat.alarms : 0;
+    const struct bmc_address *bmc = own ? &core->local.facts.bmc : speaks ? &peer->beat.bmc : NULL;
+    if ((says & 1u << ALARM_LIBVIRT_AWAY) != 0) {
+        alarm_found(&core->local.alarms, ALARM_LIBVIRT_AWAY, node->name, own,
+                    "libvirt does not answer there: no VM is started or stopped on it",
+                    core->local.now_ms, core->local.wall_ms);
+    }
+    if (!own && speaks && !peer->beat.storage) {
+        alarm_found(&core->local.alarms, ALARM_STORAGE_AWAY, node->name, false,
+                    "it does not reach Ceph", core->local.now_ms, core->local.wall_ms);
+    }
+    if (bmc != NULL && bmc->address[0] != '\0' && !bmc->verified) {
+        say(core, ALARM_BMC_UNVERIFIED, node->name,
+            "its BMC does not answer, or its GUID is not this machine's UUID: it is not used");
+    }
+}
+
+/* ---- nodes, by the state */
+
+static void find_node(struct core *core, uint8_t slot)
+{
+    const struct node_record *node = &core->cluster.nodes[slot];
+    struct text text = {0};
+    bool in_ring = query_in_ring(core, slot);
+    switch (node->state) {
+    case NODE_LOST:
+        text_add(&text, "it is gone and its fence is not done; its VMs wait");
+        found(core, ALARM_NODE_LOST, node->name, &text);
+        return;
+    case NODE_FENCED:
+        text_add(&text, "it was fenced and stays out");
+        found(core, ALARM_NODE_FENCED, node->name, &text);
+        return;
+    case NODE_ADMITTED:
+        if (in_ring && !query_agent_alive(core, slot, core->local.now_ms)) {
+            say(core, ALARM_NODE_UNATTENDED, node->name,
+                "its agent is silent: its VMs run on, and nobody looks after them");
+        }
+        break;
+    case NODE_OUT:
+    case NODE_FREE:
+    case NODE_STATE_COUNT:
+        break;
+    }
+    if (!in_ring && core->local.ring.quorate && node->away_ms == 0) {
+        say(core, ALARM_NODE_OFFLINE, node->name, "Corosync does not see it; no VM is on it");
+    }
+}
+
+static void find_nodes(struct core *core)
+{
+    for (uint8_t slot = 0; slot < NODES_MAX; slot++) {
+        const struct node_record *node = &core->cluster.nodes[slot];
+        if (node->state != NODE_FREE && node->nodeid != 0) {
+            find_node(core, slot);
+            find_peer(core, node);
+        }
+    }
+}
+
+/* ---- VMs, by the state */
+
+static void find_vm(struct core *core, const struct vm_record *vm)
+{
+    struct text text = {0};
+    bool wanted = vm->want == WANT_RUNNING;
+    if (wanted && vm->state != VM_RUNNING) {
+        text_add(text_add(&text, "it is "), query_vm_word(vm));
+        text_add(text_add(&text, vm->reason[0] != '\0' ? ": " : ""), vm->reason);
+        found(core, ALARM_VM_DOWN, vm->name, &text);
+    } else if (!wanted && vm->state != VM_STOPPED) {
+        text_add(text_add(&text, "it is wanted stopped and is "), query_vm_word(vm));
+        found(core, ALARM_VM_STOPPING, vm->name, &text);
+    }
+    if (wanted && vm->attempts >= FAILS_MANY) {
+        struct text fails = {0};
+        text_add(text_add_u64(text_add(&fails, "it failed to start "), vm->attempts), " times");
+        text_add(text_add(&fails, vm->reason[0] != '\0' ? ": " : ""), vm->reason);
+        found(core, ALARM_VM_FAILS, vm->name, &fails);
+    }
+}
+
+/* Would the VMs of the fullest node find room on the others? By the sum: what one VM needs in one
+ * piece is seen when it is placed. */
+static void find_spare(struct core *core)
+{
+    uint64_t used[NODES_MAX] = {0};
+    uint64_t free_mib = 0;
+    uint8_t fullest = NODE_NONE;
+    uint32_t able = 0;
+    for (uint32_t i = 0; i < core->cluster.vm_end; i++) {
+        const struct vm_record *vm = &core->cluster.vms[i];
+        bool placed = vm->state != VM_FREE && vm->state != VM_STOPPED && vm->node < NODES_MAX;
+        used[placed ? vm->node : 0] += placed ? vm->memory_mib : 0;
+    }
+    for (uint8_t slot = 0; slot < NODES_MAX; slot++) {
+        const struct node_record *node = &core->cluster.nodes[slot];
+        if (node->state != NODE_ADMITTED || !query_in_ring(core, slot)) {
+            continue;
+        }
+        able++;
+        free_mib += node->memory_mib > used[slot] ? node->memory_mib - used[slot] : 0;
+        fullest = fullest == NODE_NONE || used[slot] > used[fullest] ? slot : fullest;
+    }
+    if (fullest == NODE_NONE || able < 2) {
+        return;
+    }
+    const struct node_record *node = &core->cluster.nodes[fullest];
+    free_mib -= node->memory_mib > used[fullest] ? node->memory_mib - used[fullest] : 0;
+    if (used[fullest] > free_mib) {
+        struct text text = {0};
+        text_add_u64(text_add(&text, "its VMs need "), used[fullest]);
+        text_add_u64(text_add(&text, " MiB, the others have "), free_mib);
+        found(core, ALARM_NO_SPARE, node->name, text_add(&text, " MiB to spare"));
+    }
+}
+
+void alarm_find_all(struct core *core)
+{
+    uint8_t own = query_own_slot(core);
+    find_clock(core);
+    if (!query_loaded(core) || own == NODE_NONE) { /* not in a cluster, or not that we know */
+        if (core->local.ring.away || core->local.ring.count == 0) {
+            find_quorum(core);
+        }
+        if (!query_loaded(core) && !core->local.storage.missing) {
+            find_storage(core);
+        }
+        return;
+    }
+    find_quorum(core);
+    find_storage(core);
+    find_nodes(core);
+    find_spare(core);
+    find_domains(core);
+    for (uint32_t i = 0; i < core->cluster.vm_end; i++) {
+        if (core->cluster.vms[i].state != VM_FREE) {
+            find_vm(core, &core->cluster.vms[i]);
+        }
+    }
+}

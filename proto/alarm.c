@@ -1,0 +1,88 @@
+/* The table of alarms. Decides nothing else. MESSAGE_IDs are for ever: `journalctl` is asked by
+ * them. */
+#include "proto/alarm.h"
+
+#include <stddef.h>
+
+#include "proto/assert.h"
+
+#define NODE ALARM_SCOPE_NODE
+#define CLUSTER ALARM_SCOPE_CLUSTER
+
+static const struct alarm_about table[ALARM_KIND_COUNT] = {
+    [ALARM_COROSYNC_AWAY] = {"corosync-away", "f84255dc6f3b55f3bf1803bdd1ce56f1",
+                             "this host's Corosync does not run",
+                             "systemctl start corosync; then see corosync-cfgtool -s", true, NODE,
+                             5000, 2000},
+    [ALARM_NO_QUORUM] = {"no-quorum", "a1650696837e5badaff26228696d24f2",
+                         "fewer than half of the nodes see each other",
+                         "bring nodes back until more than half see each other", true, NODE, 5000,
+                         2000},
+    [ALARM_NOT_FRESH] = {"quorum-unproven", "62ad15d2ad9d54c9af406b968cd1e189",
+                         "Corosync says quorate, the agents do not prove it",
+                         "see stead node list: which agents are silent?", false, NODE, 10000, 5000},
+    [ALARM_STORAGE_AWAY] = {"storage-away", "4fa49dcee7b8501c948eb4b96cc4a09c",
+                            "a node does not reach the state",
+                            "check Ceph and this node's way to it: ceph -s", true, NODE, 10000,
+                            5000},
+    [ALARM_STATE_TROUBLE] = {"state-trouble", "3e12f2cd16eb5112aa88d174329fbea3",
+                             "the state object is gone, older, foreign or damaged",
+                             "stead status says what is wrong and what to do", true, CLUSTER, 3000,
+                             5000},
+    [ALARM_COMMIT_OPEN] = {"commit-open", "3150aa2404365c459655a3b94fa5123b",
+                           "the fate of a commit is not known",
+                           "check Ceph: a placement group may be stuck", false, NODE, 15000, 2000},
+    [ALARM_NODE_LOST] =
+        {"node-lost", "3667d221a4c25e08a776f84c03db513f", "its fence is not done",
+         "stead node show NODE; if it surely is off: stead node fence NODE --i-vouch", true,
+         CLUSTER, 15000, 1000},
+    [ALARM_NODE_FENCED] = {"node-fenced", "cba7848aa738551bb5bd372c4aeb84e7",
+                           "proven harmless; waits for a person",
+                           "find out why; then power it on, or stead node unfence NODE", false,
+                           CLUSTER, 1000, 1000},
+    [ALARM_NODE_UNATTENDED] = {"node-unattended", "08823535ede55ca595f53684f7d661e9",
+                               "in the ring, its agent silent",
+                               "systemctl status stead-agent there", false, CLUSTER, 10000, 3000},
+    [ALARM_NODE_OFFLINE] = {"node-offline", "c5cc49b70bac5e78b6912741f66388e9",
+                            "Corosync does not see it", "bring it back", false, CLUSTER, 60000,
+                            3000},
+    [ALARM_VM_DOWN] = {"vm-down", "c103bd60493b54dbacdd70e72471a0c5",
+                       "wanted running, and runs nowhere",
+                       "stead vm show VM tells what it waits for", true, CLUSTER, 30000, 2000},
+    [ALARM_VM_FAILS] = {"vm-start-fails", "8f2d2482801e5bd3983171f61c437e8c",
+                        "failed to start several times", "stead history --vm VM tells why", false,
+                        CLUSTER, 0, 2000},
+    [ALARM_VM_STOPPING] = {"vm-not-stopping", "c1e24f7befad57119ac87c5e3d76827b",
+                           "wanted stopped, and still there", "stead vm show VM", false, CLUSTER,
+                           180000, 2000},
+    [ALARM_VM_IO] = {"vm-io-error", "9181d73ec72d5997b25aa95f1f7a9f47",
+                     "paused by QEMU: its disk refused I/O",
+                     "is the pool full, or the image's client blocklisted? ceph -s", true, NODE,
+                     3000, 2000},
+    [ALARM_VM_PAUSED] = {"vm-paused", "0542c14708fe5ebdac9cb908813455a2", "paused by somebody",
+                         "virsh resume VM there, if nobody means it to pause", false, NODE, 10000,
+                         2000},
+    [ALARM_LIBVIRT_AWAY] = {"libvirt-away", "d6d7c9c05f6a50508b515c9611fc830a",
+                            "libvirt does not answer",
+                            "systemctl restart libvirtd there; its VMs run on", false, NODE, 10000,
+                            3000},
+    [ALARM_BMC_UNVERIFIED] =
+        {"bmc-unverified", "53989fa45ee55e1a89a87c3094c05470",
+         "its BMC does not answer, or is another host's",
+         "check [bmc] in its stead.conf and the credentials: journalctl -u stead-agent there",
+         false, CLUSTER, 120000, 5000},
+    [ALARM_CLOCK_JUMPED] = {"clock-jumped", "df6397449b63558b810dcd54970db937",
+                            "the wall clock jumped",
+                            "check NTP; times in the history are off, nothing else is", false, NODE,
+                            0, 0},
+    [ALARM_NO_SPARE] = {"no-spare-room", "9846c5954c3559a2998c81f87e8368c4",
+                        "one node's VMs would find no room elsewhere",
+                        "add memory or a node, or stop VMs", false, CLUSTER, 60000, 30000},
+};
+
+const struct alarm_about *alarm_about(enum alarm_kind kind)
+{
+    ASSERT((unsigned)kind < ALARM_KIND_COUNT);
+    ASSERT(table[kind].word != NULL);
+    return &table[kind];
+}
