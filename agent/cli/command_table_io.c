@@ -11,7 +11,8 @@ static const struct command commands[] = {
      "Answered by this host's agent from its own copy of the state, also without quorum or Ceph; a "
      "copy that may be out of date says how old it is. An asterisk marks the acting node. With "
      "--watch, "
-     "a terminal is drawn anew each second; elsewhere each change is a line. --check is for monitoring: exit status 0 well, 1 alarm, 3 no "
+     "a terminal is drawn anew each second; elsewhere each change is a line. --check is for "
+     "monitoring: exit status 0 well, 1 alarm, 3 no "
      "agent.",
      "stead status --watch"},
     {"history", NULL, cli_history, OPTION_VM | OPTION_NODE | OPTION_LAST, 0,
@@ -20,7 +21,8 @@ static const struct command commands[] = {
      "Filters may be combined.",
      "stead history --vm web --last 20"},
     {"config list", NULL, cli_config_list, 0, 0, "the cluster's settings, and who changed them",
-     "Each setting with its value, default, range, what it does, and who changed it when. They hold "
+     "Each setting with its value, default, range, what it does, and who changed it when. They "
+     "hold "
      "for the whole cluster and are kept in its state.",
      "stead config list"},
     {"config get", "SETTING", cli_config_get, 0, 0, "the value of one setting",
