@@ -1,0 +1,455 @@
+/* Alarms: each is raised when it has been so for its time, and cleared when it no longer is; one
+ * node tells it. We are n1 and act, unless said otherwise. */
+#include "agent/alarm.h"
+#include "tests/unit/unit_core.h"
+
+#define N3 2 /* slot */
+
+static const struct alarm_seen *raised(struct unit *u, enum alarm_kind kind, const char *subject)
+{
+    const struct alarm_seen *seen = NULL;
+    uint32_t at = 0;
+    while ((seen = alarm_next(&u->core.local.alarms, &at)) != NULL) {
+        if (seen->alarm.kind == kind && strcmp(seen->alarm.subject, subject) == 0) {
+            return seen;
+        }
+    }
+    return NULL;
+}
+
+/* How often this was told, raised or cleared; what is older is forgotten with unit_forget(). */
+static uint32_t told(const struct unit *u, enum alarm_kind kind, bool raise)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < u->log_count; i++) {
+        const struct action *action = &u->log[i];
+        count += action->kind == ACTION_ALARM && action->alarm.alarm.kind == kind &&
+                 action->alarm.raised == raise;
+    }
+    return count;
+}
+
+/* Time passes for the alarms alone, in a world where all else stays as the test put it: who is not
+ * silent was just heard, and the copy is fresh unless polls hang. */
+static void look(struct unit *u, uint64_t ms)
+{
+    struct local *local = &u->core.local;
+    for (uint64_t until_ms = u->now_ms + ms; u->now_ms < until_ms; u->now_ms += 1000) {
+        local->now_ms = u->now_ms;
+        local->wall_ms = 1700000000000 + u->now_ms;
+        for (uint32_t i = 0; i < local->peer_count; i++) {
+            struct peer *peer = &local->peers[i];
+            if (!u->silent[peer->nodeid]) {
+                peer->heard_ms = peer->answered_ms = u->now_ms;
+            }
+        }
+        local->storage.newest_ms = u->polls_hang ? local->storage.newest_ms : u->now_ms;
+        struct caller caller = {.now_ms = u->now_ms, .out = &u->out};
+        u->out.count = 0;
+        alarm_carry_on(&u->core, &caller);
+        assert_true(u->out.count <= ALARMS_TOLD_MAX);
+        for (uint32_t i = 0; i < u->out.count && u->log_count < UNIT_LOG_MAX; i++) {
+            u->log[u->log_count++] = u->out.list[i];
+        }
+    }
+}
+
+/* It is not raised before its time, is at its time, with these words, and is told once. */
+static void check_raised(struct unit *u, enum alarm_kind kind, const char *subject,
+                         const char *words)
+{
+    uint32_t raise_ms = alarm_about(kind)->raise_ms;
+    if (raise_ms > 2000) {
+        look(u, raise_ms - 2000);
+        assert_null(raised(u, kind, subject));
+    }
+    look(u, 5000);
+    const struct alarm_seen *seen = raised(u, kind, subject);
+    if (seen == NULL) {
+        fail_msg("%s %s is not raised", alarm_about(kind)->word, subject);
+    }
+    if (strstr(seen->alarm.text, words) == NULL) {
+        fail_msg("%s says \"%s\" instead of \"%s\"", alarm_about(kind)->word, seen->alarm.text,
+                 words);
+    }
+    assert_int_equal(told(u, kind, true), 1);
+    assert_int_equal(told(u, kind, false), 0);
+}
+
+static void check_cleared(struct unit *u, enum alarm_kind kind, const char *subject)
+{
+    look(u, alarm_about(kind)->clear_ms + 2500);
+    assert_null(raised(u, kind, subject));
+    assert_int_equal(told(u, kind, true), 1);
+    assert_int_equal(told(u, kind, false), 1);
+}
+
+static void set_ring(struct unit *u, uint32_t count, bool quorate)
+{
+    struct local *local = &u->core.local;
+    local->ring.away = false;
+    local->ring.count = count;
+    local->ring.quorate = quorate;
+    local->peer_count = count;
+}
+
+static struct beat *beat_of(struct unit *u, uint32_t nodeid)
+{
+    return &u->core.local.peers[nodeid - 1].beat;
+}
+
+static struct unit *well(void)
+{
+    struct unit *u = unit_new(1);
+    unit_vm(u, 0, VM_STOPPED, NODE_NONE)->want = WANT_STOPPED;
+    unit_lead(u);
+    u->core.local.alarms = (struct alarms){.next_ms = 0};
+    look(u, 5000);
+    assert_int_equal(alarm_count(&u->core.local.alarms), 0);
+    unit_forget(u);
+    return u;
+}
+
+/* Every row is whole, its word and its id its own. */
+TEST(rows_are_sound)
+{
+    for (int i = 0; i < ALARM_KIND_COUNT; i++) {
+        const struct alarm_about *about = alarm_about((enum alarm_kind)i);
+        assert_int_equal(strlen(about->message_id), 32);
+        assert_int_equal(strspn(about->message_id, "0123456789abcdef"), 32);
+        assert_true(strlen(about->sentence) > 10 && strlen(about->remedy) > 10);
+        for (int j = 0; j < i; j++) {
+            assert_string_not_equal(about->word, alarm_about((enum alarm_kind)j)->word);
+            assert_string_not_equal(about->message_id, alarm_about((enum alarm_kind)j)->message_id);
+        }
+    }
+}
+
+TEST(no_quorum)
+{
+    struct unit *u = well();
+    set_ring(u, 1, false);
+    check_raised(u, ALARM_NO_QUORUM, "", "1 in the ring, 2 needed");
+    set_ring(u, 3, true);
+    check_cleared(u, ALARM_NO_QUORUM, "");
+    free(u);
+}
+
+TEST(corosync_away)
+{
+    struct unit *u = well();
+    set_ring(u, 1, false);
+    u->core.local.ring.away = true;
+    check_raised(u, ALARM_COROSYNC_AWAY, "n1", "Corosync does not run");
+    set_ring(u, 3, true);
+    check_cleared(u, ALARM_COROSYNC_AWAY, "n1");
+    free(u);
+}
+
+/* Quorate, but no agent answers. */
+TEST(quorum_unproven)
+{
+    struct unit *u = well();
+    u->silent[2] = u->silent[3] = true;
+    check_raised(u, ALARM_NOT_FRESH, "n1", "too few agents answer");
+    u->silent[2] = u->silent[3] = false;
+    check_cleared(u, ALARM_NOT_FRESH, "n1");
+    free(u);
+}
+
+TEST(storage_away)
+{
+    struct unit *u = well();
+    u->polls_hang = true;
+    look(u, 10000); /* until then the copy is young enough */
+    check_raised(u, ALARM_STORAGE_AWAY, "n1", "goes by an old copy");
+    u->polls_hang = false;
+    look(u, 6000);
+    check_cleared(u, ALARM_STORAGE_AWAY, "n1");
+    free(u);
+}
+
+/* Another node says so of itself: it is shown here and told there. */
+TEST(storage_away_of_another)
+{
+    struct unit *u = well();
+    beat_of(u, 3)->storage = false;
+    look(u, 12000);
+    assert_non_null(raised(u, ALARM_STORAGE_AWAY, "n3"));
+    assert_int_equal(told(u, ALARM_STORAGE_AWAY, true), 0);
+    beat_of(u, 3)->storage = true;
+    look(u, 9000);
+    assert_null(raised(u, ALARM_STORAGE_AWAY, "n3"));
+    assert_int_equal(told(u, ALARM_STORAGE_AWAY, false), 0);
+    free(u);
+}
+
+TEST(state_trouble)
+{
+    struct unit *u = well();
+    u->core.local.storage.trouble = STATE_OLDER;
+    check_raised(u, ALARM_STATE_TROUBLE, "", "the state object is older");
+    u->core.local.storage.trouble = STATE_WELL;
+    check_cleared(u, ALARM_STATE_TROUBLE, "");
+    free(u);
+}
+
+TEST(commit_open)
+{
+    struct unit *u = well();
+    u->core.local.commit.state = COMMIT_UNKNOWN;
+    check_raised(u, ALARM_COMMIT_OPEN, "n1", "took effect");
+    u->core.local.commit.state = COMMIT_IDLE;
+    check_cleared(u, ALARM_COMMIT_OPEN, "n1");
+    free(u);
+}
+
+static struct unit *with_n3(enum node_state state)
+{
+    struct unit *u = unit_new(1);
+    unit_set(u, "proof", PROOF_POWER);
+    unit_lead(u);
+    u->core.cluster.nodes[N3].state = state;
+    u->core.local.alarms = (struct alarms){.next_ms = 0};
+    unit_forget(u);
+    return u;
+}
+
+TEST(node_fenced)
+{
+    struct unit *u = with_n3(NODE_FENCED);
+    look(u, 4000);
+    assert_non_null(raised(u, ALARM_NODE_FENCED, "n3"));
+    u->core.cluster.nodes[N3].state = NODE_ADMITTED;
+    check_cleared(u, ALARM_NODE_FENCED, "n3");
+    free(u);
+}
+
+TEST(node_lost)
+{
+    struct unit *u = with_n3(NODE_LOST);
+    u->silent[3] = true;
+    check_raised(u, ALARM_NODE_LOST, "n3", "its fence is not done");
+    u->core.cluster.nodes[N3].state = NODE_ADMITTED;
+    u->silent[3] = false;
+    check_cleared(u, ALARM_NODE_LOST, "n3");
+    free(u);
+}
+
+TEST(node_unattended)
+{
+    struct unit *u = well();
+    u->silent[3] = true;
+    check_raised(u, ALARM_NODE_UNATTENDED, "n3", "its agent is silent");
+    u->silent[3] = false;
+    check_cleared(u, ALARM_NODE_UNATTENDED, "n3");
+    free(u);
+}
+
+TEST(node_offline)
+{
+    struct unit *u = well();
+    set_ring(u, 2, true);
+    check_raised(u, ALARM_NODE_OFFLINE, "n3", "Corosync does not see it");
+    set_ring(u, 3, true);
+    check_cleared(u, ALARM_NODE_OFFLINE, "n3");
+    free(u);
+}
+
+TEST(vm_down_and_failing)
+{
+    struct unit *u = well();
+    struct vm_record *vm = &u->core.cluster.vms[0];
+    vm->want = WANT_RUNNING;
+    vm->state = VM_RECOVERING;
+    vm->node = N3;
+    vm->attempts = 3;
+    name_set(vm->reason, TEXT_BYTES, "no node has room");
+    check_raised(u, ALARM_VM_DOWN, "vm0", "it is recovering: no node has room");
+    assert_non_null(raised(u, ALARM_VM_FAILS, "vm0"));
+    vm->state = VM_RUNNING;
+    vm->attempts = 0;
+    check_cleared(u, ALARM_VM_DOWN, "vm0");
+    assert_null(raised(u, ALARM_VM_FAILS, "vm0"));
+    free(u);
+}
+
+TEST(vm_not_stopping)
+{
+    struct unit *u = well();
+    struct vm_record *vm = &u->core.cluster.vms[0];
+    vm->state = VM_STOPPING;
+    vm->node = N3;
+    vm->incarnation = u->core.cluster.nodes[N3].incarnation;
+    check_raised(u, ALARM_VM_STOPPING, "vm0", "wanted stopped and is stopping");
+    vm->state = VM_STOPPED;
+    check_cleared(u, ALARM_VM_STOPPING, "vm0");
+    free(u);
+}
+
+static void set_domain(struct unit *u, enum domain_state state)
+{
+    u->core.local.domain_count = 1;
+    u->core.local.domains[0] =
+        (struct domain){.vm = u->core.cluster.vms[0].uuid, .state = state, .told = true};
+}
+
+TEST(vm_paused_by_io_or_hand)
+{
+    struct unit *u = well();
+    set_domain(u, DOMAIN_IO_ERROR);
+    check_raised(u, ALARM_VM_IO, "vm0", "its disk refused I/O");
+    set_domain(u, DOMAIN_RUNNING);
+    check_cleared(u, ALARM_VM_IO, "vm0");
+    set_domain(u, DOMAIN_PAUSED);
+    check_raised(u, ALARM_VM_PAUSED, "vm0", "not by stead");
+    set_domain(u, DOMAIN_RUNNING);
+    check_cleared(u, ALARM_VM_PAUSED, "vm0");
+    free(u);
+}
+
+TEST(libvirt_away)
+{
+    struct unit *u = well();
+    u->core.local.domains_known = false;
+    check_raised(u, ALARM_LIBVIRT_AWAY, "n1", "libvirt does not answer");
+    u->core.local.domains_known = true;
+    check_cleared(u, ALARM_LIBVIRT_AWAY, "n1");
+    beat_of(u, 2)->alarms = 1u << ALARM_LIBVIRT_AWAY;
+    look(u, 13000);
+    assert_non_null(raised(u, ALARM_LIBVIRT_AWAY, "n2")); /* seen here, told there */
+    assert_int_equal(told(u, ALARM_LIBVIRT_AWAY, true), 1);
+    free(u);
+}
+
+TEST(bmc_unverified)
+{
+    struct unit *u = well();
+    beat_of(u, 3)->bmc = (struct bmc_address){.address = "10.1.0.3"};
+    check_raised(u, ALARM_BMC_UNVERIFIED, "n3", "its GUID is not this machine's");
+    beat_of(u, 3)->bmc.verified = true;
+    check_cleared(u, ALARM_BMC_UNVERIFIED, "n3");
+    free(u);
+}
+
+TEST(no_spare_room)
+{
+    struct unit *u = well();
+    struct vm_record *vm = &u->core.cluster.vms[0];
+    vm->want = WANT_RUNNING;
+    vm->state = VM_RUNNING;
+    vm->node = N3;
+    vm->incarnation = u->core.cluster.nodes[N3].incarnation;
+    vm->memory_mib = 3 * 8192;
+    check_raised(u, ALARM_NO_SPARE, "n3", "its VMs need 24576 MiB, the others have 16384 MiB");
+    vm->memory_mib = 1024;
+    check_cleared(u, ALARM_NO_SPARE, "n3");
+    free(u);
+}
+
+/* The unit clock: wall time jumps while CLOCK_BOOTTIME does not. */
+TEST(clock_jumped)
+{
+    struct unit *u = well();
+    u->core.local.alarms.wall_ahead_ms -= 90000;
+    check_raised(u, ALARM_CLOCK_JUMPED, "n1", "set by 90 s ahead");
+    look(u, 600000);
+    check_cleared(u, ALARM_CLOCK_JUMPED, "n1");
+    free(u);
+}
+
+/* What comes and goes within its time is never told. */
+TEST(nothing_flaps)
+{
+    struct unit *u = well();
+    for (int i = 0; i < 20; i++) {
+        u->silent[3] = !u->silent[3];
+        look(u, 6000);
+    }
+    assert_int_equal(told(u, ALARM_NODE_UNATTENDED, true), 0);
+    free(u);
+}
+
+/* Who does not act keeps what the actor tells to itself, and takes over what nobody told. */
+TEST(one_tells)
+{
+    struct unit *u = unit_new(2); /* n1 acts */
+    unit_start(u);
+    u->silent[3] = true;
+    look(u, 16000);
+    assert_non_null(raised(u, ALARM_NODE_UNATTENDED, "n3"));
+    assert_int_equal(told(u, ALARM_NODE_UNATTENDED, true), 0);
+    set_ring(u, 1, false); /* nobody acts where no quorum is: each for itself */
+    look(u, 8000);
+    assert_int_equal(told(u, ALARM_NO_QUORUM, true), 1);
+    free(u);
+}
+
+/* The actor is gone by the time it would have told: whoever acts next tells, once. */
+TEST(the_next_actor_tells)
+{
+    struct unit *u = unit_new(2);
+    unit_start(u);
+    u->silent[1] = u->silent[3] = true;
+    look(u, 16000);
+    assert_non_null(raised(u, ALARM_NODE_UNATTENDED, "n3"));
+    assert_int_equal(told(u, ALARM_NODE_UNATTENDED, true), 0);
+    u->core.cluster.header.actor = 2;
+    u->core.cluster.header.actor_start = u->core.local.facts.agent_start;
+    u->core.local.acting.term = u->core.cluster.header.term;
+    look(u, 3000);
+    assert_int_equal(told(u, ALARM_NODE_UNATTENDED, true), 2); /* n1 and n3 */
+    look(u, 9000);
+    assert_int_equal(told(u, ALARM_NODE_UNATTENDED, true), 2);
+    free(u);
+}
+
+/* More than there is room for: the rest is said to exist, and nothing breaks. */
+TEST(a_full_list)
+{
+    struct unit *u = well();
+    for (uint32_t i = 0; i < ALARMS_MAX + 20; i++) {
+        struct vm_record *vm = &u->core.cluster.vms[i];
+        snprintf(vm->name, sizeof(vm->name), "vm%u", i);
+        vm->want = WANT_RUNNING;
+        vm->state = VM_RECOVERING;
+        vm->node = N3;
+        vm->attempts = 9;
+    }
+    u->core.cluster.vm_end = ALARMS_MAX + 20;
+    look(u, 60000);
+    assert_true(u->core.local.alarms.full);
+    assert_int_equal(u->core.local.alarms.count, ALARMS_MAX);
+    assert_int_equal(alarm_count(&u->core.local.alarms), ALARMS_MAX);
+    free(u);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rows_are_sound),
+        cmocka_unit_test(no_quorum),
+        cmocka_unit_test(corosync_away),
+        cmocka_unit_test(quorum_unproven),
+        cmocka_unit_test(storage_away),
+        cmocka_unit_test(storage_away_of_another),
+        cmocka_unit_test(state_trouble),
+        cmocka_unit_test(commit_open),
+        cmocka_unit_test(node_fenced),
+        cmocka_unit_test(node_lost),
+        cmocka_unit_test(node_unattended),
+        cmocka_unit_test(node_offline),
+        cmocka_unit_test(vm_down_and_failing),
+        cmocka_unit_test(vm_not_stopping),
+        cmocka_unit_test(vm_paused_by_io_or_hand),
+        cmocka_unit_test(libvirt_away),
+        cmocka_unit_test(bmc_unverified),
+        cmocka_unit_test(no_spare_room),
+        cmocka_unit_test(clock_jumped),
+        cmocka_unit_test(nothing_flaps),
+        cmocka_unit_test(one_tells),
+        cmocka_unit_test(the_next_actor_tells),
+        cmocka_unit_test(a_full_list),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
