@@ -18,6 +18,7 @@
 #include "agent/peers.h"
 #include "agent/request.h"
 #include "agent/run.h"
+#include "agent/trouble.h"
 #include "agent/view.h"
 #include "agent/vms.h"
 #include "fencing/timing.h"
@@ -163,6 +164,9 @@ static void on_event(struct core *core, const struct event *event, struct caller
         return;
     case EVENT_SAVED:
         life_on_saved(core, event);
+        return;
+    case EVENT_TROUBLE:
+        trouble_on_event(core, event, caller);
         return;
     case EVENT_LEAVING:
         leave_on_event(core, event->leaving.asked, event->leaving.forced);

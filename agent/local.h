@@ -203,7 +203,8 @@ struct local {
     uint64_t beat_next_ms;
     uint64_t beat_last_ms;
     struct beat beat;
-    bool domains_known; /* libvirt has listed every domain of ours */
+    char troubles[TROUBLE_COUNT][TEXT_BYTES]; /* as the edges told */
+    bool domains_known;                       /* libvirt has listed every domain of ours */
     struct storage_view storage;
     struct life life;
     struct commit commit;

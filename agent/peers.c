@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "agent/run.h"
+#include "agent/trouble.h"
 #include "agent/view.h"
 #include "fencing/timing.h"
 #include "proto/assert.h"
@@ -287,6 +288,7 @@ static void fill_beat(const struct core *core, struct beat *beat)
     beat->alarms = alarm_of_ourselves(core);
     beat->wants_answer =
         peers_fresh_until_ms(core) <= local->now_ms + core->cluster.settings.beat_ms;
+    memcpy(beat->trouble, trouble_of_host(core), TEXT_BYTES);
     fill_answers(core, beat);
     run_fill_observations(core, beat);
 }

@@ -6,6 +6,7 @@
 #include "agent/actor.h"
 #include "agent/life.h"
 #include "agent/peers.h"
+#include "agent/trouble.h"
 #include "proto/assert.h"
 #include "proto/text.h"
 #include "proto/values.h"
@@ -79,6 +80,17 @@ const char *query_node_word(const struct core *core, uint8_t slot, uint64_t now_
         break;
     }
     return "unknown";
+}
+
+const char *query_node_trouble(const struct core *core, uint8_t slot)
+{
+    ASSERT(slot < NODES_MAX);
+    uint32_t nodeid = core->cluster.nodes[slot].nodeid;
+    const struct peer *peer = peers_see(core, nodeid);
+    if (nodeid == core->local.facts.nodeid) {
+        return trouble_of_host(core);
+    }
+    return peer != NULL && peer->heard ? peer->beat.trouble : "";
 }
 
 const char *query_vm_word(const struct vm_record *vm)
@@ -193,6 +205,8 @@ static void tell_no_copy(const struct core *core, struct text *text)
     const struct storage_view *storage = &core->local.storage;
     if (storage->missing) {
         text_add(text, "no cluster in this pool yet: stead cluster init");
+    } else if (core->local.troubles[TROUBLE_CEPH][0] != '\0') {
+        text_add(text, core->local.troubles[TROUBLE_CEPH]);
     } else if (storage->handle != HANDLE_OPEN) {
         text_add(text, "Ceph cannot be reached yet: nothing is decided; see journalctl -u "
                        "stead-agent, ceph -s, [ceph] in stead.conf");
@@ -225,9 +239,6 @@ static bool tell_trouble(const struct core *core, uint64_t now_ms, struct text *
         text_add(text, "quorum is not proven fresh: nothing is begun");
     } else if (local->commit.state == COMMIT_UNKNOWN) {
         text_add(text, "a commit's fate is open: asking again");
-    } else if (local->life.save_tries > 0) {
-        text_add(text, "/run/stead cannot be written here (disk full?): an agent that is restarted "
-                       "now would end this host's guests; make room");
     } else {
         return false;
     }

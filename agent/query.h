@@ -20,6 +20,9 @@ uint64_t query_copy_age_ms(const struct core *core, uint64_t now_ms);
  * Static strings. */
 const char *query_node_word(const struct core *core, uint8_t slot, uint64_t now_ms);
 /* "stopped", "starting", "running", "stopping", "recovering". */
+/* What the node's agent finds wrong with its host, with the remedy; "": nothing, or not known. */
+const char *query_node_trouble(const struct core *core, uint8_t slot);
+
 const char *query_vm_word(const struct vm_record *vm);
 
 /* What is wrong with the state object: "gone", "foreign", "older", "garbled", "damaged", or "". */

@@ -132,6 +132,7 @@ static void fill_node(struct status_io *status, const struct core *core, uint32_
     node->bmc = lent(record->bmc.address);
     node->bmc_verified = record->bmc.verified;
     node->memory_mib = record->memory_mib;
+    node->trouble = lent(query_node_trouble(core, (uint8_t)slot));
     node->proofs = status->proofs[slot];
     node->n_proofs = fill_proofs(status->proofs[slot], record->proofs);
 }

@@ -86,9 +86,20 @@ static void power_answer(struct bmc_io *io, uint64_t id, enum outcome outcome, c
     sink_put(&io->sink, &event);
 }
 
+/* What is wrong with our own BMC; an empty text: nothing any more. */
+static void trouble_tell(struct bmc_io *io, const char *text)
+{
+    struct event event = {.kind = EVENT_TROUBLE};
+    event.trouble.kind = TROUBLE_BMC;
+    snprintf(event.trouble.text, sizeof(event.trouble.text), "%s", text);
+    sink_put(&io->sink, &event);
+}
+
 static void request_answer(struct bmc_request *request, enum outcome outcome, const char *text)
 {
-    if (!request->answered && !request->identify) {
+    if (!request->answered && request->identify) {
+        trouble_tell(request->io, text);
+    } else if (!request->answered) {
         power_answer(request->io, request->id, outcome, text);
     }
     request->answered = true;
@@ -100,6 +111,11 @@ static void identity_answer(struct bmc_request *request, bool verified)
     event.bmc_identity.verified = verified;
     request->answered = true;
     sink_put(&request->io->sink, &event);
+    trouble_tell(request->io,
+                 verified
+                     ? ""
+                     : "the BMC at [bmc] address in stead.conf is another machine's (its GUID is "
+                       "not this host's UUID): it is never touched; correct the address");
 }
 
 /* The helper's line: an outcome word, a space, a sentence. */
@@ -380,7 +396,9 @@ void bmc_io_identify(struct bmc_io *io, const char *node, const struct bmc_addre
     const struct bmc_question question = {
         .op = "identify", .node = node, .bmc = bmc, .machine = machine, .deadline_ms = deadline_ms};
     char text[TEXT_BYTES];
-    (void)question_ask(io, &question, 0, text); /* silence means: could not be read */
+    if (question_ask(io, &question, 0, text) < 0) {
+        trouble_tell(io, text);
+    }
 }
 
 int bmc_io_check_credentials(const char *credentials, char *ret_text)

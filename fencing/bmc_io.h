@@ -29,7 +29,8 @@ int bmc_io_check_credentials(const char *credentials, char *ret_text);
  * or the deadline; answers EVENT_POWER. Already off is off. */
 void bmc_io_act(struct bmc_io *io, const struct action *action);
 
-/* Asks our own BMC for its GUID; answers EVENT_BMC_IDENTITY when it could be read. */
+/* Asks our own BMC for its GUID; answers EVENT_BMC_IDENTITY when it could be read, and in any case
+ * EVENT_TROUBLE (TROUBLE_BMC): what is wrong with it, with the remedy, or nothing. */
 void bmc_io_identify(struct bmc_io *io, const char *node, const struct bmc_address *bmc,
                      const struct uuid *machine, uint64_t deadline_ms);
 

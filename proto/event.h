@@ -36,6 +36,7 @@ enum event_kind {
     EVENT_KILLED,       /* answers ACTION_KILL */
     EVENT_SAVED,        /* answers ACTION_SAVE_INCARNATION */
     EVENT_LEAVING,      /* Corosync here asks whether it may end; or it is gone, or stayed */
+    EVENT_TROUBLE,      /* an edge finds this wrong with the host, or (empty text) no more */
     EVENT_KIND_COUNT
 };
 
@@ -135,6 +136,10 @@ struct event {
         struct {
             bool verified;
         } bmc_identity;
+        struct {
+            enum trouble kind;
+            char text[TEXT_BYTES]; /* one sentence with the remedy */
+        } trouble;
         struct {
             enum outcome outcome;
             char text[TEXT_BYTES]; /* libvirt's own words on FAILED */

@@ -25,6 +25,16 @@ struct beat_answer {
     uint64_t sent_ms; /* the peer's own CLOCK_BOOTTIME, copied from its heartbeat */
 };
 
+/* What an agent finds wrong with its own host, most serious first. */
+enum trouble {
+    TROUBLE_CEPH,    /* no way to it, or a right is missing */
+    TROUBLE_DISK,    /* /run/stead cannot be written */
+    TROUBLE_MACHINE, /* its UUID is another node's too */
+    TROUBLE_NAME,    /* Corosync calls it otherwise than the cluster */
+    TROUBLE_BMC,     /* it does not answer, refuses us, or is another host's */
+    TROUBLE_COUNT
+};
+
 enum observation_kind {
     OBSERVED_NONE,
     OBSERVED_RUNNING,      /* it runs here, lease at `generation` */
@@ -66,6 +76,7 @@ struct beat {
     bool wants_answer; /* not fresh: please answer at once */
     bool leaving;      /* its Corosync is about to be restarted: it asks for leave */
     uint32_t alarms;   /* mask of 1 << enum alarm_kind: what only it sees of itself */
+    char trouble[TEXT_BYTES]; /* what is wrong with its host, with the remedy; empty: nothing */
     uint32_t answer_count;
     struct beat_answer answers[NODES_MAX];
     uint32_t observation_count;

@@ -19,6 +19,7 @@ bool wire_beat_ok(const struct beat *beat)
         }
     }
     return wire_text_ok(beat->name, sizeof(beat->name)) &&
+           wire_text_ok(beat->trouble, TEXT_BYTES) &&
            wire_text_ok(beat->client.address, CLIENT_BYTES) &&
            wire_text_ok(beat->bmc.address, ADDRESS_BYTES);
 }
@@ -86,6 +87,7 @@ Stead__Beat *wire_beat_to_pb(struct wire_arena *arena, const struct beat *beat)
     pb->storage = beat->storage;
     pb->empty = beat->empty;
     pb->wants_answer = beat->wants_answer;
+    pb->trouble = wire_text_to_pb(beat->trouble);
     pb->leaving = beat->leaving;
     pb->alarms = beat->alarms;
     lists_to_pb(arena, beat, pb);
@@ -150,6 +152,7 @@ bool wire_beat_from_pb(const Stead__Beat *pb, struct beat *ret_beat)
     return wire_uuid_from_pb(&pb->machine, &ret_beat->machine) &&
            wire_uuid_from_pb(&pb->boot, &ret_beat->boot) &&
            wire_client_from_pb(pb->client, &ret_beat->client) &&
+           wire_text_from_pb(pb->trouble, ret_beat->trouble, TEXT_BYTES) &&
            wire_bmc_from_pb(pb->bmc, &ret_beat->bmc) &&
            wire_name_from_pb(pb->name, NAME_REQUIRED, ret_beat->name, sizeof(ret_beat->name)) &&
            lists_from_pb(pb, ret_beat);

@@ -5,17 +5,22 @@
 #include "storage/handle_io.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "proto/values.h"
+#include "storage/blocklist_io.h"
+
+#define PROBE_OBJECT "stead-probe" /* is never there */
+#define FORMER_MAX 16              /* times a pool can be made again in one handle's life */
 
 struct handle {
     struct jobs *jobs;
     struct job job; /* its shutdown, and its waits for the map */
     rados_t cluster;
-    rados_ioctx_t pool;
+    _Atomic rados_ioctx_t pool; /* workers read it too */
     bool has_cluster;
     bool has_pool;
     struct client client;
@@ -24,6 +29,13 @@ struct handle {
     struct map_wait *asking;  /* for the answer that is under way */
     bool asking_map;
     int map_result;
+    struct job pool_job; /* looks for the pool anew */
+    bool finding_pool;
+    bool pool_found;
+    rados_ioctx_t found; /* by that */
+    uint32_t former_count;
+    rados_ioctx_t former[FORMER_MAX]; /* workers may still use them */
+    const char *pool_name;            /* storage_io's, which outlives us */
     char warning[TEXT_BYTES];
 };
 
@@ -54,6 +66,9 @@ const struct client *handle_client(const struct handle *handle)
 static void shut_down(struct job *job)
 {
     struct handle *handle = (struct handle *)((char *)job - offsetof(struct handle, job));
+    for (uint32_t i = 0; i < handle->former_count; i++) {
+        rados_ioctx_destroy(handle->former[i]);
+    }
     if (handle->has_pool) {
         rados_ioctx_destroy(handle->pool);
     }
@@ -183,15 +198,77 @@ static void check_expiry(struct handle *handle)
     }
 }
 
+__attribute__((format(printf, 2, 3))) static void warn(struct handle *handle, const char *format,
+                                                       ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(handle->warning, sizeof(handle->warning), format, arguments);
+    va_end(arguments);
+}
+
+static void warn_connect(struct handle *handle, const struct storage_io *io, int r)
+{
+    if (r == -EACCES || r == -EPERM) {
+        warn(handle,
+             "Ceph refuses the key of client.%s: compare this host's keyring with what "
+             "'ceph auth get client.%s' shows",
+             io->user, io->user);
+    } else if (r == -ENOENT) {
+        warn(handle, "no keyring of client.%s here: put it into /etc/ceph/ceph.client.%s.keyring",
+             io->user, io->user);
+    } else {
+        warn(handle, "no answer from Ceph's monitors (%s): see mon_host in %s, network, ceph -s",
+             strerror(-r), io->conf);
+    }
+}
+
+/* The rights that a failover needs, tried without changing anything while all is well. Where a
+ * right is missing, the handle still serves for what it may. */
+static void check_rights(struct handle *handle, const struct storage_io *io)
+{
+    struct blocklist list;
+    const struct client nobody = {.address = "192.0.2.1:0/1"}; /* TEST-NET: never on the list */
+    rados_write_op_t write = rados_create_write_op();
+    rados_write_op_assert_exists(write);
+    rados_write_op_omap_clear(write);
+    int r = rados_write_op_operate(write, handle->pool, PROBE_OBJECT, NULL, 0);
+    rados_release_write_op(write);
+    if (r == -EPERM || r == -EACCES) {
+        warn(handle, "client.%s may not write pool %s: its osd caps lack 'allow rwx pool=%s'",
+             io->user, io->pool, io->pool);
+        return;
+    }
+    r = blocklist_read(handle->cluster, &list);
+    if (r == 0) {
+        blocklist_free(&list);
+    } else if (r == -EPERM || r == -EACCES) {
+        warn(handle,
+             "client.%s may not read the blocklist, no VM could start: its mon caps lack "
+             "'allow command \"osd blocklist ls\"'",
+             io->user);
+        return;
+    }
+    r = blocklist_remove(handle->cluster, &nobody);
+    if (r == -EPERM || r == -EACCES) {
+        warn(handle,
+             "client.%s may not change the blocklist, no host could be fenced: its mon caps "
+             "lack 'allow command \"osd blocklist\"'",
+             io->user);
+    }
+}
+
 static int connect_handle(struct handle *handle, const struct storage_io *io)
 {
     int r = configure(handle, io);
     if (r < 0) {
+        warn(handle, "%s cannot be read ([ceph] conf in stead.conf): %s", io->conf, strerror(-r));
         return r;
     }
     check_expiry(handle);
     r = rados_connect(handle->cluster);
     if (r < 0) {
+        warn_connect(handle, io, r);
         return r;
     }
     char *addresses = NULL;
@@ -204,8 +281,17 @@ static int connect_handle(struct handle *handle, const struct storage_io *io)
     if (!understood) {
         return -EBADMSG;
     }
-    r = rados_ioctx_create(handle->cluster, io->pool, &handle->pool);
+    handle->pool_name = io->pool;
+    rados_ioctx_t pool = NULL;
+    r = rados_ioctx_create(handle->cluster, io->pool, &pool);
+    handle->pool = pool;
     handle->has_pool = r == 0;
+    if (r == -ENOENT) {
+        warn(handle,
+             "Ceph has no pool %s: 'ceph osd pool create %s 16 16 replicated', or correct "
+             "[ceph] pool in stead.conf",
+             io->pool, io->pool);
+    }
     return r == -ENOENT ? -EINVAL : r; /* no such pool is not "no such object" */
 }
 
@@ -218,7 +304,27 @@ static void open_work(struct job *job)
         char byte;
         const int r = rados_read(open->made->pool, STORAGE_OBJECT, &byte, sizeof(byte), 0);
         open->result = r == -ENOENT || r >= 0 ? 0 : r;
+        if (open->result == 0) {
+            check_rights(open->made, open->op.io);
+        } else if (r == -EPERM || r == -EACCES) {
+            warn(open->made,
+                 "client.%s may not read pool %s: its osd caps lack 'allow rwx pool=%s'",
+                 open->op.io->user, open->op.io->pool, open->op.io->pool);
+        }
     }
+}
+
+/* Said once, and told to the core, which tells the others. */
+static void tell_warning(struct storage_io *io, const char *warning)
+{
+    struct event event = {.kind = EVENT_TROUBLE};
+    if (strcmp(io->warning, warning) == 0) {
+        return;
+    }
+    snprintf(io->warning, sizeof(io->warning), "%s", warning);
+    event.trouble.kind = TROUBLE_CEPH;
+    memcpy(event.trouble.text, io->warning, sizeof(event.trouble.text));
+    sink_put(&io->sink, &event);
 }
 
 static void open_after(struct job *job)
@@ -229,17 +335,17 @@ static void open_after(struct job *job)
     const enum outcome outcome = op_outcome(open->result);
     const bool usable = outcome == OUTCOME_DONE || outcome == OUTCOME_BLOCKLISTED;
     if (!op->answered && usable && open->opening == io->openings) {
-        if (open->made->warning[0] != '\0' && strcmp(io->warning, open->made->warning) != 0) {
-            STORAGE_WARN("storage: %s", open->made->warning);
-        }
-        memcpy(io->warning, open->made->warning, sizeof(io->warning));
+        tell_warning(io, open->made->warning);
         op->event.handle.client = open->made->client;
         io->handle = open->made; /* a blocklisted one still reaches the monitors */
         open->made = NULL;
         op_answer(op, outcome);
     } else if (!op->answered) {
-        STORAGE_WARN("storage: no handle for client.%s, pool %s: %s", io->user, io->pool,
-                     open->result < 0 ? strerror(-open->result) : "superseded");
+        if (open->result < 0) {
+            char warning[TEXT_BYTES];
+            snprintf(warning, sizeof(warning), "no way to Ceph: %s", strerror(-open->result));
+            tell_warning(io, open->made->warning[0] != '\0' ? open->made->warning : warning);
+        }
         op_answer(op, usable ? OUTCOME_FAILED : outcome);
     }
     op_back(job);
@@ -271,6 +377,37 @@ void handle_open(struct storage_io *io, const struct action *action)
     open->made->uses = 1;
     open->made->jobs = io->jobs;
     op_work(&open->op, open_work, open_after);
+}
+
+/* ---- a pool that was deleted and made again has another number */
+
+static void pool_work(struct job *job)
+{
+    struct handle *handle = (struct handle *)((char *)job - offsetof(struct handle, pool_job));
+    const int64_t id = rados_pool_lookup(handle->cluster, handle->pool_name);
+    handle->pool_found = id >= 0 && id != rados_ioctx_get_id(handle->pool) &&
+                         rados_ioctx_create2(handle->cluster, id, &handle->found) == 0;
+}
+
+static void pool_after(struct job *job)
+{
+    struct handle *handle = (struct handle *)((char *)job - offsetof(struct handle, pool_job));
+    handle->finding_pool = false;
+    if (handle->pool_found) {
+        handle->former[handle->former_count++] = handle->pool;
+        handle->pool = handle->found;
+    }
+    handle_drop(handle);
+}
+
+void handle_find_pool(struct handle *handle)
+{
+    if (!handle->finding_pool && handle->former_count < FORMER_MAX) {
+        handle->finding_pool = true;
+        handle->pool_job = (struct job){.work = pool_work, .after = pool_after};
+        handle_hold(handle);
+        jobs_submit(handle->jobs, &handle->pool_job);
+    }
 }
 
 /* ---- the newest map: one question for all that ask meanwhile */

@@ -18,6 +18,11 @@ void handle_drop(struct handle *handle);
 
 rados_t handle_cluster(const struct handle *handle);
 rados_ioctx_t handle_pool(const struct handle *handle);
+
+/* The object we look for is not there: perhaps its pool was deleted and made again, which we would
+ * never see. Looks it up by its name, and goes on with that one. */
+void handle_find_pool(struct handle *handle);
+
 const struct client *handle_client(const struct handle *handle);
 
 /* Calls wait->after on the loop's thread with librados' result, once this handle has seen a map at

@@ -100,6 +100,7 @@ struct storage_io {
     qb_loop_timer_handle timer;
     uint64_t timer_ms; /* 0: not set */
     uint64_t beats;
+    uint64_t find_pool_ms;     /* not before is the pool looked up again */
     enum outcome poll_outcome; /* of the last poll: only a change is logged */
     char warning[TEXT_BYTES];
 };

@@ -5,6 +5,7 @@
  * compared.
  */
 #include "storage/state_io.h"
+#include "storage/handle_io.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -15,6 +16,7 @@
 #define KEY_GUARD "guard"
 #define GUARD_BYTES 64
 #define RECORD_BYTES 1024 /* the largest packed record is below */
+#define FIND_POOL_MS 5000
 #define KEYS_MAX (DELTA_RECORDS_MAX + 2)
 
 /* ---- poll */
@@ -45,6 +47,10 @@ static void poll_answer(struct op *op, int result)
         STORAGE_WARN("storage: the state cannot be read: %s", strerror(-result));
     }
     op->io->poll_outcome = outcome;
+    if (outcome == OUTCOME_MISSING && storage_now_ms() >= op->io->find_pool_ms) {
+        op->io->find_pool_ms = storage_now_ms() + FIND_POOL_MS;
+        handle_find_pool(op->handle);
+    }
     op->event.poll.garbled = result == -EBADMSG;
     op_answer(op, outcome);
 }

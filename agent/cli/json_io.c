@@ -77,6 +77,7 @@ static json_t *bmc_value(const Control__Node *node)
     json_t *bmc = made(json_object());
     set(bmc, "address", text_value(node->bmc));
     set(bmc, "verified", json_boolean(node->bmc_verified));
+
     return bmc;
 }
 
@@ -103,6 +104,7 @@ static json_t *node_value(const Control__Node *node)
     set(object, "client", text_or_null(node->client));
     set(object, "bmc", bmc_value(node));
     set(object, "memory_mib", integer(node->memory_mib));
+    set(object, "trouble", text_or_null(node->trouble));
     set(object, "memory_used_mib", integer(node->memory_used_mib));
     set(object, "vm_count", integer(node->vm_count));
     set(object, "proofs", proofs);
@@ -196,6 +198,7 @@ void cli_json_status(const struct cli_status *status, enum json_part part)
     if (part == JSON_ALL) {
         set(object, "node", text_or_null(first->node));
         set(object, "situation", text_value(first->situation));
+        set(object, "state_object", text_or_null(first->state_object));
         set(object, "quorate", json_boolean(first->quorate));
         set(object, "fresh", json_boolean(first->fresh));
         set(object, "acting", json_boolean(first->acting));

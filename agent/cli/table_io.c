@@ -90,6 +90,11 @@ void cli_print_header(const Control__Status *status)
         printf("Copy     %" PRIu64 " s old: what follows may have changed\n",
                status->copy_age_ms / 1000);
     }
+    for (size_t i = 0; i < status->n_nodes; i++) {
+        if (status->nodes[i]->trouble[0] != '\0') {
+            printf("Trouble  %s: %s\n", status->nodes[i]->name, status->nodes[i]->trouble);
+        }
+    }
     if (status->commands_waiting != 0) {
         printf("Waiting  %u command(s) given here\n", status->commands_waiting);
     }
@@ -171,6 +176,9 @@ void cli_print_node(const Control__Node *node)
            node->bmc[0] != '\0' ? bmc_word(node) : "");
     printf("Memory       %u of %u MiB for %u VM(s)\n", node->memory_used_mib, node->memory_mib,
            node->vm_count);
+    if (node->trouble[0] != '\0') {
+        printf("Trouble      %s\n", node->trouble);
+    }
     if (node->n_proofs > 0) {
         printf("Last fence   proven by");
         for (size_t i = 0; i < node->n_proofs; i++) {

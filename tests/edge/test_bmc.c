@@ -242,6 +242,9 @@ static void without_a_guid_only_if_verified(void **state)
     expect(world, &action, OUTCOME_DONE, "off");
     events_run(world->events, 200);
     assert_int_equal(events_count(world->events, EVENT_BMC_IDENTITY, 0), 0);
+    const struct event *trouble = events_wait(world->events, 0, EVENT_TROUBLE, 0, 3000);
+    assert_non_null(trouble);
+    assert_non_null(strstr(trouble->trouble.text, "shows no system GUID"));
 }
 
 static void identity_is_told(void **state)
@@ -258,6 +261,13 @@ static void identity_is_told(void **state)
     event = events_wait(world->events, 1, EVENT_BMC_IDENTITY, 0, 6000);
     assert_non_null(event);
     assert_false(event->bmc_identity.verified);
+    event = events_wait(world->events, 0, EVENT_TROUBLE, 0, 1000); /* of the first: nothing wrong */
+    assert_non_null(event);
+    assert_string_equal(event->trouble.text, "");
+    event = events_wait(world->events, 2, EVENT_TROUBLE, 0, 1000);
+    assert_non_null(event);
+    assert_non_null(strstr(event->trouble.text, "another machine's"));
+    assert_non_null(strstr(event->trouble.text, "correct the address"));
 }
 
 /* Frozen: the deadline holds, and nothing is claimed. Thawed: the late packets do no harm. */

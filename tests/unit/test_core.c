@@ -28,6 +28,31 @@ TEST(time_does_not_run_backwards)
     free(u);
 }
 
+/* The wall clock is for people only: however it jumps, nothing is decided by it. */
+TEST(the_wall_clock_may_jump)
+{
+    static const uint64_t walls[] = {0, 1700000000000, 1, 32503680000000, 1600000000000};
+    struct unit *u = unit_new(1);
+    unit_vm(u, 0, VM_RUNNING, N3);
+    unit_start(u);
+    unit_settle(u, 500);
+    uint64_t version = u->core.cluster.header.version;
+    for (size_t i = 0; i < sizeof(walls) / sizeof(walls[0]); i++) {
+        struct event event = unit_event(EVENT_TICK, 0);
+        event.now_ms = u->now_ms;
+        event.wall_ms = walls[i];
+        step(&u->core, &event, &u->out);
+        for (uint32_t j = 0; j < u->out.count; j++) {
+            assert_true(u->out.list[j].kind == ACTION_SEND_BEAT ||
+                        u->out.list[j].kind == ACTION_POLL);
+        }
+    }
+    unit_settle(u, 500);
+    assert_int_equal(u->core.cluster.header.version, version);
+    assert_int_equal(u->core.local.life.state, LIFE_ADMITTED);
+    free(u);
+}
+
 /* The core always names a time for its next tick, no later than a heartbeat from now. */
 TEST(the_next_tick_is_near)
 {
@@ -211,6 +236,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_core_needs_its_facts),
         cmocka_unit_test(time_does_not_run_backwards),
+        cmocka_unit_test(the_wall_clock_may_jump),
         cmocka_unit_test(the_next_tick_is_near),
         cmocka_unit_test(a_start_is_not_slowed_by_the_heartbeat),
         cmocka_unit_test(strangers_are_ignored),

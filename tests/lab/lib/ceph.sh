@@ -17,6 +17,15 @@ ceph_prepare() { # keys, conf, ids: what the nodes' disks need to know of it
     ceph_parts_keys "$CEPH"
 }
 
+ceph_restart() { # mon|osd: killed, and started again
+    export CEPH_CONF=$CEPH/ceph.conf
+    local id=0
+    [[ $1 = osd ]] || id=a
+    unit_kill "$1"
+    unit_remove "$1"
+    unit_start "$1" "$CEPH/out.log" nsenter --net="/run/netns/$FABRIC" "ceph-$1" -f -i "$id"
+}
+
 ceph_start() { # until the first object is written
     export CEPH_CONF=$CEPH/ceph.conf
     local mkfs

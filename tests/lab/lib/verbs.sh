@@ -267,6 +267,9 @@ verb_storage() {
     case "$*" in
         'all down') unit_freeze osd 1 && unit_freeze mon 1 ;; # every call to it hangs, the worst it can do
         'all up') unit_freeze mon 0 && unit_freeze osd 0 ;;
+        'mon down' | 'osd down') unit_freeze "$1" 1 ;;
+        'mon up' | 'osd up') unit_freeze "$1" 0 ;;
+        'mon restart' | 'osd restart') ceph_restart "$1" ;;
         *) node_arg "${1:-}" && link_set "$K" sto "${2:-}" ;;
     esac
 }
@@ -326,4 +329,5 @@ verb_console() {
 }
 
 verb_ceph() { settings_load; ceph_admin timeout --foreground -k 5 60 ceph "$@"; }
+verb_rados() { settings_load; ceph_admin timeout --foreground -k 5 60 rados "$@"; }
 verb_rbd() { settings_load; ceph_admin timeout --foreground -k 5 60 rbd "$@"; }
