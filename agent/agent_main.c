@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/check_io.h"
 #include "agent/config_io.h"
 #include "agent/effects_io.h"
 #include "agent/host_io.h"
@@ -349,9 +350,10 @@ static int open_all(struct agent *agent)
     return r;
 }
 
-static const char *parse_options(int argc, char **argv)
+static const char *parse_options(int argc, char **argv, bool *ret_check)
 {
     static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {"check", no_argument, NULL, 'C'},
                                             {"help", no_argument, NULL, 'h'},
                                             {"version", no_argument, NULL, 'V'},
                                             {NULL, 0, NULL, 0}};
@@ -360,11 +362,14 @@ static const char *parse_options(int argc, char **argv)
     while ((option = getopt_long(argc, argv, "c:hV", options, NULL)) != -1) {
         if (option == 'c') {
             config = optarg;
+        } else if (option == 'C') {
+            *ret_check = true;
         } else if (option == 'V') {
             puts("stead-agent " STEAD_VERSION);
             exit(0);
         } else {
-            puts("usage: stead-agent [-c FILE]   (default " CONFIG_PATH ")\n"
+            puts("usage: stead-agent [-c FILE] [--check]   (default " CONFIG_PATH ")\n"
+                 "--check tries what this host needs, says what is wrong, and changes nothing.\n"
                  "Runs in the foreground; normally: systemctl start stead-agent");
             exit(option == 'h' ? 0 : 2);
         }
@@ -374,11 +379,16 @@ static const char *parse_options(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    const char *path = parse_options(argc, argv);
+    bool check = false;
+    const char *path = parse_options(argc, argv, &check);
     struct agent *agent = calloc(1, sizeof(*agent));
     memory_io_begin();
     umask(077);
     signal(SIGPIPE, SIG_IGN);
+    if (agent != NULL && check) {
+        find_bmc_helper(agent);
+        _exit(check_io_run(path, agent->bmc_helper)); /* as below */
+    }
     if (agent == NULL || !load_config(agent, path) || !gather_facts(agent) || !be_the_only_one()) {
         return EXIT_CONFIG;
     }

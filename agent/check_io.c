@@ -1,6 +1,6 @@
 /*
- * The checks, one after the other, each on its own: what one finds wrong does not keep the others from
- * being tried. They use the edges that the agent uses, so what passes here works there.
+ * The checks, one after the other, each on its own: what one finds wrong does not keep the others
+ * from being tried. They use the edges that the agent uses, so what passes here works there.
  */
 #include "agent/check_io.h"
 
@@ -132,7 +132,8 @@ static void check_machine(struct check *check)
     for (size_t i = 0; i < sizeof(junk) / sizeof(junk[0]); i++) {
         if (strcmp(junk[i], text) == 0) {
             say(check, WRONG, "machine",
-                "UUID %s is one that many boards are shipped with: give it one of its own as [node] "
+                "UUID %s is one that many boards are shipped with: give it one of its own as "
+                "[node] "
                 "uuid (uuidgen)",
                 text);
             return;
@@ -201,7 +202,8 @@ static void check_corosync(struct check *check)
             facts.node_count, check->name);
     } else if (strcmp(check->name, host) != 0) {
         say(check, NOTE, "corosync",
-            "%u nodes; this one is '%s' to stead, and its host name is '%s' (nothing rests on that)",
+            "%u nodes; this one is '%s' to stead, and its host name is '%s' (nothing rests on "
+            "that)",
             facts.node_count, check->name, host);
     } else {
         say(check, WELL, "corosync", "%u nodes, this one is %s", facts.node_count, check->name);
@@ -219,7 +221,8 @@ static void check_members(struct check *check)
         if (node->state != NODE_FREE && !name_equal(node->name, check->name) &&
             uuid_equal(&node->machine, &check->machine)) {
             say(check, WRONG, "machine",
-                "its UUID is node %s's too: reboots and BMCs cannot be told apart; give it one of its "
+                "its UUID is node %s's too: reboots and BMCs cannot be told apart; give it one of "
+                "its "
                 "own as [node] uuid",
                 node->name);
         }
@@ -241,9 +244,9 @@ static void check_state(struct check *check, struct storage_io *storage)
     check->image = calloc(1, sizeof(*check->image));
     expect(check, EVENT_STATE, 2);
     storage_io_act(storage, &action, NULL);
-    enum outcome outcome =
-        check->image != NULL && wait_for(check, CALL_MS + 1000) ? check->event.state.outcome
-                                                                : OUTCOME_UNKNOWN;
+    enum outcome outcome = check->image != NULL && wait_for(check, CALL_MS + 1000)
+                               ? check->event.state.outcome
+                               : OUTCOME_UNKNOWN;
     if (outcome == OUTCOME_DONE) {
         check_members(check);
     } else if (outcome == OUTCOME_MISSING) {
@@ -352,7 +355,8 @@ static void check_bmc(struct check *check, const char *helper)
 /* Also when a call into Corosync or libvirt never comes back. */
 static void on_alarm(int number)
 {
-    static const char words[] = "WRONG the check before does not come back: is that service hung?\n";
+    static const char words[] =
+        "WRONG the check before does not come back: is that service hung?\n";
     (void)number;
     ssize_t written = write(STDOUT_FILENO, words, sizeof(words) - 1);
     _exit(written < 0 ? 2 : 1);

@@ -6,8 +6,8 @@
 #ifndef STEAD_AGENT_CHECK_IO_H
 #define STEAD_AGENT_CHECK_IO_H
 
-/* `path`: the configuration (NULL: the usual one, which may be missing). `helper`: stead-bmc. Returns
- * the exit status: 0 nothing is wrong, 1 something is. Takes half a minute at most. */
+/* `path`: the configuration (NULL: the usual one, which may be missing). `helper`: stead-bmc.
+ * Returns the exit status: 0 nothing is wrong, 1 something is. Takes half a minute at most. */
 int check_io_run(const char *path, const char *helper);
 
 #endif

@@ -2,9 +2,9 @@
  * Troubles of our own host.
  *
  * Decides which of them is told: the most serious one. Those of Ceph and the BMC are found by the
- * edges; that our incarnation cannot be kept, and that our name or machine UUID does not fit what the
- * cluster knows, follows from what we hold. Nothing here stops anything: each is something a person
- * should mend while all is well, and not find out at the next failover.
+ * edges; that our incarnation cannot be kept, and that our name or machine UUID does not fit what
+ * the cluster knows, follows from what we hold. Nothing here stops anything: each is something a
+ * person should mend while all is well, and not find out at the next failover.
  */
 #include "agent/trouble.h"
 
@@ -41,20 +41,19 @@ static bool machine_is_shared(const struct core *core)
 static bool name_differs(const struct core *core)
 {
     uint8_t slot = state_find_node(&core->cluster, core->local.facts.nodeid);
-    return slot != NODE_NONE &&
-           !name_equal(core->cluster.nodes[slot].name, core->local.facts.name);
+    return slot != NODE_NONE && !name_equal(core->cluster.nodes[slot].name, core->local.facts.name);
 }
 
 const char *trouble_of_host(const struct core *core)
 {
-    static const char full[TEXT_BYTES] =
-        "/run/stead cannot be written (full?): if its agent restarts now, its guests are ended; make "
-        "room";
+    static const char full[TEXT_BYTES] = "/run/stead cannot be written (full?): if its agent "
+                                         "restarts now, its guests are ended; make "
+                                         "room";
     static const char shared[TEXT_BYTES] =
         "its machine UUID is another node's too: its BMC and its reboots cannot be told from that "
         "one's; set [node] uuid in stead.conf";
-    static const char renamed[TEXT_BYTES] =
-        "corosync.conf or [node] name calls it otherwise than the cluster does: give it its old name";
+    static const char renamed[TEXT_BYTES] = "corosync.conf or [node] name calls it otherwise than "
+                                            "the cluster does: give it its old name";
     const struct local *local = &core->local;
     if (local->troubles[TROUBLE_CEPH][0] != '\0') {
         return local->troubles[TROUBLE_CEPH];

@@ -1,4 +1,5 @@
-/* What is wrong with our own host. Told in heartbeats, so that every node's status can say it. Pure. */
+/* What is wrong with our own host. Told in heartbeats, so that every node's status can say it.
+ * Pure. */
 #ifndef STEAD_AGENT_TROUBLE_H
 #define STEAD_AGENT_TROUBLE_H
 

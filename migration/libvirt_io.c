@@ -243,3 +243,27 @@ void libvirt_io_close(struct libvirt_io *io)
     libvirt_shared_unref(io->shared);
     free(io);
 }
+
+static void try_silent(void *context, virErrorPtr error)
+{
+    (void)context;
+    (void)error; /* libvirt would print it */
+}
+
+int libvirt_io_try(const char *uri, char ret_host[NAME_BYTES], char ret_text[TEXT_BYTES])
+{
+    virSetErrorFunc(NULL, try_silent);
+    virConnectPtr connection = virConnectOpen(uri);
+    if (connection == NULL) {
+        const virError *error = virGetLastError();
+        snprintf(ret_text, TEXT_BYTES, "%s",
+                 error != NULL && error->message != NULL ? error->message : "no connection");
+        return -EIO;
+    }
+    char *host = virConnectGetHostname(connection);
+    snprintf(ret_host, NAME_BYTES, "%s", host != NULL ? host : "");
+    ret_host[strcspn(ret_host, ".")] = '\0';
+    free(host);
+    virConnectClose(connection);
+    return 0;
+}

@@ -57,6 +57,10 @@ struct domain_facts {
  */
 int domain_xml_facts(const char *xml, struct domain_facts *ret_facts, char *ret_text);
 
+/* Connects once and asks for the host's name, as a start-up check would. Blocks as long as libvirt
+ * does. 0, or -EIO with libvirt's words in ret_text. */
+int libvirt_io_try(const char *uri, char ret_host[NAME_BYTES], char ret_text[TEXT_BYTES]);
+
 void libvirt_io_close(struct libvirt_io *io);
 
 #endif
