@@ -1,0 +1,154 @@
+# shellcheck shell=bash
+# A host that is not as it must be: what its agent, `stead-agent --check` and every node's status say.
+
+on3() { lab sh 3 "$@"; }
+conf=/etc/stead/stead.conf
+
+check3() { # EXIT PATTERN...: what --check says on n3
+    local code=$1 pattern
+    shift
+    must "--check ends with $code" exits "$code" on3 stead-agent --check
+    for pattern in "$@"; do
+        must "--check says: $pattern" said "$pattern"
+    done
+}
+
+trouble3() { # PATTERN: n3's agent says so, and another node's status repeats it
+    ASK=1
+    within 40 "n3's trouble is known: $1" eval "says \"node['n3']['trouble'] or ''\" | grep -qE -- '$1'"
+    tell "$(says "node['n3']['trouble']")"
+    must 'node show tells it' eval "stead node show n3 | grep -qE '^Trouble +.*$1'"
+    must 'status tells it' eval "stead status | grep -qE '^Trouble +n3: .*$1'"
+}
+
+well3() {
+    ASK=1
+    within 60 'n3 has no trouble any more' is_true "node['n3']['trouble'] is None and node['n3']['state'] == 'online'"
+}
+
+agent3_said() { lab log 3 -o cat -n 40 | grep -m1 -E -- "$1" >"$WORK/agent3"; }
+
+refuses_to_start() { # PATTERN: the agent of n3 does not start and says why
+    on3 systemctl restart stead-agent || true
+    within 15 'it does not run' not on3 systemctl -q is-active stead-agent
+    within 5 "it says: $1" agent3_said "$1"
+    tell "$(<"$WORK/agent3")"
+}
+
+starts_again() {
+    on3 systemctl reset-failed stead-agent || true
+    on3 systemctl restart stead-agent
+    well3
+}
+
+test_check() { # a host that is well
+    check3 0 '^ok +config' '^ok +machine' '^ok +disk' '^ok +corosync +3 nodes, this one is n3' '^ok +quorum' '^ok +ceph' \
+        '^ok +cluster .*n3 is a member' '^ok +guest key +client.vm' '^ok +libvirt' '^ok +credentials' "^ok +BMC .*is this machine's" \
+        'This host is ready'
+    on3 hostname other
+    check3 0 "^note +corosync .*is 'n3' to stead, and its host name is 'other' \(nothing rests on that\)"
+    on3 hostname n3
+    on3 sh -c "sed 's/uuid = .*/uuid = 03000200-0400-0500-0006-000700080009/' $conf >/tmp/junk.conf"
+    must 'a junk UUID' exits 1 on3 stead-agent --check -c /tmp/junk.conf
+    must 'is named' said '^WRONG +machine .*many boards are shipped with'
+    on3 sh -c "sed 's/uuid = .*/uuid = 5ead0b02-12c4-4d56-8e9a-0123456789a2/' $conf >/tmp/twin.conf"
+    must "another node's UUID" exits 1 on3 stead-agent --check -c /tmp/twin.conf
+    must 'is named' said "^WRONG +machine +its UUID is node n2's too"
+    on3 rm /tmp/junk.conf /tmp/twin.conf
+}
+
+test_bad_config() {
+    on3 cp $conf /root/good.conf
+    on3 sed -i 's/^pool = stead/pol = stead/' $conf
+    check3 1 "^WRONG +config .*stead.conf.*unknown key 'pol' in \[ceph\]; did you mean 'pool'\?"
+    refuses_to_start "unknown key 'pol' in \[ceph\]; did you mean 'pool'"
+    on3 cp /root/good.conf $conf
+    on3 chmod 644 /etc/stead/bmc.credentials
+    check3 1 '^WRONG +credentials .*holds passwords but has mode 0644: chmod 600 /etc/stead/bmc.credentials'
+    refuses_to_start 'holds passwords but has mode 0644: chmod 600'
+    on3 chmod 600 /etc/stead/bmc.credentials
+    starts_again
+    on3 sed -i 's/^pool = stead/pool = sted/' $conf
+    check3 1 "^WRONG +ceph +Ceph has no pool sted: 'ceph osd pool create sted 16 16 replicated', or correct"
+    on3 systemctl restart stead-agent
+    ASK=3
+    within 20 'its status says so' eval "says \"d['situation']\" | grep -q 'Ceph has no pool sted'"
+    on3 cp /root/good.conf $conf
+    starts_again
+}
+
+test_bad_bmc() {
+    on3 cp /etc/stead/bmc.credentials /root/good.credentials
+    on3 sed -i 's/^password = .*/password = wrong/' /etc/stead/bmc.credentials
+    check3 1 '^WRONG +BMC .*said no to user ADMIN: .*; correct username and password in the BMC credentials file'
+    on3 systemctl restart stead-agent
+    trouble3 'said no to user ADMIN: .*correct username and password'
+    must 'the password is nowhere' not eval "lab log 3 -o cat | grep -F 'password = wrong'"
+    on3 cp /root/good.credentials /etc/stead/bmc.credentials
+    well3
+    on3 cp $conf /root/good.conf
+    on3 sed -i 's/^address = 10.88.3.103/address = 10.88.3.102/' $conf # n2's
+    check3 1 "^WRONG +BMC .*another machine's \(its GUID is not this host's UUID\)"
+    on3 systemctl restart stead-agent
+    trouble3 "another machine.s"
+    on3 cp /root/good.conf $conf
+    starts_again
+    lab bmc 3 dead
+    check3 1 '^WRONG +BMC .*no answer'
+    lab bmc 3 ok
+}
+
+test_bad_ceph() {
+    local osd='profile rbd pool=rbd, allow rwx pool=stead' list='allow command "osd blocklist ls"' change='allow command "osd blocklist"'
+    lab ceph auth caps client.stead mon "profile rbd, $list" osd "$osd"
+    check3 1 '^WRONG +ceph +client.stead may not change the blocklist, no host could be fenced: its mon caps lack .allow command "osd blocklist"'
+    on3 systemctl restart stead-agent
+    trouble3 'may not change the blocklist, no host could be fenced'
+    lab ceph auth caps client.stead mon 'allow r' osd "$osd"
+    check3 1 '^WRONG +ceph +client.stead may not (read|change) the blocklist'
+    lab ceph auth caps client.stead mon "profile rbd, $list, $change" osd 'profile rbd pool=rbd, allow r pool=stead'
+    check3 1 "^WRONG +ceph +client.stead may not write pool stead: its osd caps lack 'allow rwx pool=stead'"
+    lab ceph auth caps client.stead mon "profile rbd, $list, $change" osd "$osd"
+    on3 cp /etc/ceph/ceph.client.stead.keyring /root/good.keyring
+    on3 sed -i 's/key = .*/key = AQBFlVJmAAAAABAAVd0f6oHqVJ3vZ6yHwN1B9Q==/' /etc/ceph/ceph.client.stead.keyring
+    check3 1 '^WRONG +ceph +Ceph refuses the key of client.stead'
+    on3 systemctl restart stead-agent
+    ASK=3
+    within 20 'its status says so' eval "says \"d['situation']\" | grep -q 'Ceph refuses the key of client.stead'"
+    on3 rm /etc/ceph/ceph.client.stead.keyring
+    check3 1 '^WRONG +ceph +no keyring of client.stead here'
+    on3 cp /root/good.keyring /etc/ceph/ceph.client.stead.keyring
+    starts_again
+}
+
+test_bad_corosync() {
+    local file=/etc/corosync/corosync.conf
+    on3 cp $file /root/good.corosync
+    on3 systemctl stop stead-agent corosync
+    check3 1 '^WRONG +corosync +does not run: systemctl status corosync'
+    on3 systemctl start stead-agent || true
+    ASK=3
+    within 20 'its agent says that it waits' eval "stead status 2>&1 | grep -qiE 'corosync|no quorum'"
+    tell "$(stead status 2>&1 | head -n 1)"
+    on3 systemctl stop stead-agent
+    on3 sed -i 's/provider: corosync_votequorum/provider: corosync_votequorum\n    last_man_standing: 1/' $file
+    on3 systemctl start corosync
+    check3 1 '^WRONG +corosync +.*quorum.last_man_standing'
+    refuses_to_start 'quorum.last_man_standing'
+    on3 cp /root/good.corosync $file
+    on3 systemctl restart corosync
+    starts_again
+}
+
+test_bad_names() {
+    lab vm twice 1 96 10
+    must 'a name that is taken' exits 1 lab sh 1 stead vm add twice --xml /srv/stead-lab/twice.xml
+    must 'is refused so' said 'already'
+    tell "$(<"$WORK/said")"
+    must 'an unknown node' exits 1 stead node fence n9
+    must 'is refused so' said 'no such node; see stead node list'
+    must 'an unknown VM' exits 1 stead vm start twices
+    must 'is refused so' said 'no (such )?VM'
+    must 'a second cluster' exits 1 stead cluster init
+    must 'is refused so' said 'there is a cluster in this pool already'
+}

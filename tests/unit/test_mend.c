@@ -1,0 +1,113 @@
+/* Mending a damaged state object from the acting node's copy. We are n1 and act. */
+#include "agent/mend.h"
+
+#include "agent/draft.h"
+#include "tests/unit/unit_core.h"
+
+static struct unit *acting(void)
+{
+    struct unit *u = unit_new(1);
+    unit_vm(u, 0, VM_RUNNING, 1);
+    unit_start(u);
+    unit_settle(u, 1000);
+    u->image = u->core.cluster;
+    return u;
+}
+
+static bool named(const struct unit *u, enum record_kind kind, uint32_t slot)
+{
+    const struct acting *acting = &u->core.local.acting;
+    for (uint32_t i = 0; i < acting->mend_count; i++) {
+        if (acting->mends[i].kind == kind && acting->mends[i].slot == slot) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Each kind of record that is another, missing or too many is found, and nothing else. */
+TEST(what_differs_is_found)
+{
+    struct unit *u = acting();
+    mend_compare(&u->core, &u->image);
+    assert_int_equal(u->core.local.acting.mend_count, 0);
+    u->image.nodes[2].memory_mib++;
+    memset(&u->image.vms[0], 0, sizeof(u->image.vms[0]));
+    u->image.vms[5] = u->core.cluster.vms[0];
+    u->image.vm_end = 6;
+    mend_compare(&u->core, &u->image);
+    assert_int_equal(u->core.local.acting.mend_count, 3);
+    assert_true(named(u, RECORD_NODE, 2));
+    assert_true(named(u, RECORD_VM, 0));
+    assert_true(named(u, RECORD_VM, 5));
+    free(u);
+}
+
+/* A copy of another version, or of another history, proves nothing about the object. */
+TEST(only_a_copy_of_that_very_version_counts)
+{
+    struct unit *u = acting();
+    u->image.nodes[2].memory_mib++;
+    u->image.header.version++;
+    mend_compare(&u->core, &u->image);
+    assert_int_equal(u->core.local.acting.mend_count, 0);
+    u->image.header.version--;
+    u->image.header.digest++;
+    mend_compare(&u->core, &u->image);
+    assert_int_equal(u->core.local.acting.mend_count, 0);
+    u->image.header.digest--;
+    mend_compare(&u->core, &u->image);
+    assert_int_equal(u->core.local.acting.mend_count, 1);
+    free(u);
+}
+
+/* What is written anew is what the copy has; the digest stays right, and the history tells. */
+TEST(the_commit_holds_the_copys_records)
+{
+    struct unit *u = acting();
+    u->image.nodes[2].memory_mib++;
+    u->image.vms[5] = u->core.cluster.vms[0];
+    u->image.vm_end = 6;
+    mend_compare(&u->core, &u->image);
+    unit_forget(u);
+    unit_commit(u);
+    bool node = false, gone = false, told = false;
+    for (uint32_t i = 0; i < u->delta.count; i++) {
+        const struct record *record = &u->delta.records[i];
+        node |= record->kind == RECORD_NODE && record->slot == 2 && !record->removed &&
+                record->node.memory_mib == u->core.cluster.nodes[2].memory_mib;
+        gone |= record->kind == RECORD_VM && record->slot == 5 && record->removed;
+        told |= record->kind == RECORD_HISTORY && record->history.kind == HISTORY_STATE &&
+                record->history.number == 2;
+    }
+    assert_true(node);
+    assert_true(gone);
+    assert_true(told);
+    assert_int_equal(state_digest(&u->core.cluster), u->core.cluster.header.digest);
+    assert_int_equal(u->core.local.acting.mend_count, 0);
+    (void)unit_take(u, ACTION_STATE_READ); /* is it whole now? */
+    free(u);
+}
+
+/* A header that cannot be read is written by a commit of its own. */
+TEST(a_garbled_header_is_written)
+{
+    struct unit *u = acting();
+    u->polls_hang = true;
+    u->core.local.storage.trouble = STATE_GARBLED;
+    unit_forget(u);
+    unit_commit(u);
+    assert_int_equal(u->core.local.storage.trouble, STATE_WELL);
+    free(u);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_differs_is_found),
+        cmocka_unit_test(only_a_copy_of_that_very_version_counts),
+        cmocka_unit_test(the_commit_holds_the_copys_records),
+        cmocka_unit_test(a_garbled_header_is_written),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
