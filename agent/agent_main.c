@@ -35,8 +35,7 @@
 #define DMI_UUID_PATH "/sys/class/dmi/id/product_uuid"
 #define BOOT_ID_PATH "/proc/sys/kernel/random/boot_id"
 #define CALL_MS 5000               /* librados' own timeouts: the last net under each deadline */
-#define IDENTIFY_NS 60000000000ull /* between two looks at our own BMC */
-#define IDENTIFY_AGAIN_NS 15000000000ull /* ... while something is wrong with it */
+#define IDENTIFY_NS 60000000000ull /* between two looks at our own BMC: many lock users out */
 #define IDENTIFY_MS 10000
 #define SETTLE_NS                                                                                  \
     20000000000ull            /* after that a start is over; memory is looked after that often     \
@@ -81,9 +80,8 @@ static void identify_bmc(void *context)
     }
     bmc_io_identify(agent->edges.bmc, agent->facts.name, &agent->config.bmc, &agent->facts.machine,
                     host_io_boottime_ms() + IDENTIFY_MS);
-    bool troubled = effects_io_core(agent->effects)->local.troubles[TROUBLE_BMC][0] != '\0';
-    qb_loop_timer_add(agent->loop, QB_LOOP_LOW, troubled ? IDENTIFY_AGAIN_NS : IDENTIFY_NS, agent,
-                      identify_bmc, &agent->identify_timer);
+    qb_loop_timer_add(agent->loop, QB_LOOP_LOW, IDENTIFY_NS, agent, identify_bmc,
+                      &agent->identify_timer);
 }
 
 static void answer(void *context, const struct reply *reply)
