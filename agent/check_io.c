@@ -216,6 +216,11 @@ static void check_corosync(struct check *check)
 static void check_members(struct check *check)
 {
     const struct cluster *state = check->image;
+    if (check->name[0] == '\0') {
+        say(check, NOTE, "cluster", "state version %lu; which node this is, Corosync must tell",
+            (unsigned long)state->header.version);
+        return;
+    }
     for (uint32_t i = 0; i < NODES_MAX; i++) {
         const struct node_record *node = &state->nodes[i];
         if (node->state != NODE_FREE && !name_equal(node->name, check->name) &&

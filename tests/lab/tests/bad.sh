@@ -124,15 +124,15 @@ test_bad_ceph() {
 test_bad_corosync() {
     local file=/etc/corosync/corosync.conf
     on3 cp $file /root/good.corosync
-    on3 systemctl stop stead-agent corosync
-    check3 1 '^WRONG +corosync +does not run: systemctl status corosync'
-    on3 systemctl start stead-agent || true
+    on3 systemctl stop corosync
     ASK=3
-    within 20 'its agent says that it waits' eval "stead status 2>&1 | grep -qiE 'corosync|no quorum'"
-    tell "$(stead status 2>&1 | head -n 1)"
-    on3 systemctl stop stead-agent
+    within 20 'its agent says that it is alone' eval "says \"d['situation']\" | grep -q 'no quorum: 1 in the ring, 2 needed'"
+    must '--check' exits 1 on3 stead-agent --check
+    must 'says so' said '^WRONG +corosync +does not run: systemctl status corosync'
+    must 'and takes nobody for another' not said 'WRONG +machine'
     on3 sed -i 's/provider: corosync_votequorum/provider: corosync_votequorum\n    last_man_standing: 1/' $file
-    on3 systemctl start corosync
+    on3 systemctl restart corosync
+    within 20 'Corosync runs' on3 corosync-quorumtool -s
     check3 1 '^WRONG +corosync +.*quorum.last_man_standing'
     refuses_to_start 'quorum.last_man_standing'
     on3 cp /root/good.corosync $file
