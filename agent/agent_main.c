@@ -159,6 +159,15 @@ static void begin(struct agent *agent, uint32_t nodeid, const char *name)
     notify_io_ready(agent->notify);
 }
 
+static void tell_corosync(struct agent *agent, const char *text)
+{
+    struct event event = {.kind = EVENT_TROUBLE};
+    struct sink sink = effects_io_sink(agent->effects);
+    event.trouble.kind = TROUBLE_COROSYNC;
+    name_set(event.trouble.text, sizeof(event.trouble.text), text);
+    sink_put(&sink, &event);
+}
+
 static void corosync_connected(void *context, uint32_t nodeid, const char *name)
 {
     struct agent *agent = context;
@@ -173,6 +182,8 @@ static void corosync_connected(void *context, uint32_t nodeid, const char *name)
                        "remove the node from the cluster and reboot it",
                        agent->facts.nodeid, nodeid);
         stop(agent, EXIT_CONFIG);
+    } else {
+        tell_corosync(agent, "");
     }
 }
 
@@ -185,6 +196,8 @@ static void corosync_refused(void *context, const char *text)
     }
     if (!agent->begun) {
         stop(agent, EXIT_CONFIG);
+    } else {
+        tell_corosync(agent, text);
     }
 }
 

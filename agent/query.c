@@ -220,6 +220,9 @@ static bool tell_trouble(const struct core *core, uint64_t now_ms, struct text *
     const struct local *local = &core->local;
     if (local->storage.blocklisted) {
         text_add(text, "this host is blocklisted: its guests are ended; stead node unfence it");
+    } else if (local->troubles[TROUBLE_COROSYNC][0] != '\0') {
+        text_add(text, local->troubles[TROUBLE_COROSYNC]);
+        text_add(text, "; until then this node takes no part, its VMs run on");
     } else if (tell_object(core, text)) {
         return true;
     } else if (!query_loaded(core)) {

@@ -55,6 +55,9 @@ const char *trouble_of_host(const struct core *core)
     static const char renamed[TEXT_BYTES] = "corosync.conf or [node] name calls it otherwise than "
                                             "the cluster does: give it its old name";
     const struct local *local = &core->local;
+    if (local->troubles[TROUBLE_COROSYNC][0] != '\0') {
+        return local->troubles[TROUBLE_COROSYNC];
+    }
     if (local->troubles[TROUBLE_CEPH][0] != '\0') {
         return local->troubles[TROUBLE_CEPH];
     }

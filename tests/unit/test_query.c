@@ -130,6 +130,8 @@ TEST(the_situation_in_a_sentence)
     u->core.local.commit.state = COMMIT_IDLE;
     unit_ring(u, false, 1, alone);
     check_situation(u, "no quorum: 1 in the ring, 2 needed");
+    name_set(u->core.local.troubles[TROUBLE_COROSYNC], TEXT_BYTES, "quorum.device is set");
+    check_situation(u, "quorum.device is set; until then this node takes no part");
     u->core.local.storage.blocklisted = true;
     check_situation(u, "blocklisted");
     free(u);

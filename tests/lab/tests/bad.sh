@@ -134,6 +134,10 @@ test_bad_corosync() {
     on3 systemctl restart corosync
     within 20 'Corosync runs' on3 corosync-quorumtool -s
     check3 1 '^WRONG +corosync +.*quorum.last_man_standing'
+    within 20 'its status says so, and what that means' \
+        eval "says \"d['situation']\" | grep -q 'quorum.last_man_standing is set, .*: set it to 0; until then this node takes no part'"
+    tell "$(says "d['situation']")"
+    on3 rm -f /run/stead/incarnation # as after a boot
     refuses_to_start 'quorum.last_man_standing'
     on3 cp /root/good.corosync $file
     on3 systemctl restart corosync
