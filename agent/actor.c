@@ -187,8 +187,7 @@ static void next_commit(struct core *core, struct caller *caller)
             return;
         }
         draft_term(core);
-    } else {
-        mend_draft(core);
+    } else if (!mend_draft(core)) {
         request_draft(core, caller);
         nodes_draft(core, caller);
         vms_draft(core);

@@ -82,12 +82,12 @@ void mend_compare(struct core *core, const struct cluster *image)
     }
 }
 
-void mend_draft(struct core *core)
+bool mend_draft(struct core *core)
 {
     struct acting *acting = &core->local.acting;
     bool header = core->local.storage.trouble == STATE_GARBLED;
     if (acting->mend_count == 0 && !header) {
-        return;
+        return false;
     }
     ASSERT(draft_room(core) > MENDS_MAX);
     for (uint32_t i = 0; i < acting->mend_count; i++) {
@@ -102,6 +102,7 @@ void mend_draft(struct core *core)
     text_add(text_add(&text, "): written anew from the copy of "), core->local.facts.name);
     draft_history(core, HISTORY_STATE, core->local.facts.nodeid, NULL, text.bytes)->number =
         acting->mend_count;
+    return true;
 }
 
 void mend_on_commit(struct core *core)

@@ -11,8 +11,9 @@ void mend_act(struct core *core);
  * remembers which records differ. */
 void mend_compare(struct core *core, const struct cluster *image);
 
-/* Drafts what is to be written anew, with a history entry. */
-void mend_draft(struct core *core);
+/* Drafts what is to be written anew, with a history entry: a commit of its own. False: nothing is.
+ */
+bool mend_draft(struct core *core);
 
 /* A commit of ours took effect: the header is good again, and the records are looked at anew. */
 void mend_on_commit(struct core *core);
