@@ -136,6 +136,10 @@ static void find_peer(struct core *core, const struct node_record *node)
         alarm_found(&core->local.alarms, ALARM_STORAGE_AWAY, node->name, false,
                     "it does not reach Ceph", core->local.now_ms, core->local.wall_ms);
     }
+    const char *trouble = query_node_trouble(core, state_find_node(&core->cluster, node->nodeid));
+    if (trouble[0] != '\0') {
+        say(core, ALARM_HOST_TROUBLE, node->name, trouble);
+    }
     if (bmc != NULL && bmc->address[0] != '\0' && !bmc->verified) {
         say(core, ALARM_BMC_UNVERIFIED, node->name,
             "its BMC does not answer, or its GUID is not this machine's UUID: it is not used");

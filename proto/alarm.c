@@ -78,6 +78,10 @@ static const struct alarm_about table[ALARM_KIND_COUNT] = {
     [ALARM_NO_SPARE] = {"no-spare-room", "9846c5954c3559a2998c81f87e8368c4",
                         "one node's VMs would find no room elsewhere",
                         "add memory or a node, or stop VMs", false, CLUSTER, 60000, 30000},
+    [ALARM_HOST_TROUBLE] = {"host-trouble", "4b3f8f0c6a5d4e0f9f7d2c1be83a5d17",
+                            "its agent finds something wrong with its host",
+                            "what the text says; stead-agent --check there tells all", false,
+                            CLUSTER, 10000, 3000},
 };
 
 const struct alarm_about *alarm_about(enum alarm_kind kind)

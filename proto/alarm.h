@@ -29,6 +29,7 @@ enum alarm_kind {
     ALARM_BMC_UNVERIFIED,  /* its BMC does not answer, or is another host's */
     ALARM_CLOCK_JUMPED,    /* the wall clock jumped */
     ALARM_NO_SPARE,        /* one node's VMs would find no room elsewhere */
+    ALARM_HOST_TROUBLE,    /* an agent finds something wrong with its host */
     ALARM_KIND_COUNT
 };
 

@@ -71,12 +71,12 @@ struct beat {
     char name[NAME_BYTES];
     uint32_t memory_mib;
     uint32_t feature_level;
-    bool able;         /* a good RADOS answer within able_ms, and admitted */
-    bool storage;      /* its present handle works (it reads the state) */
-    bool empty;        /* no guest of ours is alive on this host, seen in /proc */
-    bool wants_answer; /* not fresh: please answer at once */
-    bool leaving;      /* its Corosync is about to be restarted: it asks for leave */
-    uint32_t alarms;   /* mask of 1 << enum alarm_kind: what only it sees of itself */
+    bool able;                /* a good RADOS answer within able_ms, and admitted */
+    bool storage;             /* its present handle works (it reads the state) */
+    bool empty;               /* no guest of ours is alive on this host, seen in /proc */
+    bool wants_answer;        /* not fresh: please answer at once */
+    bool leaving;             /* its Corosync is about to be restarted: it asks for leave */
+    uint32_t alarms;          /* mask of 1 << enum alarm_kind: what only it sees of itself */
     char trouble[TEXT_BYTES]; /* what is wrong with its host, with the remedy; empty: nothing */
     uint32_t answer_count;
     struct beat_answer answers[NODES_MAX];

@@ -332,6 +332,16 @@ TEST(bmc_unverified)
     free(u);
 }
 
+TEST(host_trouble)
+{
+    struct unit *u = well();
+    name_set(beat_of(u, 3)->trouble, TEXT_BYTES, "Ceph refuses the key of client.stead");
+    check_raised(u, ALARM_HOST_TROUBLE, "n3", "refuses the key");
+    beat_of(u, 3)->trouble[0] = '\0';
+    check_cleared(u, ALARM_HOST_TROUBLE, "n3");
+    free(u);
+}
+
 TEST(no_spare_room)
 {
     struct unit *u = well();
@@ -444,6 +454,7 @@ int main(void)
         cmocka_unit_test(vm_paused_by_io_or_hand),
         cmocka_unit_test(libvirt_away),
         cmocka_unit_test(bmc_unverified),
+        cmocka_unit_test(host_trouble),
         cmocka_unit_test(no_spare_room),
         cmocka_unit_test(clock_jumped),
         cmocka_unit_test(nothing_flaps),
