@@ -291,7 +291,7 @@ static void find_bmc_helper(struct agent *agent)
 /* Two agents on one host would each believe the other's guests to be theirs. */
 static bool be_the_only_one(void)
 {
-    if (mkdir(RUN_DIR, 0755) < 0 && errno != EEXIST) {
+    if ((mkdir(RUN_DIR, 0755) < 0 && errno != EEXIST) || chmod(RUN_DIR, 0755) < 0) {
         journal_io_say(LOG_ERR, RUN_DIR ": %s", strerror(errno));
         return false;
     }
@@ -353,7 +353,7 @@ static int open_all(struct agent *agent)
     struct sink sink = effects_io_sink(agent->effects);
     r = notify_io_open(agent->loop, situation, agent, &agent->notify);
     if (r == 0) {
-        r = server_io_open(agent->loop, CONTROL_SERVICE, &sink, &agent->server);
+        r = server_io_open(agent->loop, CONTROL_PATH, &sink, &agent->server);
     }
     if (r == 0) {
         r = corosync_io_open(agent->loop, &watcher, &sink, &agent->edges.corosync);

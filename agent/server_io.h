@@ -1,7 +1,8 @@
 /*
- * The local socket: libqb's IPC server "stead". A connection is accepted from root and from members
- * of the group `stead` only; whatever such a client sends, it gets one reply and the agent lives
- * on.
+ * The local socket's service: each request gets one reply, from the copy of the state or, for a
+ * command, once it is committed or refused. root and members of the group `stead` may do
+ * everything, members of `stead-view` may ask; socket_io.h says what a client can make the agent
+ * hold.
  */
 #ifndef STEAD_AGENT_SERVER_IO_H
 #define STEAD_AGENT_SERVER_IO_H
@@ -14,8 +15,8 @@
 
 struct server_io;
 
-/* `service`: CONTROL_SERVICE, but for tests. `sink` takes the operators' requests. */
-int server_io_open(qb_loop_t *loop, const char *service, const struct sink *sink,
+/* `path`: CONTROL_PATH, but for tests. `sink` takes the operators' requests. */
+int server_io_open(qb_loop_t *loop, const char *path, const struct sink *sink,
                    struct server_io **ret_server);
 
 /* The core is there now. Before that, status is answered with `server_io_say()`'s sentence. */

@@ -2,7 +2,7 @@
 #include "proto/control_io.h"
 
 #include <errno.h>
-#include <qb/qbipc_common.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "proto/limits.h"
@@ -23,34 +23,57 @@ static bool name_or_empty(const char *name)
     return name[0] == '\0' || control_is_name(name);
 }
 
+/* ---- frames */
+
+int control_frame_size(const uint8_t head[CONTROL_HEAD_BYTES], size_t size_max, size_t *ret_size)
+{
+    const uint32_t length = (uint32_t)head[0] << 24 | (uint32_t)head[1] << 16 |
+                            (uint32_t)head[2] << 8 | (uint32_t)head[3];
+    if (length == 0 || size_max < CONTROL_HEAD_BYTES || length > size_max - CONTROL_HEAD_BYTES) {
+        return -EBADMSG;
+    }
+    *ret_size = CONTROL_HEAD_BYTES + (size_t)length;
+    return 0;
+}
+
+static int pack(const ProtobufCMessage *message, uint8_t *buffer, size_t size, size_t *ret_size)
+{
+    const size_t length = protobuf_c_message_get_packed_size(message);
+    if (length > UINT32_MAX || CONTROL_HEAD_BYTES + length > size) {
+        return -ENOBUFS;
+    }
+    for (size_t i = 0; i < CONTROL_HEAD_BYTES; i++) {
+        buffer[i] = (uint8_t)(length >> (8 * (CONTROL_HEAD_BYTES - 1 - i)));
+    }
+    protobuf_c_message_pack(message, buffer + CONTROL_HEAD_BYTES);
+    *ret_size = CONTROL_HEAD_BYTES + length;
+    return 0;
+}
+
 int control_pack_request(const Control__Request *request, uint8_t *buffer, size_t size,
                          size_t *ret_size)
 {
-    struct qb_ipc_request_header header = {.id = QB_IPC_MSG_USER_START};
-    size_t whole = sizeof(header) + control__request__get_packed_size(request);
-    if (whole > size || whole > INT32_MAX) {
-        return -ENOBUFS;
-    }
-    header.size = (int32_t)whole;
-    memcpy(buffer, &header, sizeof(header));
-    control__request__pack(request, buffer + sizeof(header));
-    *ret_size = whole;
-    return 0;
+    return pack(&request->base, buffer, size, ret_size);
 }
 
 int control_pack_reply(const Control__Reply *reply, uint8_t *buffer, size_t size, size_t *ret_size)
 {
-    struct qb_ipc_response_header header = {.id = QB_IPC_MSG_USER_START};
-    size_t whole = sizeof(header) + control__reply__get_packed_size(reply);
-    if (whole > size || whole > INT32_MAX) {
-        return -ENOBUFS;
-    }
-    header.size = (int32_t)whole;
-    memcpy(buffer, &header, sizeof(header));
-    control__reply__pack(reply, buffer + sizeof(header));
-    *ret_size = whole;
-    return 0;
+    return pack(&reply->base, buffer, size, ret_size);
 }
+
+int control_pack_refusal(const char *text, uint8_t *buffer, size_t size, size_t *ret_size)
+{
+    Control__Outcome outcome = CONTROL__OUTCOME__INIT;
+    Control__Reply reply = CONTROL__REPLY__INIT;
+    outcome.verdict = CONTROL__VERDICT__VERDICT_REFUSED;
+    outcome.text = (char *)(uintptr_t)text; /* packing changes nothing */
+    reply.version = CONTROL_VERSION;
+    reply.answer_case = CONTROL__REPLY__ANSWER_OUTCOME;
+    reply.outcome = &outcome;
+    return control_pack_reply(&reply, buffer, size, ret_size);
+}
+
+/* ---- what is let in */
 
 static bool command_is_sane(const Control__Command *command)
 {
@@ -95,17 +118,74 @@ static bool request_is_sane(const Control__Request *request)
     return false;
 }
 
+bool control_only_asks(const Control__Request *request)
+{
+    switch (request->ask_case) {
+    case CONTROL__REQUEST__ASK_STATUS:
+    case CONTROL__REQUEST__ASK_HISTORY:
+    case CONTROL__REQUEST__ASK_CONFIG:
+        return true;
+    case CONTROL__REQUEST__ASK_COMMAND:
+    case CONTROL__REQUEST__ASK_VM_ADD:
+    case CONTROL__REQUEST__ASK_CONFIG_SET:
+    case CONTROL__REQUEST__ASK__NOT_SET:
+    case _CONTROL__REQUEST__ASK__CASE_IS_INT_SIZE:
+        break;
+    }
+    return false;
+}
+
+/* Both ends come from one release: a field that is not known here carries a wish or a warning that
+ * would be lost. */
+static bool is_foreign(const Control__Request *request)
+{
+    const bool asks = request->ask_case != CONTROL__REQUEST__ASK__NOT_SET;
+    const ProtobufCMessage *ask = asks ? (const ProtobufCMessage *)request->status : NULL;
+    return request->version != CONTROL_VERSION || request->base.n_unknown_fields > 0 ||
+           (ask != NULL && ask->n_unknown_fields > 0) ||
+           (request->ask_case == CONTROL__REQUEST__ASK_COMMAND &&
+            protobuf_c_enum_descriptor_get_value(&control__command_kind__descriptor,
+                                                 (int)request->command->kind) == NULL);
+}
+
+/* ---- memory: counted, so that small bytes cannot make large structures */
+
+static void *take_counted(void *context, size_t size)
+{
+    size_t *left = context;
+    if (size > *left) {
+        return NULL;
+    }
+    *left -= size;
+    return malloc(size);
+}
+
+static void give_back(void *context, void *bytes)
+{
+    (void)context;
+    free(bytes);
+}
+
+static void *unpack(const ProtobufCMessageDescriptor *type, const uint8_t *frame, size_t size)
+{
+    size_t whole = 0;
+    size_t left = CONTROL_MEMORY_MAX;
+    ProtobufCAllocator counted = {take_counted, give_back, &left};
+    if (size < CONTROL_HEAD_BYTES || control_frame_size(frame, CONTROL_BYTES_MAX, &whole) < 0 ||
+        whole != size) {
+        return NULL;
+    }
+    return protobuf_c_message_unpack(type, &counted, size - CONTROL_HEAD_BYTES,
+                                     frame + CONTROL_HEAD_BYTES);
+}
+
 int control_unpack_request(const uint8_t *frame, size_t size, Control__Request **ret_request)
 {
-    const size_t head = sizeof(struct qb_ipc_request_header);
-    if (size < head || size > CONTROL_BYTES_MAX) {
-        return -EBADMSG;
-    }
-    Control__Request *request = control__request__unpack(NULL, size - head, frame + head);
+    Control__Request *request = unpack(&control__request__descriptor, frame, size);
     if (request == NULL) {
         return -EBADMSG;
     }
-    int r = request->version != CONTROL_VERSION ? -EPROTO : request_is_sane(request) ? 0 : -EBADMSG;
+    int r = is_foreign(request) ? -EPROTO : request_is_sane(request) ? 0 : -EBADMSG;
     if (r < 0) {
         control_free_request(&request);
         return r;
@@ -116,11 +196,7 @@ int control_unpack_request(const uint8_t *frame, size_t size, Control__Request *
 
 int control_unpack_reply(const uint8_t *frame, size_t size, Control__Reply **ret_reply)
 {
-    const size_t head = sizeof(struct qb_ipc_response_header);
-    if (size < head || size > CONTROL_BYTES_MAX) {
-        return -EBADMSG;
-    }
-    Control__Reply *reply = control__reply__unpack(NULL, size - head, frame + head);
+    Control__Reply *reply = unpack(&control__reply__descriptor, frame, size);
     if (reply == NULL) {
         return -EBADMSG;
     }

@@ -3,101 +3,189 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <qb/qbipcc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
 
-#define CONNECT_MS 5000
-#define REPLY_MS 35000 /* longer than the agent's own deadline for a command */
+#define CONNECT_S 5
+#define ASK_MS 10000     /* the agent answers from memory */
+#define COMMAND_MS 35000 /* longer than the agent's own deadline for a command */
 #define PAGE_TRIES 5
 
 struct cli_client {
-    qb_ipcc_connection_t *connection;
-    _Alignas(8) uint8_t buffer[CONTROL_BYTES_MAX]; /* libqb looks at its header in place */
+    int fd;
+    uint8_t buffer[CONTROL_BYTES_MAX];
 };
 
 static enum cli_exit explain(int error)
 {
-    if (error == EACCES || error == EPERM) {
-        fputs("stead: only root and members of the group stead may talk to the agent\n", stderr);
-        return CLI_FAILED;
-    }
-    if (error == ETIMEDOUT) {
+    switch (error) {
+    case ENOENT:
+    case ENOTDIR:
+    case ECONNREFUSED:
+        fputs("stead: no agent runs on this host: systemctl start stead-agent\n", stderr);
+        return CLI_NO_AGENT;
+    case ETIMEDOUT:
+    case EAGAIN: /* its backlog is full */
         fputs("stead: the agent does not answer: see journalctl -u stead-agent\n", stderr);
         return CLI_NO_AGENT;
-    }
-    if (error == EAGAIN) {
-        fputs("stead: too many commands at a time: try again\n", stderr);
+    case EPIPE:
+    case ECONNRESET:
+        fputs("stead: the agent went away meanwhile: see journalctl -u stead-agent\n", stderr);
+        return CLI_NO_AGENT;
+    case EBADMSG:
+        fputs("stead: the agent's reply makes no sense\n", stderr);
+        return CLI_FAILED;
+    case EPROTO:
+        fputs("stead: the agent is of another release than this command: use the `stead` that was "
+              "installed with it\n",
+              stderr);
+        return CLI_FAILED;
+    default:
+        fprintf(stderr, "stead: cannot talk to the agent: %s\n", strerror(error));
         return CLI_FAILED;
     }
-    fputs("stead: no agent runs on this host: systemctl start stead-agent\n", stderr);
-    return CLI_NO_AGENT;
 }
 
-enum cli_exit cli_connect(struct cli_client **ret_client)
+enum cli_exit cli_connect_to(const char *path, struct cli_client **ret_client)
 {
-    int fd = -1;
+    const struct timeval patience = {.tv_sec = CONNECT_S};
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof(address.sun_path)) {
+        return explain(ENAMETOOLONG);
+    }
+    memcpy(address.sun_path, path, strlen(path) + 1);
     struct cli_client *client = calloc(1, sizeof(*client));
     if (client == NULL) {
-        return explain(EAGAIN);
+        return explain(ENOMEM);
     }
-    client->connection = qb_ipcc_connect_async(CONTROL_SERVICE, CONTROL_BYTES_MAX, &fd);
-    if (client->connection == NULL) {
+    client->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    /* The sending deadline is connect()'s, too, where the backlog is full: unix(7). */
+    if (client->fd < 0 ||
+        setsockopt(client->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) < 0 ||
+        connect(client->fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
         int error = errno;
-        free(client);
+        cli_disconnect(&client);
         return explain(error);
-    }
-    struct pollfd ready = {.fd = fd, .events = POLLIN};
-    int r = poll(&ready, 1, CONNECT_MS) == 1 ? qb_ipcc_connect_continue(client->connection)
-                                             : -ETIMEDOUT;
-    if (r < 0) {
-        free(client);
-        return explain(-r);
     }
     *ret_client = client;
     return CLI_DONE;
 }
 
+enum cli_exit cli_connect(struct cli_client **ret_client)
+{
+    return cli_connect_to(CONTROL_PATH, ret_client);
+}
+
 void cli_disconnect(struct cli_client **client)
 {
     if (*client != NULL) {
-        qb_ipcc_disconnect((*client)->connection);
+        if ((*client)->fd >= 0) {
+            close((*client)->fd);
+        }
         free(*client);
         *client = NULL;
     }
 }
 
+/* ---- frames, there and back before a deadline */
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static int wait_for(const struct cli_client *client, short events, int64_t until_ms)
+{
+    struct pollfd ready = {.fd = client->fd, .events = events};
+    int64_t left_ms = until_ms - now_ms();
+    int r = poll(&ready, 1, left_ms > 0 ? (int)left_ms : 0);
+    if (r < 0) {
+        return errno == EINTR ? 0 : -errno;
+    }
+    return r == 0 ? -ETIMEDOUT : 0;
+}
+
+static int send_frame(const struct cli_client *client, size_t size, int64_t until_ms)
+{
+    size_t done = 0;
+    while (done < size) {
+        ssize_t sent =
+            send(client->fd, client->buffer + done, size - done, MSG_NOSIGNAL | MSG_DONTWAIT);
+        int r = sent < 0 && errno == EAGAIN  ? wait_for(client, POLLOUT, until_ms)
+                : sent < 0 && errno != EINTR ? -errno
+                                             : 0;
+        if (r < 0) {
+            return r;
+        }
+        done += sent > 0 ? (size_t)sent : 0;
+    }
+    return 0;
+}
+
+/* Bytes `from` to `to` of a frame. */
+static int receive(struct cli_client *client, size_t from, size_t to, int64_t until_ms)
+{
+    while (from < to) {
+        ssize_t got = recv(client->fd, client->buffer + from, to - from, MSG_DONTWAIT);
+        int r = got == 0                     ? -ECONNRESET
+                : got < 0 && errno == EAGAIN ? wait_for(client, POLLIN, until_ms)
+                : got < 0 && errno != EINTR  ? -errno
+                                             : 0;
+        if (r < 0) {
+            return r;
+        }
+        from += got > 0 ? (size_t)got : 0;
+    }
+    return 0;
+}
+
+/* An agent that refuses the connection, or the request by its length, says so and hangs up: its
+ * words can be read though ours could not be sent. */
+static int exchange(struct cli_client *client, size_t size, int64_t until_ms, size_t *ret_size)
+{
+    size_t whole = 0;
+    int r = send_frame(client, size, until_ms);
+    if (r == 0 || r == -EPIPE || r == -ECONNRESET) {
+        r = receive(client, 0, CONTROL_HEAD_BYTES, until_ms);
+    }
+    if (r == 0) {
+        r = control_frame_size(client->buffer, sizeof(client->buffer), &whole);
+    }
+    if (r == 0) {
+        r = receive(client, CONTROL_HEAD_BYTES, whole, until_ms);
+    }
+    if (r == 0) {
+        *ret_size = whole;
+    }
+    return r;
+}
+
 enum cli_exit cli_ask(struct cli_client *client, Control__Request *request,
                       Control__Reply **ret_reply)
 {
+    const bool asks = control_only_asks(request);
     size_t size = 0;
     request->version = CONTROL_VERSION;
     if (control_pack_request(request, client->buffer, sizeof(client->buffer), &size) < 0) {
         fputs("stead: the request is too large\n", stderr);
         return CLI_FAILED;
     }
-    ssize_t done = qb_ipcc_send(client->connection, client->buffer, size);
-    if (done >= 0) {
-        done = qb_ipcc_recv(client->connection, client->buffer, sizeof(client->buffer), REPLY_MS);
+    int r = exchange(client, size, now_ms() + (asks ? ASK_MS : COMMAND_MS), &size);
+    if (r == 0) {
+        r = control_unpack_reply(client->buffer, size, ret_reply);
     }
-    if (done < 0) {
-        if (request->ask_case != CONTROL__REQUEST__ASK_STATUS &&
-            request->ask_case != CONTROL__REQUEST__ASK_HISTORY) {
-            fputs("stead: the agent went away meanwhile; the outcome is unknown: ask `stead "
-                  "history`\n",
-                  stderr);
-        }
-        return explain((int)-done);
+    if (r < 0 && !asks) {
+        fputs("stead: the outcome is unknown: ask `stead history`\n", stderr);
     }
-    int r = control_unpack_reply(client->buffer, (size_t)done, ret_reply);
-    if (r < 0) {
-        fputs(r == -EPROTO ? "stead: the agent is of another release than this command\n"
-                           : "stead: the agent's reply makes no sense\n",
-              stderr);
-        return CLI_FAILED;
-    }
-    return CLI_DONE;
+    return r < 0 ? explain(-r) : CLI_DONE;
 }
 
 enum cli_exit cli_unexpected(const Control__Reply *reply)

@@ -12,9 +12,11 @@ struct cli_client;
 /* Connects to this host's agent. Anything but CLI_DONE has been explained on stderr; so in all
  * functions here. */
 enum cli_exit cli_connect(struct cli_client **ret_client);
+enum cli_exit cli_connect_to(const char *path, struct cli_client **ret_client); /* for tests */
 void cli_disconnect(struct cli_client **client);
 
-/* Sends one request, waits for its reply. The caller frees it with control_free_reply(). */
+/* Sends one request, waits for its reply: 10 s, or 35 s for what changes something. The caller
+ * frees it with control_free_reply(). */
 enum cli_exit cli_ask(struct cli_client *client, Control__Request *request,
                       Control__Reply **ret_reply);
 
