@@ -7,6 +7,7 @@
 
 #include "agent/cli/commands_io.h"
 #include "agent/config_io.h"
+#include "proto/settings.h"
 
 /* scdoc takes _ and * for its own marks; `word` becomes bold. */
 static void print_text(const char *text)
@@ -25,6 +26,15 @@ static void print_text(const char *text)
     }
 }
 
+/* The tables' helps begin small, as a list's do. */
+static void print_sentence(const char *text)
+{
+    bool small = text[0] >= 'a' && text[0] <= 'z';
+    putchar(small ? text[0] - 'a' + 'A' : text[0]);
+    print_text(text + 1);
+    putchar('.');
+}
+
 static void print_commands(void)
 {
     size_t count = 0;
@@ -35,9 +45,9 @@ static void print_commands(void)
         cli_usage_of(&list[i], usage, sizeof(usage));
         printf("*stead %s*", list[i].words);
         print_text(usage + words);
-        printf("\n\t%c", list[i].help[0] >= 'a' ? list[i].help[0] - 'a' + 'A' : list[i].help[0]);
-        print_text(list[i].help + 1);
-        printf(".\n\n\t");
+        printf("\n\t");
+        print_sentence(list[i].help);
+        printf("\n\n\t");
         print_text(list[i].more);
         printf("\n\n\tExample: *");
         print_text(list[i].example);
@@ -55,12 +65,13 @@ static void print_options(void)
             printf(" _%s_", rows[i].metavar);
         }
         printf("\n\t");
-        print_text(rows[i].help);
+        print_sentence(rows[i].help);
         if (rows[i].value != NULL) {
-            printf(": ");
+            printf(" _%s_ is ", rows[i].metavar);
             print_text(rows[i].value);
+            printf(".");
         }
-        printf(".\n\n");
+        printf("\n\n");
     }
 }
 
@@ -83,6 +94,26 @@ static void print_keys(void)
             printf(".");
         }
         printf("\n\n");
+    }
+}
+
+static void print_settings(void)
+{
+    uint32_t count = 0;
+    const struct setting *table = settings_table(&count);
+    for (uint32_t i = 0; i < count; i++) {
+        struct text range = {0}, standard = {0};
+        setting_add_range(&range, &table[i]);
+        setting_add_value(&standard, &table[i], table[i].standard);
+        printf("*");
+        print_text(table[i].name);
+        printf("*\n\t");
+        print_sentence(table[i].help);
+        printf(" ");
+        print_text(range.bytes);
+        printf("; default: ");
+        print_text(standard.bytes[0] != '\0' ? standard.bytes : "none");
+        printf(".\n\n");
     }
 }
 
@@ -110,6 +141,7 @@ int main(int argc, char **argv)
         void (*print)(void);
     } tables[] = {{"commands", print_commands},
                   {"options", print_options},
+                  {"settings", print_settings},
                   {"keys", print_keys},
                   {"example", print_example}};
     for (size_t i = 0; argc == 2 && i < sizeof(tables) / sizeof(tables[0]); i++) {
@@ -118,6 +150,6 @@ int main(int argc, char **argv)
             return 0;
         }
     }
-    fputs("usage: stead-tables commands|options|keys|example\n", stderr);
+    fputs("usage: stead-tables commands|options|settings|keys|example\n", stderr);
     return 2;
 }
