@@ -31,6 +31,7 @@ struct command_io {
     struct storage_io *storage;
     uint64_t next_counter;
     uint32_t count;
+    bool timing; /* the timer is set */
     struct waiting list[REQUESTS_MAX];
 };
 
@@ -67,6 +68,14 @@ static void refuse(struct command_io *commands, void *client, const char *text)
     commands->tell(commands->context, client, &outcome);
 }
 
+static void sweep(void *context);
+
+/* Only while somebody waits: libqb's loop turns idly for the last millisecond before each timer. */
+static void set_timer(struct command_io *commands)
+{
+    qb_loop_timer_add(commands->loop, QB_LOOP_LOW, SWEEP_NS, commands, sweep, &commands->timer);
+}
+
 /* A request with a fresh id, its client waiting for it; false (and the client told) if there is no
  * room. */
 static bool begin(struct command_io *commands, void *client, const char *by,
@@ -81,7 +90,10 @@ static bool begin(struct command_io *commands, void *client, const char *by,
     *waiting = (struct waiting){.counter = commands->next_counter++,
                                 .deadline_ms = host_io_boottime_ms() + COMMAND_MS,
                                 .client = client};
-    commands->count++;
+    if (commands->count++ == 0 && !commands->timing) {
+        commands->timing = true;
+        set_timer(commands);
+    }
     *ret_request = (struct request){.id = {.nodeid = facts->nodeid,
                                            .agent_start = facts->agent_start,
                                            .counter = waiting->counter}};
@@ -297,7 +309,10 @@ static void sweep(void *context)
             finish(commands, waiting, &unknown);
         }
     }
-    qb_loop_timer_add(commands->loop, QB_LOOP_LOW, SWEEP_NS, commands, sweep, &commands->timer);
+    commands->timing = commands->count > 0;
+    if (commands->timing) {
+        set_timer(commands);
+    }
 }
 
 void command_io_begin(struct command_io *commands, const struct core *core,
@@ -319,7 +334,6 @@ int command_io_open(qb_loop_t *loop, const struct sink *sink, command_tell *tell
     commands->tell = tell;
     commands->context = context;
     commands->next_counter = 1;
-    sweep(commands);
     *ret_commands = commands;
     return 0;
 }
