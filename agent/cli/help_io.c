@@ -174,7 +174,7 @@ static bool print_commands_of(const char *group)
             snprintf(left, sizeof(left), "%s%s%s", verb_of(&list[i]),
                      list[i].operand != NULL ? " " : "",
                      list[i].operand != NULL ? list[i].operand : "");
-            printf("  %-16s %s\n", left, list[i].help);
+            printf("  %-20s %s\n", left, list[i].help);
             found = true;
         }
     }

@@ -45,8 +45,56 @@ test_json() {
     for words in status history 'vm list' 'vm show json1' 'node list' 'node show n2' 'vm stop json1 --timeout 1s' 'vm remove json1'; do
         [[ $words != 'vm remove'* ]] || within 15 'it is stopped' vm_is json1 stopped
         # shellcheck disable=SC2086
-        stead $words --json | python3 -c 'import json, sys; json.load(sys.stdin)' || fail "stead $words --json is no JSON"
+        stead $words --json | "$REPO/tests/cli/test_json.py" --real "$(json_object "$words")" || fail "stead $words --json: not as docs/json.md says"
     done
+}
+
+json_object() { # WORDS: its heading in docs/json.md
+    case $1 in
+        'vm show'* | 'node show'*) echo "${1% *}" ;;
+        vm\ stop* | vm\ remove*) echo 'every other command' ;;
+        *) echo "$1" ;;
+    esac
+}
+
+test_watch() { # --watch of commands and of status, to a pipe and to a terminal
+    add_vm watch1 1
+    lab sh 2 timeout 90 stead status --watch >"$WORK/watched" &
+    local watching=$!
+    must 'stop, until it has stopped' exits 0 stead vm stop watch1 --timeout 1s --watch
+    must 'each change is a line' said '^ +[0-9.]+ s  vm watch1: stopped$'
+    must 'it is stopped then' vm_is watch1 stopped
+    must 'start, until it runs' stead vm start watch1 --watch
+    must 'it runs then' vm_is watch1 running
+    lab cut 3
+    within 15 'n3 is missed' is_true "node['n3']['state'] == 'offline'"
+    must 'fence, until it is fenced' stead node fence n3 --watch
+    must 'n3 is fenced then' is_true "node['n3']['state'] == 'fenced'"
+    must 'what cannot settle is given up' exits 1 stead node unfence n3 --watch --within 2s
+    must 'and said so' said 'n3 has not settled within 2'
+    must 'Ctrl-C ends the watching only' exits 130 lab sh 1 bash -c 'stead node unfence n3 --watch & sleep 1; kill -INT $!; wait $!'
+    must 'and says so' said 'the command goes on'
+    lab on 3
+    within 60 'n3 is back' is_true "node['n3']['state'] == 'online'"
+    kill "$watching"
+    grep -q '  node n3: fenced$' "$WORK/watched" || fail "status --watch said nothing of it: $(<"$WORK/watched")"
+    lab sh 1 script -qc 'stty rows 12 cols 100; timeout 3 stead status --watch' /dev/null >"$WORK/watched" || true
+    grep -q $'\e''\[H.*Now' "$WORK/watched" || fail "status --watch does not draw on a terminal: $(cat -v "$WORK/watched")"
+}
+
+test_completion() { # the names that an agent knows
+    add_vm compl1 1
+    # shellcheck disable=SC2016  # the node's shell expands it
+    local script='. /usr/share/bash-completion/completions/stead; COMP_CWORD=3; COMP_WORDS=(stead "$@"); _stead; echo "${COMPREPLY[*]}"'
+    must 'VMs' exits 0 lab sh 2 bash -c "$script" x vm stop com
+    must 'the one there is' said '^compl1$'
+    must 'nodes' exits 0 lab sh 2 bash -c "$script" x node show n
+    must 'all of them' said '^n1 n2 n3$'
+    lab sh 2 systemctl stop stead-agent
+    must 'nothing without an agent, and no complaint' exits 0 lab sh 2 bash -c "$script" x vm stop com
+    must 'nothing' said '^$'
+    lab sh 2 systemctl start stead-agent
+    within 15 'n2 is back' is_true "node['n2']['state'] == 'online'"
 }
 
 test_image_missing() {
