@@ -133,6 +133,7 @@ INSTALLED   = $(B)/stead-agent:$(PREFIX)/sbin/stead-agent:755 \
               $(B)/stead-bmc:$(PREFIX)/libexec/stead/stead-bmc:755 \
               $(B)/stead-agent.service:$(SYSTEMD)/stead-agent.service:644 \
               deploy/systemd/corosync.service.d/stead.conf:$(SYSTEMD)/corosync.service.d/stead.conf:644 \
+              deploy/systemd/stead.catalog:$(PREFIX)/lib/systemd/catalog/stead.catalog:644 \
               deploy/completion/stead:$(PREFIX)/share/bash-completion/completions/stead:644 \
               $(B)/stead.conf:$(DOC)/stead.conf:644 \
               $(foreach d,$(filter-out docs/decisions,$(wildcard docs/*.md)),$(d):$(DOC)/$(notdir $(d)):644) \
@@ -144,6 +145,7 @@ install: all man $(B)/stead.conf   ## to DESTDIR and PREFIX
 	@sed 's,@sbindir@,$(PREFIX)/sbin,' deploy/systemd/stead-agent.service.in >$(B)/stead-agent.service
 	@for each in $(INSTALLED); do set -- $$(echo "$$each" | tr : ' '); \
 	    install -D -m "$$3" "$$1" "$(DESTDIR)$$2" || exit 1; done
+	@[ -n "$(DESTDIR)" ] || journalctl --update-catalog 2>/dev/null || true
 	@echo "installed below $(DESTDIR)$(PREFIX)"
 uninstall:                         ## take away what install put there
 	@for each in $(INSTALLED); do set -- $$(echo "$$each" | tr : ' '); rm -f "$(DESTDIR)$$2"; done

@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/alarm_command_io.h"
 #include "agent/check_io.h"
 #include "agent/config_io.h"
 #include "agent/effects_io.h"
@@ -112,6 +113,10 @@ static int open_edges(struct agent *agent)
     }
     if (r == 0) {
         r = libvirt_io_open(agent->loop, config->libvirt_uri, &sink, &edges->libvirt);
+    }
+    if (r == 0) {
+        r = alarm_command_io_open(agent->loop, config->notify_command, ALARM_COMMAND_MS,
+                                  &edges->notify);
     }
     if (r == 0) {
         r = create_io_open(edges->storage, edges->libvirt, &agent->create_options, &sink,
@@ -414,6 +419,9 @@ int main(int argc, char **argv)
         qb_loop_run(agent->loop);
     }
     server_io_close(agent->server);
+    if (agent->edges.notify != NULL) {
+        alarm_command_io_close(agent->edges.notify);
+    }
     storage_io_close(agent->edges.storage);
     _exit(agent->exit_status); /* threads may hang in Corosync, Ceph or libvirt: no waiting */
 }

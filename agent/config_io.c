@@ -56,10 +56,13 @@ static const struct key keys[] = {
     KEY("bmc", "credentials", VALUE_PATH, bmc_credentials, NULL,
         "The file with the BMCs' user names and passwords; needed with `address`."),
     KEY("bmc", "cipher_suite", VALUE_CIPHER, bmc.cipher_suite, "17", "IPMI's, for RMCP+."),
+    KEY("notify", "command", VALUE_PATH, notify_command, NULL,
+        "A program of root's that is run for each alarm this node tells, without a shell, with "
+        "JSON on its standard input, for 10 s at most. Default: none."),
 };
 #define KEYS (sizeof(keys) / sizeof(keys[0]))
 
-static const char *const sections[] = {"node", "libvirt", "ceph", "bmc"};
+static const char *const sections[] = {"node", "libvirt", "ceph", "bmc", "notify"};
 #define SECTIONS (sizeof(sections) / sizeof(sections[0]))
 
 struct reader {
@@ -102,7 +105,9 @@ static void check_section(struct reader *reader, const char *line)
     if (near != NULL) {
         complain(reader, "unknown section [%s]; did you mean [%s]?", name, near);
     } else {
-        complain(reader, "unknown section [%s]; there are [node], [libvirt], [ceph] and [bmc]",
+        complain(reader,
+                 "unknown section [%s]; there are [node], [libvirt], [ceph], [bmc] and "
+                 "[notify]",
                  name);
     }
 }

@@ -6,6 +6,7 @@
  *     [libvirt]  uri
  *     [ceph]     conf, user, pool, guest_user
  *     [bmc]      address, credentials, cipher_suite
+ *     [notify]   command
  */
 #ifndef STEAD_AGENT_CONFIG_IO_H
 #define STEAD_AGENT_CONFIG_IO_H
@@ -29,6 +30,7 @@ struct config {
     char ceph_guest_user[NAME_BYTES]; /* whose key QEMU gets */
     struct bmc_address bmc;           /* address empty: none */
     char bmc_credentials[CONFIG_VALUE_BYTES];
+    char notify_command[CONFIG_VALUE_BYTES]; /* empty: none */
 };
 
 /* Reads `path`; one that is not there gives the defaults unless `must_exist`. On an error returns

@@ -8,6 +8,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "agent/alarm_command_io.h"
 #include "agent/alarm_io.h"
 #include "agent/host_io.h"
 #include "agent/incarnation_io.h"
@@ -99,6 +100,8 @@ static void carry_out(struct effects *effects, const struct action *action)
         break;
     case ACTION_ALARM:
         alarm_io_journal(&action->alarm.alarm, action->alarm.raised);
+        alarm_command_io_put(edges->notify, effects->core->local.facts.name, &action->alarm.alarm,
+                             action->alarm.raised, effects->core->local.wall_ms);
         break;
     case ACTION_KIND_COUNT:
         ASSERT(action->kind != ACTION_KIND_COUNT);

@@ -24,6 +24,7 @@ struct edges {
     struct guest_io *guests;
     struct bmc_io *bmc;
     struct create_io *create;
+    struct alarm_command_io *notify;
     void (*answer)(void *context, const struct reply *reply); /* ACTION_ANSWER */
     void *answer_context;
 };

@@ -254,12 +254,14 @@ void cli_free_status(struct cli_status *status)
 
 /* ---- history */
 
-enum cli_exit cli_ask_history(struct cli_client *client, struct cli_history *ret_history)
+enum cli_exit cli_ask_history(struct cli_client *client, uint64_t first,
+                              struct cli_history *ret_history)
 {
     Control__HistoryAsk ask = CONTROL__HISTORY_ASK__INIT;
     Control__Request request = CONTROL__REQUEST__INIT;
     request.ask_case = CONTROL__REQUEST__ASK_HISTORY;
     request.history = &ask;
+    ask.first = first;
     *ret_history = (struct cli_history){.page_count = 0};
     do {
         Control__Reply *reply = NULL;

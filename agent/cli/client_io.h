@@ -32,13 +32,14 @@ enum cli_exit cli_ask_status(struct cli_client *client, const char *vm,
                              struct cli_status *ret_status);
 void cli_free_status(struct cli_status *status);
 
-/* The cluster's history, oldest first, as pages. */
+/* The cluster's history from entry `first` on, oldest first, as pages. */
 #define CLI_HISTORY_PAGES_MAX (HISTORY_MAX / CONTROL_DECISIONS_MAX + 2)
 struct cli_history {
     size_t page_count;
     Control__Reply *pages[CLI_HISTORY_PAGES_MAX];
 };
-enum cli_exit cli_ask_history(struct cli_client *client, struct cli_history *ret_history);
+enum cli_exit cli_ask_history(struct cli_client *client, uint64_t first,
+                              struct cli_history *ret_history);
 void cli_free_history(struct cli_history *history);
 
 /* The agent answered, but not with what was asked for: its refusal, or that it makes no sense, on

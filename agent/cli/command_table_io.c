@@ -15,10 +15,12 @@ static const struct command commands[] = {
      "monitoring: exit status 0 well, 1 alarm, 3 no "
      "agent.",
      "stead status --watch"},
-    {"history", NULL, cli_history, OPTION_VM | OPTION_NODE | OPTION_LAST, 0,
+    {"history", NULL, cli_history,
+     OPTION_VM | OPTION_NODE | OPTION_LAST | OPTION_SINCE | OPTION_FOLLOW, 0,
      "what was decided, and why",
      "The decisions that the cluster's state remembers, the oldest first, each with its cause. "
-     "Filters may be combined.",
+     "Filters may be combined. --follow shows the last 10 first, then each new one as a line; with "
+     "--json as one object a line.",
      "stead history --vm web --last 20"},
     {"config list", NULL, cli_config_list, 0, 0, "the cluster's settings, and who changed them",
      "Each setting with its value, default, range, what it does, and who changed it when. They "

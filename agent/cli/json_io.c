@@ -256,6 +256,15 @@ static json_t *decision_value(const Control__Decision *decision)
     return object;
 }
 
+void cli_json_decision(const Control__Decision *decision)
+{
+    json_t *object = decision_value(decision);
+    set(object, "version", integer(1));
+    json_dumpf(object, stdout, JSON_COMPACT);
+    putchar('\n');
+    json_decref(object);
+}
+
 void cli_json_history(const Control__Decision *const *decisions, size_t count)
 {
     json_t *object = begin();

@@ -31,6 +31,9 @@ static const struct cli_option rows[] = {
     {"--within", OPTION_WITHIN, "DURATION", "a duration such as 60s or 2m",
      "how long --watch looks at most (5m; status: no end)"},
     {"--check", OPTION_CHECK, NULL, NULL, "only alarms, a line each; exit status 1 if any"},
+    {"--since", OPTION_SINCE, "WHEN", "a duration such as 10m, or a time",
+     "only since then: 10m, 2h, 14:30 or '2026-01-31 14:30'"},
+    {"--follow", OPTION_FOLLOW, NULL, NULL, "print new ones as they come, until Ctrl-C"},
     {"--last", OPTION_LAST, "N", "a number, 1 or more", "only the last N entries"},
 };
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
@@ -97,6 +100,8 @@ static int set_value(struct cli_options *options, enum option_bit bit, const cha
         options->on = value;
     } else if (bit == OPTION_VM) {
         options->vm = value;
+    } else if (bit == OPTION_SINCE) {
+        options->since = value;
     } else if (bit == OPTION_NODE) {
         options->node = value;
     } else if (bit == OPTION_PRIORITY) {

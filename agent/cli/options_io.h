@@ -24,6 +24,8 @@ enum option_bit { /* which options were given, or may be */
                   OPTION_WATCH = 16384,
                   OPTION_WITHIN = 32768,
                   OPTION_CHECK = 1u << 28,
+                  OPTION_SINCE = 1u << 27,
+                  OPTION_FOLLOW = 1u << 26,
 };
 
 #define CLI_WORDS_MAX 4
@@ -36,6 +38,7 @@ struct cli_options {
     const char *on;
     const char *vm;
     const char *node;
+    const char *since;
     int32_t priority;
     uint32_t memory_mib;
     uint32_t timeout_ms;

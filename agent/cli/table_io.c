@@ -210,6 +210,14 @@ void cli_print_vm(const Control__Vm *vm)
 
 /* ---- history */
 
+void cli_print_decision(const Control__Decision *decision)
+{
+    char time[CLI_TIME_BYTES];
+    cli_format_time(decision->wall_ms, true, time);
+    printf("%s  %-14s %-8s %-12s %s\n", time, decision->kind, or_dash(decision->node),
+           or_dash(decision->vm), decision->cause);
+}
+
 void cli_print_history(const Control__Decision *const *decisions, size_t count)
 {
     static const struct column columns[] = {

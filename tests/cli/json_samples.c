@@ -89,6 +89,8 @@ int main(void)
     announce("history");
     const Control__Decision *decision = filled(&control__decision__descriptor);
     cli_json_history(&decision, 1);
+    announce("history --follow");
+    cli_json_decision(decision);
     announce("config");
     cli_json_settings(filled(&control__config__descriptor));
     announce("every other command");

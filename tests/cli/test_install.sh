@@ -13,7 +13,7 @@ for prefix in /usr /usr/local; do
     for file in sbin/stead-agent bin/stead bin/stead-sim libexec/stead/stead-bmc lib/systemd/system/stead-agent.service \
         lib/systemd/system/corosync.service.d/stead.conf \
         share/man/man8/stead.8 share/man/man8/stead-agent.8 share/man/man5/stead.conf.5 share/man/man1/stead-sim.1 \
-        share/bash-completion/completions/stead share/doc/stead/json.md share/doc/stead/stead.conf; do
+        share/bash-completion/completions/stead share/doc/stead/json.md share/doc/stead/stead.conf lib/systemd/catalog/stead.catalog; do
         [ -s "$root$prefix/$file" ] || fail "$prefix/$file was not installed"
     done
     grep -q "^ExecStart=$prefix/sbin/stead-agent" "$root$prefix/lib/systemd/system/stead-agent.service" || fail "the unit starts another agent"

@@ -126,6 +126,7 @@ static void errors_name_their_line(void **state)
     refused("[node]\n\nmemroy = 5000\n", 3, "did you mean 'memory'");
     refused("[node]\nfrobnicate = 1\n", 2, "unknown key 'frobnicate' in [node]");
     refused("[node]\nuri = qemu:///system\n", 2, "but to [libvirt]");
+    refused("[notify]\ncommand = notify.sh\n", 2, "absolute path");
     refused("[node]\nproof = power\n", 2, "is a cluster setting");
     refused("fresh_ms = 2s\n", 1, "stead config set fresh_ms VALUE");
     refused("name = x\n", 1, "before any section");
