@@ -153,11 +153,27 @@ struct settings settings_in_force(const struct setting_record set[SETTINGS_MAX])
 
 /* ---- as people read it */
 
+/* In the largest unit that leaves a whole number, minutes from two on. */
+static void add_duration(struct text *text, uint32_t ms)
+{
+    static const struct {
+        uint32_t least;
+        uint32_t ms;
+        const char *name;
+    } units[] = {{60 * MINUTE, 60 * MINUTE, "h"}, {2 * MINUTE, MINUTE, "m"}, {1000, 1000, "s"}};
+    for (uint32_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+        if (ms >= units[i].least && ms % units[i].ms == 0) {
+            text_add(text_add_u64(text, ms / units[i].ms), units[i].name);
+            return;
+        }
+    }
+    text_add(text_add_u64(text, ms), "ms");
+}
+
 void setting_add_value(struct text *text, const struct setting *setting, uint32_t value)
 {
     if (setting->kind == SETTING_MS) {
-        bool whole = value != 0 && value % 1000 == 0;
-        text_add(text_add_u64(text, whole ? value / 1000 : value), whole ? "s" : "ms");
+        add_duration(text, value);
     } else if (setting->kind == SETTING_NUMBER) {
         text_add_u64(text, value);
     } else if (setting->kind == SETTING_WORD) {

@@ -173,6 +173,33 @@ static void large_xml(void **state)
     free(xml);
 }
 
+/* A setting's name is a name; its value is bounded, whatever it says. */
+static void settings_are_bounded(void **state)
+{
+    struct fixture *f = *state;
+    Control__Request *back = NULL;
+    Control__Request request = CONTROL__REQUEST__INIT;
+    Control__ConfigSet set = CONTROL__CONFIG_SET__INIT;
+    char value[NAME_BYTES + 1] = "";
+    size_t size = 0;
+    memset(value, 'x', NAME_BYTES - 1);
+    set.name = "fresh_ms";
+    set.value = value;
+    request.version = CONTROL_VERSION;
+    request.ask_case = CONTROL__REQUEST__ASK_CONFIG_SET;
+    request.config_set = &set;
+    assert_int_equal(control_pack_request(&request, f->frame, sizeof(f->frame), &size), 0);
+    assert_int_equal(control_unpack_request(f->frame, size, &back), 0);
+    control_free_request(&back);
+    value[NAME_BYTES - 1] = 'x';
+    assert_int_equal(control_pack_request(&request, f->frame, sizeof(f->frame), &size), 0);
+    assert_int_equal(control_unpack_request(f->frame, size, &back), -EBADMSG);
+    set.value = "1s";
+    set.name = "fresh ms";
+    assert_int_equal(control_pack_request(&request, f->frame, sizeof(f->frame), &size), 0);
+    assert_int_equal(control_unpack_request(f->frame, size, &back), -EBADMSG);
+}
+
 static void garbage_is_survived(void **state)
 {
     struct fixture *f = *state;
@@ -506,7 +533,7 @@ int main(void)
         cmocka_unit_test(insane_requests_are_refused), cmocka_unit_test(large_xml),
         cmocka_unit_test(garbage_is_survived),         cmocka_unit_test(server_answers_each),
         cmocka_unit_test(wrong_lengths_do_no_harm),    cmocka_unit_test(groups_decide),
-        cmocka_unit_test(outbox_is_bounded),
+        cmocka_unit_test(outbox_is_bounded),           cmocka_unit_test(settings_are_bounded),
     };
     return cmocka_run_group_tests(tests, start_server, stop_server);
 }
