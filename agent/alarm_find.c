@@ -99,14 +99,15 @@ static void find_domains(struct core *core)
 {
     for (uint32_t i = 0; i < core->local.domain_count; i++) {
         const struct domain *domain = &core->local.domains[i];
-        uint32_t slot = state_find_vm_uuid(&core->cluster, &domain->vm);
+        bool paused = domain->state == DOMAIN_IO_ERROR || domain->state == DOMAIN_PAUSED;
+        uint32_t slot = paused ? state_find_vm_uuid(&core->cluster, &domain->vm) : VMS_MAX;
         if (slot == VMS_MAX) {
             continue;
         }
         if (domain->state == DOMAIN_IO_ERROR) {
             say(core, ALARM_VM_IO, core->cluster.vms[slot].name,
                 "QEMU paused it because its disk refused I/O");
-        } else if (domain->state == DOMAIN_PAUSED) {
+        } else {
             say(core, ALARM_VM_PAUSED, core->cluster.vms[slot].name,
                 "it was paused on this host, not by stead");
         }
@@ -115,9 +116,39 @@ static void find_domains(struct core *core)
 
 /* ---- what nodes say of themselves */
 
+static const struct {
+    enum alarm_kind kind;
+    const char *text;
+} said[] = {
+    {ALARM_LIBVIRT_AWAY, "libvirt does not answer there: no VM is started or stopped on it"},
+    {ALARM_VM_IO, "a VM there is paused because its disk refused I/O: stead status there"},
+    {ALARM_VM_PAUSED, "a VM there is paused, not by stead: stead status there"},
+};
+#define SAID (sizeof(said) / sizeof(said[0]))
+
+_Static_assert(ALARM_VM_IO < 32 && ALARM_VM_PAUSED < 32 && ALARM_LIBVIRT_AWAY < 32, "one mask");
+
 uint32_t alarm_of_ourselves(const struct core *core)
 {
-    return core->local.domains_known ? 0 : 1u << ALARM_LIBVIRT_AWAY;
+    uint32_t mask = core->local.domains_known ? 0 : 1u << ALARM_LIBVIRT_AWAY;
+    for (uint32_t i = 0; i < core->local.domain_count; i++) {
+        enum domain_state state = core->local.domains[i].state;
+        mask |= state == DOMAIN_IO_ERROR ? 1u << ALARM_VM_IO : 0;
+        mask |= state == DOMAIN_PAUSED ? 1u << ALARM_VM_PAUSED : 0;
+    }
+    return mask;
+}
+
+/* The VMs themselves we name where we see them: find_domains(). */
+static void find_said(struct core *core, const struct node_record *node, uint32_t mask, bool own)
+{
+    for (uint32_t i = 0; i < SAID; i++) {
+        bool node_itself = said[i].kind == ALARM_LIBVIRT_AWAY;
+        if ((mask & 1u << said[i].kind) != 0 && (node_itself || !own)) {
+            alarm_found(&core->local.alarms, said[i].kind, node->name, own, said[i].text,
+                        core->local.now_ms, core->local.wall_ms);
+        }
+    }
 }
 
 static void find_peer(struct core *core, const struct node_record *node)
@@ -127,11 +158,7 @@ static void find_peer(struct core *core, const struct node_record *node)
     bool speaks = peer != NULL && peers_speaks(core, peer);
     uint32_t says = own ? alarm_of_ourselves(core) : speaks ? peer->beat.alarms : 0;
     const struct bmc_address *bmc = own ? &core->local.facts.bmc : speaks ? &peer->beat.bmc : NULL;
-    if ((says & 1u << ALARM_LIBVIRT_AWAY) != 0) {
-        alarm_found(&core->local.alarms, ALARM_LIBVIRT_AWAY, node->name, own,
-                    "libvirt does not answer there: no VM is started or stopped on it",
-                    core->local.now_ms, core->local.wall_ms);
-    }
+    find_said(core, node, says, own);
     if (!own && speaks && !peer->beat.storage) {
         alarm_found(&core->local.alarms, ALARM_STORAGE_AWAY, node->name, false,
                     "it does not reach Ceph", core->local.now_ms, core->local.wall_ms);
