@@ -24,6 +24,7 @@ struct effects {
     struct core *core; /* NULL before it began */
     struct actions *out;
     struct edges edges;
+    uint32_t call_ms; /* as the storage edge was last told */
     int timer_fd;
     uint64_t timer_ms; /* what it is set to */
     bool busy;
@@ -109,6 +110,16 @@ static void carry_out(struct effects *effects, const struct action *action)
     }
 }
 
+/* What an edge goes by of the settings. */
+static void pass_settings(struct effects *effects)
+{
+    uint32_t call_ms = effects->core->cluster.settings.call_ms;
+    if (call_ms != effects->call_ms) {
+        effects->call_ms = call_ms;
+        storage_io_set_call_ms(effects->edges.storage, call_ms);
+    }
+}
+
 static void run(struct effects *effects, struct event *event)
 {
     event->now_ms = host_io_boottime_ms();
@@ -120,6 +131,7 @@ static void run(struct effects *effects, struct event *event)
         create_io_forget_secrets(effects->edges.create);
     }
     step(effects->core, event, effects->out);
+    pass_settings(effects);
     for (uint32_t i = 0; i < effects->out->count; i++) {
         carry_out(effects, &effects->out->list[i]);
     }

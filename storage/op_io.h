@@ -87,7 +87,7 @@ struct storage_io {
     char *user;
     char *pool;
     uint32_t nodeid;
-    uint32_t call_ms;
+    _Atomic uint32_t call_ms; /* a thread that connects reads it, too */
     struct jobs *jobs;
     struct handle *handle;
     uint64_t openings; /* counts ACTION_HANDLE_OPEN: only the newest's handle is taken */

@@ -59,6 +59,12 @@ static struct storage_io *new_io(const struct storage_options *options)
     return io;
 }
 
+void storage_io_set_call_ms(struct storage_io *io, uint32_t call_ms)
+{
+    ASSERT(call_ms > 0);
+    io->call_ms = call_ms;
+}
+
 int storage_io_open(qb_loop_t *loop, const struct storage_options *options, const struct sink *sink,
                     struct storage_io **ret_io)
 {

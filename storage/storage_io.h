@@ -45,6 +45,10 @@ struct definition {
 int storage_io_open(qb_loop_t *loop, const struct storage_options *options, const struct sink *sink,
                     struct storage_io **ret_io);
 
+/* The setting `call_ms` changed: it counts for what is asked from now on, and for librados' own
+ * timeouts from the next handle on (they cannot be changed on one that is open). */
+void storage_io_set_call_ms(struct storage_io *io, uint32_t call_ms);
+
 /* Carries out one action of a storage kind (HANDLE_OPEN, POLL, STATE_READ, COMMIT, LEASE_*,
  * BLOCK_*, LOCKS_BREAK, WATCHERS_READ). `out` is the list it came in (COMMIT takes out->delta). */
 void storage_io_act(struct storage_io *io, const struct action *action, const struct actions *out);
