@@ -74,6 +74,13 @@ static bool returning(const struct core *core, const struct peer *peer)
             !incarnation_equal(beat->incarnation, node->incarnation));
 }
 
+/* In the ring, but by our copy of no cluster of ours: it is nobody to wait for. */
+static bool outsider(const struct core *core, const struct peer *peer)
+{
+    uint8_t slot = state_find_node(&core->cluster, peer->nodeid);
+    return slot == NODE_NONE || core->cluster.nodes[slot].state == NODE_REMOVED;
+}
+
 /* Nobody in a quorate ring is admitted any more (all hosts lost power): the lowest that is back
  * takes the term with its own admission. No other side can be quorate, and each VM still waits for
  * the barrier on its last holder's clients. */
@@ -88,7 +95,8 @@ static bool our_turn_to_return(const struct core *core)
     for (uint32_t i = 0; i < local->peer_count; i++) {
         const struct peer *peer = &local->peers[i];
         bool first = returning(core, peer) && peer->nodeid < self->nodeid;
-        if (first || eligible(core, peer) || !peers_speaks(core, peer)) {
+        bool silent = !peers_speaks(core, peer) && !outsider(core, peer);
+        if (first || eligible(core, peer) || silent) {
             return false;
         }
     }

@@ -185,7 +185,12 @@ static void find_node(struct core *core, uint8_t slot)
         text_add(&text, "it is gone and its fence is not done; its VMs wait");
         found(core, ALARM_NODE_LOST, node->name, &text);
         return;
+    case NODE_REMOVED:
+        return;
     case NODE_FENCED:
+        if (node->removing) { /* on its way out: nobody waits for it */
+            return;
+        }
         text_add(&text, "it was fenced and stays out");
         found(core, ALARM_NODE_FENCED, node->name, &text);
         return;

@@ -126,6 +126,8 @@ static enum request_kind request_kind(Control__CommandKind kind)
         return REQUEST_VM_START;
     case CONTROL__COMMAND_KIND__COMMAND_VM_STOP:
         return REQUEST_VM_STOP;
+    case CONTROL__COMMAND_KIND__COMMAND_NODE_REMOVE:
+        return REQUEST_NODE_REMOVE;
     case CONTROL__COMMAND_KIND__COMMAND_NONE:
     case _CONTROL__COMMAND_KIND_IS_INT_SIZE:
         break;

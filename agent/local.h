@@ -162,12 +162,14 @@ struct record_name {
 struct acting {
     uint64_t term; /* that we took; 0: none */
     struct fence fences[NODES_MAX];
+    uint64_t lost_version[NODES_MAX];     /* of the copy when that fence was begun */
     struct call address_calls[NODES_MAX]; /* taking an address entry off */
     uint64_t address_retry_ms[NODES_MAX];
     bool address_off[NODES_MAX]; /* it is off, read back */
     uint64_t vm_retry_ms[VMS_MAX];
     uint16_t barrier_of[VMS_MAX]; /* index in barriers + 1; 0: none */
     uint32_t refused_next;
+    char refusal[TEXT_BYTES];           /* the words of the one being made */
     struct reply refused[REQUESTS_MAX]; /* what was refused stays refused when it is asked again */
     uint64_t look_ms;                   /* when to see whether the state object is sound */
     uint32_t mend_count;

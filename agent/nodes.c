@@ -9,6 +9,7 @@
  *   fenced, back with empty hands by a reboot,
  *     or asked for by an operator             -> out, once its address entry is off
  *   out, hands empty, storage and a new handle -> admitted under a new incarnation
+ *   to be removed: lost like any other, and once fenced and no VM refers to it -> a tombstone
  * Assumes: caller holds the term; what it acts on outside is committed first.
  * Never: touches a node's power or address once its machine is back, or admits one whose guests of
  * an earlier life may live.
@@ -59,6 +60,16 @@ static bool reborn(const struct node_record *node, const struct peer *peer)
            !uuid_equal(&peer->beat.boot, &node->boot) && !uuid_is_zero(&peer->beat.boot);
 }
 
+/* Its own agent, on the same machine, has read that it is lost (its copy is as new as the one our
+ * fence began with), has killed what it ran, and found no guest of ours in /proc. */
+static bool clean(const struct core *core, uint32_t slot, const struct peer *peer)
+{
+    const struct node_record *node = &core->cluster.nodes[slot];
+    return peer->beat.empty && uuid_equal(&peer->beat.machine, &node->machine) &&
+           uuid_equal(&peer->beat.boot, &node->boot) && !uuid_is_zero(&peer->beat.boot) &&
+           peer->beat.version >= core->local.acting.lost_version[slot];
+}
+
 static void lose(struct core *core, uint32_t slot, bool client_only, const char *why)
 {
     struct node_record *node = draft_node(core, slot);
@@ -88,12 +99,26 @@ static const char *why_absent(const struct core *core, const struct node_record 
                : "it left the ring and VMs are on it";
 }
 
+/* Somebody asked for its end, present or not. */
+static bool draft_wanted_gone(struct core *core, uint32_t slot, const struct node_record *node)
+{
+    if (node->removing) {
+        lose(core, slot, false, "it is being removed");
+    } else if (node->fence_wanted) {
+        lose(core, slot, false, "an operator asked for its fence");
+    } else {
+        return false;
+    }
+    return true;
+}
+
 static void draft_absent(struct core *core, uint32_t slot, const struct node_record *node)
 {
-    if (node->fence_wanted) {
-        lose(core, slot, false, "an operator asked for its fence");
-    } else if (!leave_covers(core, node) && !peers_may_be_booting(core, node->nodeid) &&
-               holds_vm(core, slot)) {
+    if (draft_wanted_gone(core, slot, node)) {
+        return;
+    }
+    if (!leave_covers(core, node) && !peers_may_be_booting(core, node->nodeid) &&
+        holds_vm(core, slot)) {
         lose(core, slot, false, why_absent(core, node));
     }
 }
@@ -136,9 +161,7 @@ static void draft_member(struct core *core, uint32_t slot, const struct node_rec
     const struct beat *beat = &peer->beat;
     bool other_handle =
         !client_is_none(&beat->client) && !client_equal(&beat->client, &node->client);
-    if (node->fence_wanted) {
-        lose(core, slot, false, "an operator asked for its fence");
-    } else if (!uuid_equal(&beat->boot, &node->boot)) {
+    if (!uuid_equal(&beat->boot, &node->boot)) {
         lose(core, slot, true, "it is back under another boot id");
     } else if (!incarnation_equal(beat->incarnation, node->incarnation) && beat->empty &&
                other_handle) {
@@ -180,6 +203,9 @@ static void draft_lost(struct core *core, uint32_t slot, const struct node_recor
     if (peer != NULL && peer->beat.empty && reborn(node, peer)) {
         fence->proofs |= PROOF_REBORN;
     }
+    if (peer != NULL && clean(core, slot, peer)) {
+        fence->proofs |= PROOF_CLEAN;
+    }
     uint32_t proofs = fence->proofs | node->proofs; /* an operator's word is in the record */
     if (fence->state != FENCE_STANDS || !proof_suffices(proofs, core->cluster.settings.proof)) {
         return;
@@ -203,12 +229,34 @@ static void draft_lost(struct core *core, uint32_t slot, const struct node_recor
 static bool may_return(const struct core *core, const struct node_record *node)
 {
     const struct peer *peer = speaking(core, node);
-    return node->state == NODE_FENCED && peer != NULL && peer->beat.empty &&
+    return node->state == NODE_FENCED && !node->removing && peer != NULL && peer->beat.empty &&
            (node->unfence_wanted || node->client_only || reborn(node, peer));
+}
+
+/* The end of a removal: what is kept is for the blocklist entries that stand, and for the node
+ * itself, should its agent still be there: it reads that it is out. */
+static void draft_removed(struct core *core, uint32_t slot)
+{
+    if (holds_vm(core, slot)) {
+        return; /* they are started elsewhere first, or stopped */
+    }
+    struct node_record *next = draft_node(core, slot);
+    next->state = NODE_REMOVED;
+    next->removing = false;
+    next->fence_wanted = false;
+    next->unfence_wanted = false;
+    core->local.acting.address_off[slot] = false;
+    struct text text = {0};
+    text_add(text_add(&text, next->name), " is removed; its blocklist entries stand");
+    draft_history(core, HISTORY_NODE_REMOVED, next->nodeid, NULL, text.bytes);
 }
 
 static void draft_fenced(struct core *core, uint32_t slot, const struct node_record *node)
 {
+    if (node->removing) {
+        draft_removed(core, slot);
+        return;
+    }
     if (!may_return(core, node) ||
         (node->address_blocked && !core->local.acting.address_off[slot])) {
         return;
@@ -229,6 +277,7 @@ void nodes_draft_admit(struct core *core, uint32_t slot, const struct beat *beat
     struct header *header = &core->local.draft.delta.header;
     ASSERT(header->next_incarnation > 0);
     ASSERT(beat->empty);
+    bool replaced = !uuid_is_zero(&next->machine) && !uuid_equal(&next->machine, &beat->machine);
     next->state = NODE_ADMITTED;
     next->machine = beat->machine;
     next->boot = beat->boot;
@@ -245,11 +294,16 @@ void nodes_draft_admit(struct core *core, uint32_t slot, const struct beat *beat
     struct text text = {0};
     text_add(text_add(&text, next->name), " admitted as incarnation ");
     text_add_incarnation(&text, next->incarnation);
+    text_add(&text, replaced ? ", on another machine than before" : "");
     draft_history(core, HISTORY_NODE_ADMITTED, next->nodeid, NULL, text.bytes);
 }
 
 static void draft_out(struct core *core, uint32_t slot, const struct node_record *node)
 {
+    if (node->removing) { /* nothing of it runs: no fence is needed */
+        draft_removed(core, slot);
+        return;
+    }
     const struct peer *peer = speaking(core, node);
     bool ready = peer != NULL && peer->beat.empty && peer->beat.storage &&
                  !client_is_none(&peer->beat.client) &&
@@ -265,6 +319,9 @@ static void draft_one(struct core *core, uint32_t slot)
     const struct peer *peer = speaking(core, node);
     switch (node->state) {
     case NODE_ADMITTED:
+        if (draft_wanted_gone(core, slot, node)) {
+            return;
+        }
         if (peer != NULL) {
             draft_member(core, slot, node, peer);
         } else if (peers_see(core, node->nodeid) == NULL) {
@@ -282,6 +339,7 @@ static void draft_one(struct core *core, uint32_t slot)
     case NODE_OUT:
         draft_out(core, slot, node);
         return;
+    case NODE_REMOVED:
     case NODE_FREE:
     case NODE_STATE_COUNT:
         return;
@@ -327,7 +385,7 @@ void nodes_act(struct core *core, struct caller *caller)
     for (uint32_t slot = 0; slot < NODES_MAX; slot++) {
         const struct node_record *node = &core->cluster.nodes[slot];
         struct fence *fence = &core->local.acting.fences[slot];
-        if (node->state == NODE_FREE) {
+        if (node->state == NODE_FREE || node->state == NODE_REMOVED) {
             continue;
         }
         bool away = peers_see(core, node->nodeid) == NULL;
@@ -336,6 +394,10 @@ void nodes_act(struct core *core, struct caller *caller)
             const struct peer *peer = peers_see(core, node->nodeid);
             struct node_record seen = *node;
             seen.client_only |= peer != NULL && peer->heard && reborn(node, peer);
+            seen.client_only |= node->removing && speaking(core, node) != NULL; /* it ends itself */
+            if (!incarnation_equal(fence->incarnation, node->incarnation)) {
+                core->local.acting.lost_version[slot] = core->cluster.header.version;
+            }
             bool may_boot = peers_never_seen(core, node->nodeid);
             fence_carry_on(fence, &seen, may_boot, &core->cluster.settings, caller);
         }

@@ -75,6 +75,8 @@ const char *query_node_word(const struct core *core, uint8_t slot, uint64_t now_
         return "fenced";
     case NODE_OUT:
         return "out";
+    case NODE_REMOVED:
+        return "removed";
     case NODE_FREE:
     case NODE_STATE_COUNT:
         break;
@@ -215,10 +217,37 @@ static void tell_no_copy(const struct core *core, struct text *text)
     }
 }
 
+bool query_is_stranger(const struct core *core, uint32_t nodeid)
+{
+    return peers_see(core, nodeid) != NULL && state_find_node(&core->cluster, nodeid) == NODE_NONE;
+}
+
+static bool tell_stranger(const struct core *core, struct text *text)
+{
+    for (uint32_t i = 0; i < core->local.peer_count; i++) {
+        const struct peer *peer = &core->local.peers[i];
+        if (query_is_stranger(core, peer->nodeid)) {
+            text_add(text, peer->heard ? peer->beat.name : "a node without an agent");
+            text_add_u64(text_add(text, " (nodeid "), peer->nodeid);
+            text_add(text, ") is in the ring, not in the cluster: stead cluster join there");
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool was_removed(const struct core *core)
+{
+    uint8_t own = query_own_slot(core);
+    return own != NODE_NONE && core->cluster.nodes[own].state == NODE_REMOVED;
+}
+
 static bool tell_trouble(const struct core *core, uint64_t now_ms, struct text *text)
 {
     const struct local *local = &core->local;
-    if (local->storage.blocklisted) {
+    if (was_removed(core)) {
+        text_add(text, "this node was removed: stead cluster join lets it take part again");
+    } else if (local->storage.blocklisted) {
         text_add(text, "this host is blocklisted: its guests are ended; stead node unfence it");
     } else if (local->troubles[TROUBLE_COROSYNC][0] != '\0') {
         text_add(text, local->troubles[TROUBLE_COROSYNC]);
@@ -255,7 +284,7 @@ void query_situation(const struct core *core, uint64_t now_ms, char ret_text[TEX
         uint32_t busy = count_busy(core);
         if (busy > 0) {
             text_add_u64(text_add(&text, "VMs being started, stopped or recovered: "), busy);
-        } else {
+        } else if (!tell_stranger(core, &text)) {
             text_add(&text, "all is settled");
         }
     }

@@ -180,6 +180,8 @@ static const char *validate(struct core *core, const struct request *request, st
         return request_node_fence(core, request);
     case REQUEST_NODE_UNFENCE:
         return request_node_unfence(core, request);
+    case REQUEST_NODE_REMOVE:
+        return request_node_remove(core, request);
     case REQUEST_VM_ADD:
         return request_vm_add(core, request);
     case REQUEST_VM_REMOVE:

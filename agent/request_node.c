@@ -1,9 +1,9 @@
 /*
  * Commands about nodes and the cluster.
  *
- * Decides: whether a node may join, be fenced or return now, and what the first version of a new
- * cluster holds. Assumes: called on the acting node with a draft open. Never: fences the acting
- * node, or takes a person's word about a node that is in the ring.
+ * Decides: whether a node may join, be fenced, return or be removed now, and what the first version
+ * of a new cluster holds. Assumes: called on the acting node with a draft open. Never: fences or
+ * removes the acting node, or takes a person's word about a node that is in the ring.
  */
 #include "agent/request_validate.h"
 
@@ -13,6 +13,7 @@
 #include "agent/peers.h"
 #include "fencing/timing.h"
 #include "proto/assert.h"
+#include "proto/text.h"
 #include "proto/values.h"
 #include "storage/state.h"
 
@@ -45,28 +46,86 @@ void request_draft_first(struct core *core, const struct request *request)
     request_entry(core, request, HISTORY_NODE_JOINED, node->nodeid, NULL, "made the cluster");
 }
 
+/* Why this node may not join beside `other`, or NULL. */
+static const char *clash(struct core *core, const struct request *request,
+                         const struct node_record *other)
+{
+    bool same_name = name_equal(other->name, request->name);
+    bool same_id = other->nodeid == request->nodeid;
+    struct text text = {0};
+    if (other->state == NODE_FREE || other->state == NODE_REMOVED || (!same_name && !same_id)) {
+        return NULL;
+    }
+    if (same_name && same_id) {
+        return other->removing ? "its removal is still under way; see stead node list"
+                               : "this node is in the cluster already";
+    }
+    if (same_id) {
+        text_add_u64(text_add(&text, "node id "), other->nodeid);
+        text_add(text_add(text_add(&text, " is that of "), other->name),
+                 " already: give this node another nodeid in corosync.conf, or remove that one");
+    } else {
+        text_add(text_add(&text, other->name), " is the name of node id ");
+        text_add(text_add_u64(&text, other->nodeid),
+                 " already: give this node another name in corosync.conf, or remove that one");
+    }
+    name_set(core->local.acting.refusal, TEXT_BYTES, text.bytes);
+    return core->local.acting.refusal;
+}
+
+/* The slot for a node that joins: its own tombstone, a free one, or another's tombstone that nobody
+ * in the ring belongs to. */
+static uint32_t slot_for(const struct core *core, const struct request *request)
+{
+    uint32_t free_slot = NODES_MAX;
+    uint32_t spare = NODES_MAX;
+    for (uint32_t i = NODES_MAX; i > 0; i--) {
+        const struct node_record *node = draft_peek_node(core, i - 1);
+        if (node->state == NODE_REMOVED && node->nodeid == request->nodeid) {
+            return i - 1;
+        }
+        if (node->state == NODE_FREE) {
+            free_slot = i - 1;
+        } else if (node->state == NODE_REMOVED && peers_see(core, node->nodeid) == NULL) {
+            spare = i - 1;
+        }
+    }
+    return free_slot != NODES_MAX ? free_slot : spare;
+}
+
 const char *request_node_join(struct core *core, const struct request *request)
 {
     for (uint32_t slot = 0; slot < NODES_MAX; slot++) {
-        const struct node_record *other = draft_peek_node(core, slot);
-        if (other->state != NODE_FREE && other->nodeid == request->nodeid) {
-            return "this node is in the cluster already";
-        }
-        if (other->state != NODE_FREE && name_equal(other->name, request->name)) {
-            return "another node has that name already";
+        const char *refused = clash(core, request, draft_peek_node(core, slot));
+        if (refused != NULL) {
+            return refused;
         }
     }
-    for (uint32_t slot = 0; slot < NODES_MAX; slot++) {
-        if (draft_peek_node(core, slot)->state == NODE_FREE) {
-            struct node_record *node = draft_node(core, slot);
-            memcpy(node->name, request->name, NAME_BYTES);
-            node->nodeid = request->nodeid;
-            node->state = NODE_OUT;
-            request_entry(core, request, HISTORY_NODE_JOINED, node->nodeid, NULL, "joined");
-            return NULL;
-        }
+    uint32_t slot = slot_for(core, request);
+    if (slot == NODES_MAX) {
+        return "the cluster is full (64 nodes)";
     }
-    return "the cluster is full (64 nodes)";
+    struct node_record *node = draft_node(core, slot);
+    bool known = node->state == NODE_REMOVED && node->nodeid == request->nodeid;
+    if (known && !incarnation_is_none(node->incarnation)) {
+        node->state = NODE_FENCED; /* as after a fence: its address entry comes off first */
+        node->unfence_wanted = true;
+    } else {
+        memset(node, 0, sizeof(*node));
+        node->state = NODE_OUT;
+    }
+    memcpy(node->name, request->name, NAME_BYTES);
+    node->nodeid = request->nodeid;
+    request_entry(core, request, HISTORY_NODE_JOINED, node->nodeid, NULL, "joined");
+    return NULL;
+}
+
+/* A person's word is about a node that is gone. */
+static bool vouched_in_vain(const struct core *core, const struct request *request,
+                            const struct node_record *node)
+{
+    return request->vouched && node->state == NODE_ADMITTED &&
+           peers_see(core, node->nodeid) != NULL;
 }
 
 const char *request_node_fence(struct core *core, const struct request *request)
@@ -79,10 +138,10 @@ const char *request_node_fence(struct core *core, const struct request *request)
     if (node->nodeid == core->local.facts.nodeid) {
         return "that node is acting; give the command when another acts, or power it off";
     }
-    if (node->state == NODE_FENCED || node->state == NODE_OUT) {
-        return "it is fenced or out already";
+    if (node->state != NODE_ADMITTED && node->state != NODE_LOST) {
+        return "it is fenced, out or removed already";
     }
-    if (request->vouched && node->state != NODE_LOST && peers_see(core, node->nodeid) != NULL) {
+    if (vouched_in_vain(core, request, node)) {
         return "--i-vouch is for a node that is gone, and this one is in the ring";
     }
     struct node_record *next = draft_node(core, slot);
@@ -103,11 +162,39 @@ const char *request_node_unfence(struct core *core, const struct request *reques
     if (node->state == NODE_LOST) {
         return "its fence has not ended yet; see stead node show";
     }
+    if (node->removing || node->state == NODE_REMOVED) {
+        return "it is removed, or about to be: stead cluster join on that node";
+    }
     if (node->state != NODE_FENCED) {
         return "it is not fenced";
     }
     draft_node(core, slot)->unfence_wanted = true;
     request_entry(core, request, HISTORY_REQUEST, node->nodeid, NULL,
                   "unfence asked for: it returns once it is up with empty hands");
+    return NULL;
+}
+
+const char *request_node_remove(struct core *core, const struct request *request)
+{
+    uint8_t slot = state_find_node_name(&core->cluster, request->name);
+    if (slot == NODE_NONE) {
+        return "no such node; see stead node list";
+    }
+    const struct node_record *node = draft_peek_node(core, slot);
+    if (node->nodeid == core->local.facts.nodeid) {
+        return "that node is acting: systemctl stop stead-agent there, then remove it from another";
+    }
+    if (node->state == NODE_REMOVED) {
+        return "it is removed already";
+    }
+    if (vouched_in_vain(core, request, node)) {
+        return "--i-vouch is for a node that is gone, and this one is in the ring";
+    }
+    struct node_record *next = draft_node(core, slot);
+    next->removing = true;
+    next->proofs |= request->vouched ? (uint32_t)PROOF_OPERATOR : 0;
+    request_entry(core, request, HISTORY_REQUEST, next->nodeid, NULL,
+                  request->vouched ? "removal asked for; a person vouches that it is dead"
+                                   : "removal asked for: fenced first, then forgotten");
     return NULL;
 }

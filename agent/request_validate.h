@@ -21,6 +21,7 @@ void request_draft_first(struct core *core, const struct request *request);
 const char *request_node_join(struct core *core, const struct request *request);
 const char *request_node_fence(struct core *core, const struct request *request);
 const char *request_node_unfence(struct core *core, const struct request *request);
+const char *request_node_remove(struct core *core, const struct request *request);
 
 /* request_config.c; the sentence is in *ret_why, which the caller lends */
 const char *request_config_set(struct core *core, const struct request *request,

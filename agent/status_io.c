@@ -9,6 +9,7 @@
 #include "agent/query.h"
 #include "proto/assert.h"
 
+#define NODES_SHOWN_MAX (NODES_MAX + 16) /* those of the cluster, and strangers in the ring */
 #define PROOFS 5
 
 struct status_io {
@@ -18,8 +19,8 @@ struct status_io {
     char cluster_id[UUID_TEXT_BYTES];
     Control__Alarm alarms[ALARMS_MAX];
     Control__Alarm *alarm_list[ALARMS_MAX];
-    Control__Node nodes[NODES_MAX];
-    Control__Node *node_list[NODES_MAX];
+    Control__Node nodes[NODES_SHOWN_MAX];
+    Control__Node *node_list[NODES_SHOWN_MAX];
     char *proofs[NODES_MAX][PROOFS];
     char machines[NODES_MAX][UUID_TEXT_BYTES];
     char boots[NODES_MAX][UUID_TEXT_BYTES];
@@ -137,6 +138,26 @@ static void fill_node(struct status_io *status, const struct core *core, uint32_
     node->n_proofs = fill_proofs(status->proofs[slot], record->proofs);
 }
 
+/* In the ring, but not of this cluster: whoever looks here may wonder why nothing runs there. */
+static size_t fill_strangers(struct status_io *status, const struct core *core, size_t count)
+{
+    for (uint32_t i = 0; i < core->local.peer_count && count < NODES_SHOWN_MAX; i++) {
+        const struct peer *peer = &core->local.peers[i];
+        if (!query_is_stranger(core, peer->nodeid)) {
+            continue;
+        }
+        Control__Node *node = &status->nodes[count];
+        control__node__init(node);
+        node->name = lent(peer->heard ? peer->beat.name : "?");
+        node->nodeid = peer->nodeid;
+        node->state = lent("not-joined");
+        node->in_ring = true;
+        node->agent_alive = peer->heard;
+        status->node_list[count++] = node;
+    }
+    return count;
+}
+
 /* Who holds how much. `by_slot` are the nodes in the message, NULL where a slot is free. */
 static void add_up(const struct core *core, Control__Node **by_slot, uint32_t *ret_vm_count)
 {
@@ -166,6 +187,7 @@ static void fill_nodes(struct status_io *status, const struct core *core, uint64
             status->node_list[count++] = node;
         }
     }
+    count = fill_strangers(status, core, count);
     status->status.n_nodes = count;
     status->status.nodes = status->node_list;
     add_up(core, by_slot, &status->status.vm_count);
@@ -285,6 +307,7 @@ static const char *history_word(enum history_kind kind)
         [HISTORY_NODE_AWAY] = "node-away",
         [HISTORY_NODE_BACK] = "node-back",
         [HISTORY_SETTING] = "setting",
+        [HISTORY_NODE_REMOVED] = "node-removed",
     };
     ASSERT((unsigned)kind < HISTORY_KIND_COUNT);
     return words[kind] != NULL ? words[kind] : "other";

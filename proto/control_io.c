@@ -86,6 +86,7 @@ static bool command_is_sane(const Control__Command *command)
     case CONTROL__COMMAND_KIND__COMMAND_VM_REMOVE:
     case CONTROL__COMMAND_KIND__COMMAND_VM_START:
     case CONTROL__COMMAND_KIND__COMMAND_VM_STOP:
+    case CONTROL__COMMAND_KIND__COMMAND_NODE_REMOVE:
         return control_is_name(command->name);
     case CONTROL__COMMAND_KIND__COMMAND_NONE:
     case _CONTROL__COMMAND_KIND_IS_INT_SIZE:

@@ -74,7 +74,8 @@ uint64_t digest_node(uint32_t slot, const struct node_record *node)
     d = digest_u64(d, node->address_blocked);
     d = digest_u64(d, node->fence_wanted);
     d = digest_u64(d, node->unfence_wanted);
-    return digest_u64(d, node->away_ms);
+    d = digest_u64(d, node->away_ms);
+    return digest_u64(d, node->removing);
 }
 
 uint64_t digest_vm(uint32_t slot, const struct vm_record *vm)

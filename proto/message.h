@@ -95,6 +95,7 @@ enum request_kind {
     REQUEST_VM_START,
     REQUEST_VM_STOP,
     REQUEST_CONFIG_SET, /* `name` is the setting */
+    REQUEST_NODE_REMOVE,
     REQUEST_KIND_COUNT
 };
 
@@ -104,7 +105,7 @@ struct request {
     enum request_kind kind;
     char name[NAME_BYTES];
     char by[NAME_BYTES]; /* the operator's user name */
-    bool vouched;        /* node fence --i-vouch */
+    bool vouched;        /* node fence|remove --i-vouch */
     /* REQUEST_VM_ADD: definition and lease object are already in RADOS. */
     struct uuid uuid;
     uint32_t memory_mib;

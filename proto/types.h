@@ -53,6 +53,7 @@ enum node_state {
     NODE_ADMITTED, /* takes part under its incarnation */
     NODE_LOST,     /* a term named this incarnation lost; being fenced */
     NODE_FENCED,   /* proven harmless; its entries stand until it is admitted anew */
+    NODE_REMOVED,  /* taken out for good; a tombstone, kept for its blocklist entries */
     NODE_STATE_COUNT
 };
 
@@ -60,7 +61,7 @@ enum proof {                     /* bits of a mask: what makes a dead node harml
              PROOF_STORAGE = 1,  /* the barrier stands */
              PROOF_POWER = 2,    /* its BMC reads back off after our off */
              PROOF_REBORN = 4,   /* the same machine is back under another boot id, hands empty */
-             PROOF_CLEAN = 8,    /* it said goodbye, holding nothing */
+             PROOF_CLEAN = 8,    /* its own agent says so: its life is over, its hands are empty */
              PROOF_OPERATOR = 16 /* a person vouched, by name */
 };
 
@@ -88,6 +89,7 @@ struct node_record {
     bool fence_wanted;    /* an operator asked for its fence */
     bool unfence_wanted;  /* an operator asked for its return */
     uint32_t away_ms; /* it announced that it leaves the ring for at most so long; 0: it did not */
+    bool removing;    /* an operator asked for its removal: fenced, emptied, then a tombstone */
 };
 
 /* No lease was ever at this one, so that taking it is refused and the lease is seen. */
@@ -173,6 +175,7 @@ enum history_kind {
     HISTORY_NODE_AWAY, /* it announced its absence; number = ms */
     HISTORY_NODE_BACK, /* its announcement ended without a loss */
     HISTORY_SETTING,   /* an operator set it; number = the value */
+    HISTORY_NODE_REMOVED,
     HISTORY_KIND_COUNT
 };
 

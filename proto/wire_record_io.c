@@ -4,10 +4,10 @@
 
 #include "proto/wire_inner_io.h"
 
-_Static_assert((int)STEAD__NODE_STATE__NODE_FENCED == NODE_STATE_COUNT - 1, "as in types.h");
+_Static_assert((int)STEAD__NODE_STATE__NODE_REMOVED == NODE_STATE_COUNT - 1, "as in types.h");
 _Static_assert((int)STEAD__VM_WANT__WANT_RUNNING == WANT_RUNNING, "as in types.h");
 _Static_assert((int)STEAD__VM_STATE__VM_RECOVERING == VM_STATE_COUNT - 1, "as in types.h");
-_Static_assert((int)STEAD__HISTORY_KIND__HISTORY_SETTING == HISTORY_KIND_COUNT - 1, "types.h");
+_Static_assert((int)STEAD__HISTORY_KIND__HISTORY_NODE_REMOVED == HISTORY_KIND_COUNT - 1, "types.h");
 _Static_assert((int)STEAD__RECORD_KIND__RECORD_HISTORY == RECORD_KIND_COUNT - 1, "as in types.h");
 
 #define PROOFS_ALL (PROOF_STORAGE | PROOF_POWER | PROOF_REBORN | PROOF_CLEAN | PROOF_OPERATOR)
@@ -77,6 +77,7 @@ Stead__Node *wire_node_to_pb(struct wire_arena *arena, const struct node_record 
     pb->fence_wanted = node->fence_wanted;
     pb->unfence_wanted = node->unfence_wanted;
     pb->away_ms = node->away_ms;
+    pb->removing = node->removing;
     return pb;
 }
 
@@ -97,6 +98,7 @@ bool wire_node_from_pb(const Stead__Node *pb, struct node_record *ret_node)
     ret_node->fence_wanted = pb->fence_wanted;
     ret_node->unfence_wanted = pb->unfence_wanted;
     ret_node->away_ms = pb->away_ms;
+    ret_node->removing = pb->removing;
     wire_incarnation_from_pb(pb->incarnation, &ret_node->incarnation);
     const enum wire_name need = ret_node->state == NODE_FREE ? NAME_OPTIONAL : NAME_REQUIRED;
     return wire_name_from_pb(pb->name, need, ret_node->name, sizeof(ret_node->name)) &&

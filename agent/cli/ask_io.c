@@ -36,7 +36,7 @@ static void show_status(const struct cli_options *options, const struct cli_stat
 {
     const Control__Status *first = status->pages[0]->status;
     if (wants_json(options)) {
-        cli_json_status(status, JSON_ALL);
+        cli_json_status(status, JSON_ALL, false);
         return;
     }
     cli_print_header(first);
@@ -46,7 +46,7 @@ static void show_status(const struct cli_options *options, const struct cli_stat
     }
     if (first->loaded) {
         putchar('\n');
-        cli_print_nodes(first);
+        cli_print_nodes(first, false);
     }
     if (first->vm_count > 0) {
         putchar('\n');
@@ -99,9 +99,9 @@ static enum cli_exit list(const struct cli_options *options, enum json_part part
     if (!status.pages[0]->status->loaded) {
         result = no_cluster(status.pages[0]->status);
     } else if (wants_json(options)) {
-        cli_json_status(&status, part);
+        cli_json_status(&status, part, (options->given & OPTION_ALL) != 0);
     } else if (part == JSON_NODES) {
-        cli_print_nodes(status.pages[0]->status);
+        cli_print_nodes(status.pages[0]->status, (options->given & OPTION_ALL) != 0);
     } else {
         cli_print_vms(&status);
     }

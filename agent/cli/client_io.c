@@ -17,6 +17,11 @@
 #define COMMAND_MS 35000 /* longer than the agent's own deadline for a command */
 #define PAGE_TRIES 5
 
+bool cli_node_is_removed(const Control__Node *node)
+{
+    return strcmp(node->state, "removed") == 0;
+}
+
 struct cli_client {
     int fd;
     uint8_t buffer[CONTROL_BYTES_MAX];

@@ -9,6 +9,9 @@ enum cli_exit { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_NO_AGENT = 3 };
 
 struct cli_client;
 
+/* A tombstone: shown only where all nodes are asked for. */
+bool cli_node_is_removed(const Control__Node *node);
+
 /* Connects to this host's agent. Anything but CLI_DONE has been explained on stderr; so in all
  * functions here. */
 enum cli_exit cli_connect(struct cli_client **ret_client);

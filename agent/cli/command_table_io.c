@@ -61,9 +61,9 @@ static const struct command commands[] = {
      "stead vm list"},
     {"vm show", "VM", cli_vm_show, 0, 0, "one VM", "All that the state holds of it.",
      "stead vm show web"},
-    {"node list", NULL, cli_node_list, 0, 0, "all nodes",
-     "STATE is online, offline, unattended (its agent is silent), lost (being fenced), fenced or "
-     "out; an asterisk marks the acting node.",
+    {"node list", NULL, cli_node_list, OPTION_ALL, 0, "all nodes",
+     "STATE is online, offline, away (announced), unattended (its agent is silent), lost (being "
+     "fenced), fenced, out or removed (shown with --all); an asterisk marks the acting node.",
      "stead node list"},
     {"node show", "NODE", cli_node_show, 0, 0, "one node",
      "All that the state and the last heartbeats tell of it, and by what it was last proven dead.",
@@ -78,6 +78,12 @@ static const struct command commands[] = {
      "For a node that was frozen or cut off rather than rebooted; one that was rebooted returns "
      "by itself.",
      "stead node unfence n3"},
+    {"node remove", "NODE", cli_node_remove, OPTION_I_VOUCH | OPTION_YES | WATCH, 0,
+     "take it out for good",
+     "A fence: it is proven harmless, its VMs start elsewhere, then it is forgotten but for what "
+     "must stay barred. Says beforehand what that costs, and asks for its name unless --yes is "
+     "given. --i-vouch as for node fence. Afterwards take it out of corosync.conf on the others.",
+     "stead node remove n3 --watch"},
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 

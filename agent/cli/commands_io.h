@@ -59,5 +59,15 @@ cli_command cli_config_set;
 
 /* Sends a command, prints how it went. */
 enum cli_exit cli_send_request(const struct cli_options *options, Control__Request *request);
+cli_command cli_node_remove;
+
+/* Sends a command and prints how it went. */
+enum cli_exit cli_send_command(const struct cli_options *options, Control__CommandKind kind,
+                               const char *name);
+
+/* Lets a person type `word` to go on, after `explanation`; --yes goes on without, a script without
+ * --yes is refused. CLI_DONE: go on. */
+enum cli_exit cli_let_confirm(const struct cli_options *options, const char *explanation,
+                              const char *word);
 
 #endif

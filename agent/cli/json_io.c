@@ -156,11 +156,13 @@ void cli_json_alarms(const Control__Status *status)
     print(object);
 }
 
-static json_t *nodes_value(const Control__Status *status)
+static json_t *nodes_value(const Control__Status *status, bool all)
 {
     json_t *nodes = made(json_array());
     for (size_t i = 0; i < status->n_nodes; i++) {
-        json_array_append_new(nodes, node_value(status->nodes[i]));
+        if (all || !cli_node_is_removed(status->nodes[i])) {
+            json_array_append_new(nodes, node_value(status->nodes[i]));
+        }
     }
     return nodes;
 }
@@ -191,7 +193,7 @@ static json_t *cluster_value(const Control__Status *status)
     return cluster;
 }
 
-void cli_json_status(const struct cli_status *status, enum json_part part)
+void cli_json_status(const struct cli_status *status, enum json_part part, bool all)
 {
     const Control__Status *first = status->pages[0]->status;
     json_t *object = begin();
@@ -209,7 +211,7 @@ void cli_json_status(const struct cli_status *status, enum json_part part)
         set(object, "alarms", alarms_value(first));
     }
     if (part != JSON_VMS) {
-        set(object, "nodes", nodes_value(first));
+        set(object, "nodes", nodes_value(first, all));
     }
     if (part != JSON_NODES) {
         set(object, "vms", vms_value(status));

@@ -7,8 +7,8 @@
 
 enum json_part { JSON_ALL, JSON_NODES, JSON_VMS };
 
-/* Each prints one object. */
-void cli_json_status(const struct cli_status *status, enum json_part part);
+/* Each prints one object. `all`: removed nodes too. */
+void cli_json_status(const struct cli_status *status, enum json_part part, bool all);
 void cli_json_alarms(const Control__Status *status);
 void cli_json_node(const Control__Node *node);
 void cli_json_vm(const Control__Vm *vm);

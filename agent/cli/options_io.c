@@ -35,6 +35,7 @@ static const struct cli_option rows[] = {
      "only since then: 10m, 2h, 14:30 or '2026-01-31 14:30'"},
     {"--follow", OPTION_FOLLOW, NULL, NULL, "print new ones as they come, until Ctrl-C"},
     {"--last", OPTION_LAST, "N", "a number, 1 or more", "only the last N entries"},
+    {"--all", OPTION_ALL, NULL, NULL, "removed ones too"},
 };
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
 

@@ -26,6 +26,7 @@ enum option_bit { /* which options were given, or may be */
                   OPTION_CHECK = 1u << 28,
                   OPTION_SINCE = 1u << 27,
                   OPTION_FOLLOW = 1u << 26,
+                  OPTION_ALL = 1u << 27,
 };
 
 #define CLI_WORDS_MAX 4

@@ -52,8 +52,8 @@ enum cli_exit cli_send_request(const struct cli_options *options, Control__Reque
     return result;
 }
 
-static enum cli_exit send_command(const struct cli_options *options, Control__CommandKind kind,
-                                  const char *name)
+enum cli_exit cli_send_command(const struct cli_options *options, Control__CommandKind kind,
+                               const char *name)
 {
     Control__Request request = CONTROL__REQUEST__INIT;
     Control__Command command = CONTROL__COMMAND__INIT;
@@ -70,7 +70,7 @@ static enum cli_exit send_command(const struct cli_options *options, Control__Co
 static enum cli_exit order(const struct cli_options *options, Control__CommandKind kind,
                            const char *name, enum cli_goal goal)
 {
-    enum cli_exit result = send_command(options, kind, name);
+    enum cli_exit result = cli_send_command(options, kind, name);
     if (result == CLI_DONE && (options->given & OPTION_WATCH) != 0) {
         result = cli_follow(options, goal, name);
     }
@@ -79,7 +79,7 @@ static enum cli_exit order(const struct cli_options *options, Control__CommandKi
 
 enum cli_exit cli_cluster_init(const struct cli_options *options, const char *name)
 {
-    return send_command(options, CONTROL__COMMAND_KIND__COMMAND_CLUSTER_INIT, name);
+    return cli_send_command(options, CONTROL__COMMAND_KIND__COMMAND_CLUSTER_INIT, name);
 }
 
 enum cli_exit cli_cluster_join(const struct cli_options *options, const char *name)
@@ -109,30 +109,40 @@ enum cli_exit cli_node_unfence(const struct cli_options *options, const char *na
 
 /* ---- node fence */
 
-/* A false "it is dead" costs no disk, but the node's guests: a person says it, knowing that. */
-static enum cli_exit let_vouch(const struct cli_options *options, const char *name)
+enum cli_exit cli_let_confirm(const struct cli_options *options, const char *explanation,
+                              const char *word)
 {
     char line[NAME_BYTES + 2] = "";
     if ((options->given & OPTION_YES) != 0) {
         return CLI_DONE;
     }
+    fprintf(stderr, "%s\n", explanation);
     if (!isatty(STDIN_FILENO)) {
-        fputs("stead: --i-vouch asks on a terminal; in a script add --yes\n", stderr);
+        fputs("stead: nothing was done: this asks on a terminal; in a script add --yes\n", stderr);
         return CLI_USAGE;
     }
-    fprintf(stderr,
-            "You vouch that %s is powered off, or cut off for good, and stays so until you unfence "
-            "it.\nIts VMs will be started elsewhere. Type its name to go on: ",
-            name);
+    fprintf(stderr, "Type '%s' to go on: ", word);
     if (fgets(line, sizeof(line), stdin) == NULL) {
         line[0] = '\0';
     }
     line[strcspn(line, "\n")] = '\0';
-    if (strcmp(line, name) != 0) {
-        fputs("stead: not its name; nothing was done\n", stderr);
+    if (strcmp(line, word) != 0) {
+        fprintf(stderr, "stead: that is not '%s'; nothing was done\n", word);
         return CLI_FAILED;
     }
     return CLI_DONE;
+}
+
+/* A false "it is dead" costs no disk, but the node's guests: a person says it, knowing that. */
+static enum cli_exit let_vouch(const struct cli_options *options, const char *name)
+{
+    char text[NAME_BYTES + 256];
+    snprintf(
+        text, sizeof(text),
+        "You vouch that %s is powered off, or cut off for good, and stays so until you unfence "
+        "it.\nIts VMs will be started elsewhere.",
+        name);
+    return cli_let_confirm(options, text, name);
 }
 
 enum cli_exit cli_node_fence(const struct cli_options *options, const char *name)

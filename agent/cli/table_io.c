@@ -108,7 +108,7 @@ static const char *bmc_word(const Control__Node *node)
     return node->bmc_verified ? "verified" : "unverified";
 }
 
-void cli_print_nodes(const Control__Status *status)
+void cli_print_nodes(const Control__Status *status, bool all)
 {
     static const struct column columns[] = {{"NODE", 0, 0},
                                             {"ID", 0, SCOLS_FL_RIGHT},
@@ -121,6 +121,9 @@ void cli_print_nodes(const Control__Status *status)
     struct libscols_table *table = table_with(columns, sizeof(columns) / sizeof(columns[0]));
     for (size_t i = 0; i < status->n_nodes; i++) {
         const Control__Node *node = status->nodes[i];
+        if (!all && cli_node_is_removed(node)) {
+            continue;
+        }
         struct libscols_line *line = new_line(table);
         put(line, 0, "%s%s", node->name, strcmp(node->name, status->actor) == 0 ? "*" : "");
         put(line, 1, "%u", node->nodeid);

@@ -7,7 +7,8 @@
 void cli_print_header(const Control__Status *status);
 /* One line each; with the remedy under it, unless `bare`. */
 void cli_print_alarms(const Control__Status *status, bool bare);
-void cli_print_nodes(const Control__Status *status);
+/* `all`: removed ones too. */
+void cli_print_nodes(const Control__Status *status, bool all);
 void cli_print_vms(const struct cli_status *status);
 void cli_print_node(const Control__Node *node);
 void cli_print_vm(const Control__Vm *vm);

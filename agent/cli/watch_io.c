@@ -39,7 +39,7 @@ bool cli_pause(uint32_t ms, uint64_t deadline_ms)
     return true;
 }
 
-static enum cli_exit look(const char *vm, struct cli_status *ret_status)
+enum cli_exit cli_look(const char *vm, struct cli_status *ret_status)
 {
     struct cli_client *client = NULL;
     enum cli_exit result = cli_connect(&client);
@@ -61,7 +61,7 @@ static void say_it_goes_on(int number)
     raise(number);
 }
 
-static const Control__Node *find_node(const struct cli_status *status, const char *name)
+const Control__Node *cli_find_node(const struct cli_status *status, const char *name)
 {
     const Control__Status *first = status->pages[0]->status;
     for (size_t i = 0; i < first->n_nodes; i++) {
@@ -109,7 +109,7 @@ static bool is_vm(const struct cli_status *status, const char *name, const char 
 
 static bool is_node(const struct cli_status *status, const char *name, const char *state)
 {
-    const Control__Node *node = find_node(status, name);
+    const Control__Node *node = cli_find_node(status, name);
     return node != NULL && strcmp(node->state, state) == 0;
 }
 
@@ -124,6 +124,8 @@ static bool reached(const struct cli_status *status, enum cli_goal goal, const c
         return status->pages[0]->status->loaded && find_vm(status, name) == NULL;
     case GOAL_NODE_ONLINE:
         return is_node(status, name, "online");
+    case GOAL_NODE_GONE:
+        return cli_find_node(status, name) == NULL || is_node(status, name, "removed");
     case GOAL_NODE_FENCED:
         return is_node(status, name, "fenced") && !some_vm_moves(status);
     }
@@ -164,7 +166,7 @@ enum cli_exit cli_follow(const struct cli_options *options, enum cli_goal goal, 
     signal(SIGINT, say_it_goes_on);
     do {
         struct cli_status status;
-        result = look("", &status);
+        result = cli_look("", &status);
         if (result == CLI_DONE) {
             char prefix[32];
             snprintf(prefix, sizeof(prefix), "%7.1f s  ", (double)(cli_now_ms() - begun_ms) / 1e3);
@@ -241,7 +243,7 @@ enum cli_exit cli_watch_status(const struct cli_options *options,
     bool first = true;
     do {
         struct cli_status status;
-        result = look("", &status);
+        result = cli_look("", &status);
         if (result != CLI_DONE) {
             continue;
         }

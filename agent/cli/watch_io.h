@@ -11,6 +11,7 @@ enum cli_goal {
     GOAL_VM_STOPPED,
     GOAL_VM_GONE,
     GOAL_NODE_ONLINE,
+    GOAL_NODE_GONE,
     GOAL_NODE_FENCED, /* and its VMs have been started elsewhere, or say what they wait for */
 };
 
@@ -24,6 +25,10 @@ enum cli_exit cli_follow(const struct cli_options *options, enum cli_goal goal, 
 enum cli_exit cli_watch_status(const struct cli_options *options,
                                void (*show)(const struct cli_options *options,
                                             const struct cli_status *status));
+
+/* One look at the cluster, and one node in it; NULL: there is none of that name. */
+enum cli_exit cli_look(const char *vm, struct cli_status *ret_status);
+const Control__Node *cli_find_node(const struct cli_status *status, const char *name);
 
 /* The pace of all that looks again, to be shared: sleeps `ms`, at most until `deadline_ms` (0:
  * none). False: that deadline has passed. CLOCK_MONOTONIC. */

@@ -16,6 +16,9 @@ enum node_word sim_node_word(const struct sim *sim, uint32_t node)
     if (state == NODE_FENCED || state == NODE_LOST) {
         return NODE_IS_FENCED;
     }
+    if (state == NODE_REMOVED) {
+        return NODE_IS_REMOVED;
+    }
     const struct sim_host *host = &sim->hosts[node];
     if (state == NODE_ADMITTED && host->up && sim_cpg_works(sim, node)) {
         return host->agent.alive ? NODE_ONLINE : NODE_UNATTENDED;
@@ -37,6 +40,8 @@ const char *sim_node_text(enum node_word word)
         return "away";
     case NODE_UNATTENDED:
         return "unattended";
+    case NODE_IS_REMOVED:
+        return "removed";
     }
     stead_panic(__FILE__, __LINE__, "node word");
 }

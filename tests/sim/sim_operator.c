@@ -18,12 +18,13 @@
 #define LOOK_US SECOND
 #define TRIES_MAX 120
 
-static uint32_t choose_node(const struct sim *sim)
+static uint32_t choose_node(const struct sim *sim, const struct scenario_step *step)
 {
     for (uint32_t n = 0; n < sim->node_count; n++) {
         const struct sim_host *host = &sim->hosts[n];
-        if (host->up && !host->frozen && host->agent.alive && sim_cpg_works(sim, n) &&
-            sim_rados_reaches(sim, n, true)) {
+        bool elsewhere = step->kind == STEP_CLUSTER_JOIN && step->node != n;
+        if (!elsewhere && host->up && !host->frozen && host->agent.alive && sim_cpg_works(sim, n) &&
+            (step->kind == STEP_CLUSTER_JOIN || sim_rados_reaches(sim, n, true))) {
             return n;
         }
     }
@@ -87,6 +88,17 @@ static const char *fill(struct sim *sim, const struct scenario_step *step, struc
         name_set(request->name, sizeof(request->name), step->setting);
         name_set(request->value, sizeof(request->value), step->value);
         return NULL;
+    case STEP_NODE_REMOVE:
+        request->kind = REQUEST_NODE_REMOVE;
+        request->vouched = step->on;
+        name_set(request->name, sizeof(request->name), node);
+        return NULL;
+    case STEP_CLUSTER_JOIN:
+        request->kind = REQUEST_NODE_JOIN;
+        request->nodeid = step->node + 1;
+        name_set(request->name, sizeof(request->name), node);
+        return NULL;
+    case STEP_MACHINE:
     case STEP_POWER:
     case STEP_NET:
     case STEP_PARTITION:
@@ -122,7 +134,7 @@ static void close_command(struct sim *sim, struct sim_command *command, bool acc
 static void give(struct sim *sim, struct sim_command *command)
 {
     struct request request = {0};
-    uint32_t node = choose_node(sim);
+    uint32_t node = choose_node(sim, command->step);
     if (node == SIM_NO_HOST) {
         return;
     }

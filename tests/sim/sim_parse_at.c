@@ -214,6 +214,15 @@ static void at_start(struct words *words, struct scenario_step *step)
     take_service(words, step, STEP_START_AGENT, STEP_START_COROSYNC);
 }
 
+/* Other hardware under the same name, the next time it is powered on. */
+static void at_machine(struct words *words, struct scenario_step *step)
+{
+    step->kind = STEP_MACHINE;
+    if (take_node(words, step)) {
+        (void)words_expect(words, "new");
+    }
+}
+
 /* --- what an operator does --- */
 
 static void do_stop(struct words *words, struct scenario_step *step)
@@ -280,13 +289,14 @@ static void do_vm(struct words *words, struct scenario_step *step)
 
 static void do_node(struct words *words, struct scenario_step *step)
 {
-    static const char *const verbs[] = {"fence", "unfence"};
+    static const char *const verbs[] = {"fence", "unfence", "remove"};
+    static const enum step_kind kinds[] = {STEP_NODE_FENCE, STEP_NODE_UNFENCE, STEP_NODE_REMOVE};
     int verb = words_choice(words, "command", verbs, COUNT_OF(verbs));
     if (verb < 0) {
         return;
     }
-    step->kind = verb == 0 ? STEP_NODE_FENCE : STEP_NODE_UNFENCE;
-    if (take_node(words, step) && verb == 0) {
+    step->kind = kinds[verb];
+    if (take_node(words, step) && verb != 1) {
         step->on = words_take_if(words, "--i-vouch");
     }
 }
@@ -313,9 +323,19 @@ static void do_config(struct words *words, struct scenario_step *step)
     memcpy(step->value, value, strlen(value));
 }
 
+/* Given on the node itself. */
+static void do_cluster(struct words *words, struct scenario_step *step)
+{
+    static const char *const verbs[] = {"join"};
+    if (words_choice(words, "command", verbs, COUNT_OF(verbs)) == 0) {
+        step->kind = STEP_CLUSTER_JOIN;
+        (void)take_node(words, step);
+    }
+}
+
 static void at_do(struct words *words, struct scenario_step *step)
 {
-    static const char *const nouns[] = {"vm", "node", "config"};
+    static const char *const nouns[] = {"vm", "node", "config", "cluster"};
     const char *begin = strstr(words->source, " do ");
     int noun = words_choice(words, "command", nouns, COUNT_OF(nouns));
     if (begin != NULL) {
@@ -327,6 +347,8 @@ static void at_do(struct words *words, struct scenario_step *step)
         do_node(words, step);
     } else if (noun == 2) {
         do_config(words, step);
+    } else if (noun == 3) {
+        do_cluster(words, step);
     }
 }
 
@@ -362,7 +384,7 @@ void parse_at(struct words *words)
         {"heal", at_heal},   {"storage", at_storage}, {"state", at_state},
         {"bmc", at_bmc},     {"libvirt", at_libvirt}, {"freeze", at_freeze},
         {"kill", at_kill},   {"do", at_do},           {"object", at_object},
-        {"stop", at_stop},   {"start", at_start},
+        {"stop", at_stop},   {"start", at_start},     {"machine", at_machine},
     };
     const char *known[COUNT_OF(kinds)];
     struct scenario_step step = {0};

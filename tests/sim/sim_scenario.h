@@ -76,6 +76,9 @@ enum step_kind {
     STEP_STOP_COROSYNC,
     STEP_START_COROSYNC,
     STEP_CONFIG_SET,
+    STEP_NODE_REMOVE,
+    STEP_CLUSTER_JOIN,
+    STEP_MACHINE,
 };
 
 enum path_state { PATH_UP, PATH_DOWN, PATH_SLOW };
@@ -95,7 +98,7 @@ struct scenario_step {
     enum step_kind kind;
     uint32_t node; /* index; of STEP_STORAGE and STEP_STATE: SIM_NODES_MAX means all */
     uint32_t vm;   /* index */
-    bool on;       /* power, net; NODE_FENCE: vouched */
+    bool on;       /* power, net; NODE_FENCE, _REMOVE: vouched */
     enum path_state path;
     enum libvirt_state libvirt;
     enum object_event object;
@@ -125,7 +128,14 @@ enum expect_kind {
     EXPECT_NO_ALARM,
 };
 
-enum node_word { NODE_ONLINE, NODE_OFFLINE, NODE_IS_FENCED, NODE_AWAY, NODE_UNATTENDED };
+enum node_word {
+    NODE_ONLINE,
+    NODE_OFFLINE,
+    NODE_IS_FENCED,
+    NODE_AWAY,
+    NODE_UNATTENDED,
+    NODE_IS_REMOVED
+};
 
 struct scenario_expect {
     enum expect_kind kind;

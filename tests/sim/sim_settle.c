@@ -113,7 +113,8 @@ static bool node_settled(const struct sim *sim, uint32_t node, char *why)
     bool fenced = record->state == NODE_FENCED && !record->unfence_wanted;
     bool unproven =
         record->state == NODE_LOST && (sim->rados.state->settings.proof & PROOF_STORAGE) == 0;
-    if (!healthy(sim, node) || fenced || unproven || admitted(sim, node)) {
+    bool removed = record->state == NODE_REMOVED;
+    if (!healthy(sim, node) || fenced || unproven || removed || admitted(sim, node)) {
         return true;
     }
     (void)snprintf(why, SIM_LINE_BYTES, "I5: %s is well and is not admitted", record->name);

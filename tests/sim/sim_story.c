@@ -161,6 +161,9 @@ static void step_do(struct sim *sim, const struct scenario_step *step)
     case STEP_KILL_VM:
         step_kill_vm(sim, step);
         return;
+    case STEP_MACHINE:
+        sim->hosts[step->node].machine = sim_uuid(sim);
+        return;
     case STEP_VM_START:
     case STEP_VM_STOP:
     case STEP_VM_ADD:
@@ -168,6 +171,8 @@ static void step_do(struct sim *sim, const struct scenario_step *step)
     case STEP_NODE_FENCE:
     case STEP_NODE_UNFENCE:
     case STEP_CONFIG_SET:
+    case STEP_NODE_REMOVE:
+    case STEP_CLUSTER_JOIN:
         sim_operator_do(sim, step);
         return;
     }

@@ -1,6 +1,7 @@
 /* Our own standing: when every guest of ours is killed, when none is, and how we come back. We are
  * n2. */
 #include "agent/life.h"
+#include "agent/query.h"
 #include "tests/unit/unit_core.h"
 
 #define OUR_SLOT 1
@@ -48,6 +49,22 @@ TEST(named_lost_kills_all)
     assert_int_equal(standing(u), LIFE_LOST);
     struct action kill = unit_take(u, ACTION_KILL);
     assert_true(uuid_is_zero(&kill.vm.uuid));
+    free(u);
+}
+
+/* A node that was removed ends its guests as one that was lost, and is told how to come back. */
+TEST(removed_kills_all)
+{
+    struct unit *u = unit_new(2);
+    char text[TEXT_BYTES];
+    unit_start(u);
+    record(u, NODE_REMOVED);
+    assert_int_equal(standing(u), LIFE_LOST);
+    hands_empty(u);
+    unit_pass(u, 100);
+    assert_int_equal(standing(u), LIFE_OUTSIDE);
+    query_situation(&u->core, u->now_ms, text);
+    assert_non_null(strstr(text, "removed: stead cluster join"));
     free(u);
 }
 
@@ -325,6 +342,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(without_a_copy_nothing_is_decided),
         cmocka_unit_test(named_lost_kills_all),
+        cmocka_unit_test(removed_kills_all),
         cmocka_unit_test(killing_goes_on_until_none_is_left),
         cmocka_unit_test(an_unanswered_kill_is_asked_again),
         cmocka_unit_test(an_earlier_incarnation_named_lost),

@@ -44,6 +44,7 @@ static const struct unit_field unit_node_fields[] = {
     N(fence_wanted),
     N(unfence_wanted),
     N(away_ms),
+    N(removing),
 };
 
 static const struct unit_field unit_vm_fields[] = {
