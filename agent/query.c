@@ -248,7 +248,11 @@ static bool tell_trouble(const struct core *core, uint64_t now_ms, struct text *
     if (was_removed(core)) {
         text_add(text, "this node was removed: stead cluster join lets it take part again");
     } else if (local->storage.blocklisted) {
-        text_add(text, "this host is blocklisted: its guests are ended; stead node unfence it");
+        text_add(text,
+                 query_loaded(core)
+                     ? "this host is blocklisted: its guests are ended; stead node unfence it"
+                     : "this host is blocklisted: it was fenced or removed; stead node unfence "
+                       "it from another node, or stead cluster join here if it was removed");
     } else if (local->troubles[TROUBLE_COROSYNC][0] != '\0') {
         text_add(text, local->troubles[TROUBLE_COROSYNC]);
         text_add(text, "; until then this node takes no part, its VMs run on");

@@ -23,10 +23,10 @@ enum option_bit { /* which options were given, or may be */
                   OPTION_LAST = 8192,
                   OPTION_WATCH = 16384,
                   OPTION_WITHIN = 32768,
-                  OPTION_CHECK = 1u << 28,
-                  OPTION_SINCE = 1u << 27,
-                  OPTION_FOLLOW = 1u << 26,
-                  OPTION_ALL = 1u << 27,
+                  OPTION_CHECK = 1u << 16,
+                  OPTION_SINCE = 1u << 17,
+                  OPTION_FOLLOW = 1u << 18,
+                  OPTION_ALL = 1u << 19,
 };
 
 #define CLI_WORDS_MAX 4

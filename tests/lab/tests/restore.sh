@@ -11,16 +11,17 @@ heal_node() { # K
     "$LAB" sh "$1" systemctl start libvirtd stead-agent
 }
 
-unfence_all() { # those that are back without a reboot
+return_all() { # those that are back without a reboot, or were removed
     local k
     for k in 1 2 3; do
+        is_true "'n$k' in node" || { "$LAB" sh "$k" stead cluster join || true; continue; }
         ! is_true "node['n$k']['state'] == 'fenced' and node['n$k']['in_ring']" || stead node unfence "n$k" || true
     done
 }
 
 all_online() {
-    is_true "all(n['state'] == 'online' and n['agent_alive'] for n in d['nodes']) and d['situation'] == 'all is settled'" || {
-        unfence_all
+    is_true "len(node) == 3 and all(n['state'] == 'online' and n['agent_alive'] for n in d['nodes']) and d['situation'] == 'all is settled'" || {
+        return_all
         return 1
     }
 }
