@@ -221,6 +221,8 @@ struct local {
     uint32_t observed_count;
     struct observed observed[OBSERVED_MAX];
     struct pending pending[REQUESTS_MAX];
+    uint32_t looked_epoch; /* the copy of the state that was last looked through for them */
+    uint64_t looked_version;
     struct alarms alarms;
     uint32_t answered_next;
     uint64_t

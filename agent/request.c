@@ -123,11 +123,24 @@ static bool answer_done(struct core *core, struct pending *pending, struct calle
     return true;
 }
 
+/* Is the copy another than the one that was last looked through? A command that came meanwhile was
+ * not in it when it came. */
+static bool copy_is_new(struct core *core)
+{
+    struct local *local = &core->local;
+    const struct header *header = &core->cluster.header;
+    bool same = local->looked_epoch == header->epoch && local->looked_version == header->version;
+    local->looked_epoch = header->epoch;
+    local->looked_version = header->version;
+    return !same;
+}
+
 void request_carry_on(struct core *core, struct caller *caller)
 {
+    bool look = copy_is_new(core);
     for (uint32_t i = 0; i < REQUESTS_MAX; i++) {
         struct pending *pending = &core->local.pending[i];
-        if (pending->request.kind == REQUEST_NONE || answer_done(core, pending, caller)) {
+        if (pending->request.kind == REQUEST_NONE || (look && answer_done(core, pending, caller))) {
             continue;
         }
         if (caller->now_ms >= pending->deadline_ms) {
