@@ -136,6 +136,7 @@ INSTALLED   = $(B)/stead-agent:$(PREFIX)/sbin/stead-agent:755 \
               deploy/systemd/stead.catalog:$(PREFIX)/lib/systemd/catalog/stead.catalog:644 \
               deploy/completion/stead:$(PREFIX)/share/bash-completion/completions/stead:644 \
               $(B)/stead.conf:$(DOC)/stead.conf:644 \
+              deploy/web.xml:$(DOC)/web.xml:644 \
               $(foreach d,$(filter-out docs/decisions,$(wildcard docs/*.md)),$(d):$(DOC)/$(notdir $(d)):644) \
               $(foreach m,$(MAN),$(m):$(PREFIX)/share/man/man$(subst .,,$(suffix $(m)))/$(notdir $(m)):644)
 $(B)/stead.conf: $(B)/stead-tables

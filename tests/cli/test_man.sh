@@ -20,9 +20,11 @@ text=$(plain stead.8)
 for first in $(build/stead complete ''); do
     grep -q "stead $first" <<<"$text" || fail "stead.8 does not tell of '$first'"
 done
-# The simulator's own usage is the source here.
-text=$(plain stead-sim.1)
-for option in $(build/stead-sim --help | grep -oE -- '--[a-z]+' | sort -u); do
-    grep -q -- "$option" <<<"$text" || fail "stead-sim.1 does not tell of $option"
+# The programs' own usage is the source here.
+for pair in stead-sim:stead-sim.1 stead-agent:stead-agent.8; do
+    text=$(plain "${pair#*:}")
+    for option in $("build/${pair%:*}" --help | grep -oE -- '--[a-z]+' | sort -u); do
+        grep -q -- "$option" <<<"$text" || fail "${pair#*:} does not tell of $option"
+    done
 done
 [ $bad = 0 ]
