@@ -75,13 +75,13 @@ int main(void)
     struct cli_status status = {.page_count = 1, .pages = {&reply}};
     reply.status = filled(&control__status__descriptor);
     announce("status");
-    cli_json_status(&status, JSON_ALL);
+    cli_json_status(&status, JSON_ALL, true);
     announce("status --check");
     cli_json_alarms(filled(&control__status__descriptor));
     announce("node list");
-    cli_json_status(&status, JSON_NODES);
+    cli_json_status(&status, JSON_NODES, true);
     announce("vm list");
-    cli_json_status(&status, JSON_VMS);
+    cli_json_status(&status, JSON_VMS, true);
     announce("node show");
     cli_json_node(filled(&control__node__descriptor));
     announce("vm show");
