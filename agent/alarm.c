@@ -14,16 +14,23 @@
 #include "agent/core.h"
 #include "agent/peers.h"
 #include "proto/assert.h"
+#include "proto/digest.h"
 #include "proto/values.h"
 
 #define LOOK_MS 1000
 #define JUMP_MS 5000 /* an NTP slew is far slower, a step to be known of larger */
 
-static struct alarm_seen *find(struct alarms *alarms, enum alarm_kind kind, const char *subject)
+/* Thousands of VMs may be down at once, so this must be quick where the list is full. */
+static struct alarm_seen *find(struct alarms *alarms, uint64_t key, enum alarm_kind kind,
+                               const char *subject)
 {
     for (uint32_t i = 0; i < alarms->count; i++) {
-        struct alarm_seen *seen = &alarms->list[i];
-        if (seen->alarm.kind == kind && name_equal(seen->alarm.subject, subject)) {
+        uint32_t at = alarms->next + i;
+        at -= at >= alarms->count ? alarms->count : 0;
+        struct alarm_seen *seen = &alarms->list[at];
+        if (seen->key == key && seen->alarm.kind == kind &&
+            name_equal(seen->alarm.subject, subject)) {
+            alarms->next = at + 1 < alarms->count ? at + 1 : 0;
             return seen;
         }
     }
@@ -33,7 +40,8 @@ static struct alarm_seen *find(struct alarms *alarms, enum alarm_kind kind, cons
 void alarm_found(struct alarms *alarms, enum alarm_kind kind, const char *subject, bool own,
                  const char *text, uint64_t now_ms, uint64_t wall_ms)
 {
-    struct alarm_seen *seen = find(alarms, kind, subject);
+    uint64_t key = digest_text(digest_u64(DIGEST_SEED, kind), subject, NAME_BYTES);
+    struct alarm_seen *seen = find(alarms, key, kind, subject);
     ASSERT(kind < ALARM_KIND_COUNT);
     if (seen == NULL && alarms->count == ALARMS_MAX) {
         alarms->full = true;
@@ -41,8 +49,10 @@ void alarm_found(struct alarms *alarms, enum alarm_kind kind, const char *subjec
     }
     if (seen == NULL) {
         seen = &alarms->list[alarms->count++];
-        *seen = (struct alarm_seen){
-            .alarm = {.kind = kind, .since_wall_ms = wall_ms}, .since_ms = now_ms, .own = own};
+        *seen = (struct alarm_seen){.alarm = {.kind = kind, .since_wall_ms = wall_ms},
+                                    .key = key,
+                                    .since_ms = now_ms,
+                                    .own = own};
         name_set(seen->alarm.subject, sizeof(seen->alarm.subject), subject);
     }
     seen->last_ms = now_ms;
@@ -135,6 +145,7 @@ void alarm_carry_on(struct core *core, struct caller *caller)
     watch_clock(alarms, caller->now_ms, core->local.wall_ms);
     alarms->next_ms = caller->now_ms + LOOK_MS;
     alarms->full = false;
+    alarms->next = 0;
     alarm_find_all(core);
     for (uint32_t i = 0; i < alarms->count; i++) {
         struct alarm_seen *seen = &alarms->list[i];

@@ -17,6 +17,7 @@
 
 struct alarm_seen {
     struct alarm alarm;
+    uint64_t key;      /* digest of kind and subject: what is looked for is compared by it first */
     uint64_t since_ms; /* it is so since then (CLOCK_BOOTTIME) */
     uint64_t last_ms;  /* and was so last then */
     bool own;          /* it is this node's to tell, whoever acts */
@@ -30,7 +31,8 @@ struct alarms {
     uint64_t jumped_ms;    /* when that last changed at a stroke; 0: never */
     int64_t jump_ms;       /* by how much */
     uint32_t count;
-    bool full; /* more is so than could be kept */
+    uint32_t next; /* where the next thing found likely is: each look finds in the same order */
+    bool full;     /* more is so than could be kept */
     struct alarm_seen list[ALARMS_MAX];
 };
 
