@@ -206,7 +206,7 @@ static void find_node(struct core *core, uint8_t slot)
         break;
     }
     if (!in_ring && core->local.ring.quorate && node->away_ms == 0) {
-        say(core, ALARM_NODE_OFFLINE, node->name, "Corosync does not see it; no VM is on it");
+        say(core, ALARM_NODE_OFFLINE, node->name, "Corosync does not see it");
     }
 }
 
@@ -214,7 +214,7 @@ static void find_nodes(struct core *core)
 {
     for (uint8_t slot = 0; slot < NODES_MAX; slot++) {
         const struct node_record *node = &core->cluster.nodes[slot];
-        if (node->state != NODE_FREE && node->nodeid != 0) {
+        if (node->state != NODE_FREE && node->state != NODE_REMOVED && node->nodeid != 0) {
             find_node(core, slot);
             find_peer(core, node);
         }
