@@ -8,7 +8,11 @@ PREFIX     ?= /usr/local
 SYSTEMD    ?= $(PREFIX)/lib/systemd/system
 DOC        ?= $(PREFIX)/share/doc/stead
 SAN        ?=
-VARIANT    := $(if $(findstring clang,$(CC)),-clang)$(if $(SAN),-san)
+FUZZ       ?=
+ifneq ($(FUZZ),)
+override CC := clang
+endif
+VARIANT    := $(if $(findstring clang,$(CC)),-clang)$(if $(SAN),-san)$(if $(FUZZ),-fuzz)
 B          := build$(VARIANT)
 .DEFAULT_GOAL := all
 
@@ -20,6 +24,7 @@ PURE       := $(filter-out $(EDGE) %main.c,$(SOURCES))
 SIM        := $(filter-out %main.c,$(wildcard tests/sim/*.c))
 UNIT       := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c))
 EDGE_TESTS := $(patsubst tests/edge/%.c,$(B)/tests/%,$(wildcard tests/edge/test_*.c))
+FUZZERS    := $(patsubst tests/fuzz/%.c,$(B)/tests/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCH      := $(patsubst tests/bench/%.c,$(B)/tests/bench_%,$(wildcard tests/bench/*.c))
 
 LIBS       := libcpg libquorum libvotequorum libcmap libcfg libqb libvirt libprotobuf-c libsystemd jansson smartcols libxml-2.0
@@ -34,6 +39,11 @@ ifneq ($(SAN),)
 override CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 override CFLAGS := $(filter-out -D_FORTIFY_SOURCE=2,$(CFLAGS))
 override LDFLAGS += -fsanitize=address,undefined
+endif
+ifneq ($(FUZZ),)
+override CFLAGS += -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+override CFLAGS := $(filter-out -D_FORTIFY_SOURCE=2,$(CFLAGS))
+override LDFLAGS += -fsanitize=fuzzer,address,undefined
 endif
 
 CLI_TESTS  := $(patsubst tests/cli/%.c,$(B)/tests/cli_%,$(wildcard tests/cli/*.c))
@@ -99,10 +109,21 @@ $(BENCH): $(B)/tests/bench_%: $(B)/tests/bench/%.o $(LIB_EDGE) $(LIB_PURE)
 $(CLI_TESTS): $(B)/tests/cli_%: $(B)/tests/cli/%.o $(LIB_EDGE) $(LIB_PURE)
 	@mkdir -p $(@D)
 	@$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS_EDGE)
+$(FUZZERS): $(B)/tests/%: $(B)/tests/fuzz/%.o $(LIB_EDGE) $(LIB_PURE)
+	@mkdir -p $(@D)
+	@$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS_EDGE)
+$(B)/tests/corpus: $(B)/tests/fuzz/corpus.o $(LIB_EDGE) $(LIB_PURE)
+	@mkdir -p $(@D)
+	@$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS_EDGE)
 
 unit-tests: $(UNIT)                ## build the unit tests
 edge-tests: $(EDGE_TESTS)          ## build the edge tests
 cli-tests: $(CLI_TESTS)            ## build what tests of the command need
+fuzzers: $(FUZZERS)
+corpus: $(B)/tests/corpus          ## write the fuzz targets' seeds anew
+	@$< tests/fuzz/corpus
+fuzz:                              ## run each fuzz target for a minute (FUZZ_SECONDS=N: for N seconds)
+	@tests/fuzz/run --seconds $(or $(FUZZ_SECONDS),60)
 man: $(MAN)                        ## build the man pages
 bench: $(BENCH)                    ## build the benchmarks
 
@@ -110,7 +131,7 @@ deps:                              ## install the Debian packages that build, te
 	@tests/deps.sh
 check: deps                        ## all tests; ends with "N passed, N failed"
 	@tests/check.sh
-check-unit check-sim check-cli check-edge check-lab: ## one kind of test
+check-unit check-sim check-cli check-edge check-fuzz check-lab: ## one kind of test
 	@tests/check.sh $(@:check-%=%)
 check-long:                        ## the long runs (large swarm, failover benchmark)
 	@tests/check.sh long
@@ -152,10 +173,10 @@ uninstall:                         ## take away what install put there
 	@for each in $(INSTALLED); do set -- $$(echo "$$each" | tr : ' '); rm -f "$(DESTDIR)$$2"; done
 	@rmdir $(DESTDIR)$(PREFIX)/libexec/stead $(DESTDIR)$(DOC) $(DESTDIR)$(SYSTEMD)/corosync.service.d 2>/dev/null || true
 clean:                             ## remove what was built
-	rm -rf build build-san build-clang build-clang-san
+	rm -rf build build-san build-clang build-clang-san build-clang-fuzz
 help:                              ## this list
 	@sed -n 's/^\([a-z -]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 34
 
-.PHONY: all man unit-tests edge-tests cli-tests bench deps check check-unit check-sim check-edge check-lab check-long demo lab format tidy purity \
+.PHONY: all fuzz fuzzers corpus man unit-tests edge-tests cli-tests bench deps check check-unit check-sim check-edge check-lab check-long demo lab format tidy purity \
     install uninstall clean help
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -111,7 +111,7 @@ static bool from_pb(const Stead__Definition *pb, struct definition *ret_definiti
     return true;
 }
 
-static int unpack(const uint8_t *data, size_t size, struct definition *ret_definition)
+int definition_unpack(const uint8_t *data, size_t size, struct definition *ret_definition)
 {
     const size_t arena_size = 2 * DEFINITION_BYTES_MAX;
     uint8_t *bytes = malloc(arena_size);
@@ -169,7 +169,8 @@ int definition_read(rados_ioctx_t pool, const struct uuid *vm, uint32_t version,
     definition_object(vm, version, object);
     r = rados_read(pool, object, (char *)bytes, DEFINITION_BYTES_MAX + 1, 0);
     if (r >= 0) {
-        r = r <= DEFINITION_BYTES_MAX ? unpack(bytes, (size_t)r, ret_definition) : -EBADMSG;
+        r = r <= DEFINITION_BYTES_MAX ? definition_unpack(bytes, (size_t)r, ret_definition)
+                                      : -EBADMSG;
     }
     free(bytes);
     if (r == 0 && (!uuid_equal(&ret_definition->vm, vm) || ret_definition->version != version)) {

@@ -22,6 +22,10 @@ bool definition_parse_key(const char *key, uint32_t *ret_version);
  * XML's). The caller frees. */
 int definition_pack(const struct definition *definition, uint8_t **ret_bytes, size_t *ret_size);
 
+/* From bytes as they lie in RADOS. 0, -EBADMSG or -ENOMEM. The caller frees with definition_free.
+ */
+int definition_unpack(const uint8_t *data, size_t size, struct definition *ret_definition);
+
 /* Reads one; version 0 means the newest that the lease object tells of. Blocks: for workers.
  * 0, -ENOENT, -EBADMSG or librados' error. The caller frees with definition_free. */
 int definition_read(rados_ioctx_t pool, const struct uuid *vm, uint32_t version,

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# tests/check.sh [unit|sim|cli|edge|lab|long]...   without a word: all but long
+# tests/check.sh [unit|sim|cli|fuzz|edge|lab|long]...   without a word: all but long
 # Runs the tests, prints one line each, and ends with "N passed, N failed". What could not run failed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -104,6 +104,10 @@ check_cli() {
     done
 }
 
+check_fuzz() {
+    tally "fuzzing, 10 s each" tests/fuzz/run --seconds 10
+}
+
 check_edge() {
     build SAN=1 edge-tests all || return 0
     ceph_dir=$work/ceph
@@ -133,7 +137,7 @@ check_long() {
     tail -n 1 "$work/log"
 }
 
-[ $# -gt 0 ] || set -- unit sim cli edge lab
+[ $# -gt 0 ] || set -- unit sim cli fuzz edge lab
 for kind in "$@"; do
     echo "== $kind"
     "check_$kind"
