@@ -23,6 +23,7 @@
 
 #include <cmocka.h>
 
+#include "agent/cli/client_io.h"
 #include "agent/outbox_io.h"
 #include "agent/peer_io.h"
 #include "agent/server_io.h"
@@ -276,7 +277,7 @@ static struct core *large_core(void)
     return core;
 }
 
-static void serve(const char *path, int ready)
+static void serve(const char *path, int ready, bool large)
 {
     const struct sink sink = {.put = drop_event};
     struct server_io *server = NULL;
@@ -286,7 +287,7 @@ static void serve(const char *path, int ready)
         _exit(1);
     }
     server_io_say(server, "waiting for the test");
-    if (strstr(path, "large") != NULL) {
+    if (large) {
         server_io_begin(server, large_core(), NULL);
     }
     if (write(ready, "x", 1) != 1) {
@@ -295,6 +296,31 @@ static void serve(const char *path, int ready)
     alarm(120); /* should the test die */
     qb_loop_run(loop);
     _exit(0);
+}
+
+static pid_t start(const char *path, bool large)
+{
+    int ready[2];
+    char byte;
+    if (pipe(ready) < 0) {
+        return -1;
+    }
+    pid_t child = fork();
+    if (child == 0) {
+        serve(path, ready[1], large);
+    }
+    close(ready[1]);
+    ssize_t got = read(ready[0], &byte, 1);
+    close(ready[0]);
+    return got == 1 ? child : -1;
+}
+
+/* Killed by us, not fallen before? */
+static bool stop(pid_t server)
+{
+    int status = 0;
+    return kill(server, SIGKILL) == 0 && waitpid(server, &status, 0) == server &&
+           WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
 }
 
 static int connect_to(const struct fixture *f)
@@ -469,6 +495,115 @@ static void groups_decide(void **state)
     assert_string_equal(name, "uid-4000000000");
 }
 
+/* ---- 10,000 VMs */
+
+#define READERS 100
+#define COMMANDS 8
+
+/* What `stead status` does, in a child. */
+static int whole_status(void *context)
+{
+    static struct cli_status status;
+    struct fixture *f = context;
+    struct cli_client *client = NULL;
+    size_t count = 0;
+    if (cli_connect_to(f->path, &client) != CLI_DONE ||
+        cli_ask_status(client, "", &status) != CLI_DONE) {
+        return 1;
+    }
+    for (size_t i = 0; i < status.page_count; i++) {
+        count += status.pages[i]->status->n_vms;
+    }
+    cli_free_status(&status);
+    cli_disconnect(&client);
+    return count == VMS_MAX ? 0 : 2;
+}
+
+/* The page that begins there, for one client; where the next begins. */
+static uint32_t take_page(struct fixture *f, int fd, size_t *count, size_t *ret_size)
+{
+    Control__Reply *reply = NULL;
+    size_t size = raw_receive(fd, f->reply, 20000);
+    assert_int_equal(control_unpack_reply(f->reply, size, &reply), 0);
+    assert_int_equal(reply->answer_case, CONTROL__REPLY__ANSWER_STATUS);
+    uint32_t next = reply->status->next_vm;
+    *count += reply->status->n_vms;
+    *ret_size = size;
+    control_free_reply(&reply);
+    return next;
+}
+
+/* A hundred clients that read it page by page, a slow one, and eight whole commands at once. */
+static void ten_thousand_vms(void **state)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+    pid_t commands[COMMANDS];
+    int fds[READERS];
+    uint32_t next = 0;
+    size_t count = 0;
+    (void)state;
+    assert_non_null(f);
+    snprintf(f->path, sizeof(f->path), "/tmp/stead-large-%d.sock", (int)getpid());
+    f->server = start(f->path, true);
+    assert_true(f->server > 0);
+    int slow = connect_to(f);
+    assert_true(raw_send(slow, f->frame, pack_ask(f, 0)));
+    for (int i = 0; i < READERS; i++) {
+        fds[i] = connect_to(f);
+    }
+    for (int i = 0; i < COMMANDS; i++) {
+        commands[i] = fork();
+        if (commands[i] == 0) {
+            _exit(whole_status(f));
+        }
+    }
+    do {
+        size_t first = 0;
+        for (int i = 0; i < READERS; i++) {
+            assert_true(raw_send(fds[i], f->frame, pack_ask(f, next)));
+        }
+        uint32_t after = take_page(f, fds[0], &count, &first);
+        for (int i = 1; i < READERS; i++) { /* all get the same */
+            assert_int_equal(raw_receive(fds[i], f->reply, 20000), first);
+        }
+        next = after;
+    } while (next != 0);
+    assert_int_equal(count, VMS_MAX);
+    for (int i = 0; i < COMMANDS; i++) {
+        int status = 0;
+        assert_int_equal(waitpid(commands[i], &status, 0), commands[i]);
+        assert_int_equal(status, 0);
+    }
+    for (int i = 0; i < READERS; i++) {
+        close(fds[i]);
+    }
+    close(slow);
+    assert_true(stop(f->server));
+    unlink(f->path);
+    free(f);
+}
+
+/* ---- the command's own words */
+
+static void the_command_tells_what_is_wrong(void **state)
+{
+    struct fixture *f = *state;
+    struct cli_client *client = NULL;
+    static struct cli_status status;
+    assert_int_equal(cli_connect_to("/tmp/no-such-stead.sock", &client), CLI_NO_AGENT);
+    assert_null(client);
+    assert_int_equal(cli_connect_to(f->path, &client), CLI_DONE);
+    assert_int_equal(kill(f->server, SIGSTOP), 0); /* it hangs */
+    enum cli_exit hung = cli_ask_status(client, "", &status);
+    assert_int_equal(kill(f->server, SIGCONT), 0);
+    assert_int_equal(hung, CLI_NO_AGENT);
+    cli_disconnect(&client);
+    assert_int_equal(cli_connect_to(f->path, &client), CLI_DONE);
+    assert_int_equal(cli_ask_status(client, "", &status), CLI_DONE);
+    cli_free_status(&status);
+    cli_disconnect(&client);
+}
+
 /* ---- the queue towards Corosync */
 
 static void outbox_is_bounded(void **state)
@@ -497,43 +632,39 @@ static void outbox_is_bounded(void **state)
 static int start_server(void **state)
 {
     struct fixture *f = calloc(1, sizeof(*f));
-    int ready[2];
-    char byte;
-    if (f == NULL || pipe(ready) < 0) {
+    if (f == NULL) {
         return -1;
     }
     snprintf(f->path, sizeof(f->path), "/tmp/stead-control-%d.sock", (int)getpid());
-    f->server = fork();
-    if (f->server == 0) {
-        serve(f->path, ready[1]);
-    }
-    close(ready[1]);
-    ssize_t got = read(ready[0], &byte, 1);
-    close(ready[0]);
+    f->server = start(f->path, false);
     *state = f;
-    return f->server > 0 && got == 1 ? 0 : -1;
+    return f->server > 0 ? 0 : -1;
 }
 
 static int stop_server(void **state)
 {
     struct fixture *f = *state;
-    int status = 0;
-    int r = kill(f->server, SIGKILL);
-    waitpid(f->server, &status, 0);
+    bool was_alive = stop(f->server);
     unlink(f->path);
     free(f);
-    /* Killed by us, not fallen before. */
-    return r == 0 && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL ? 0 : -1;
+    return was_alive ? 0 : -1;
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(requests_come_back),          cmocka_unit_test(replies_come_back),
-        cmocka_unit_test(insane_requests_are_refused), cmocka_unit_test(large_xml),
-        cmocka_unit_test(garbage_is_survived),         cmocka_unit_test(server_answers_each),
-        cmocka_unit_test(wrong_lengths_do_no_harm),    cmocka_unit_test(groups_decide),
-        cmocka_unit_test(outbox_is_bounded),           cmocka_unit_test(settings_are_bounded),
+        cmocka_unit_test(requests_come_back),
+        cmocka_unit_test(replies_come_back),
+        cmocka_unit_test(insane_requests_are_refused),
+        cmocka_unit_test(large_xml),
+        cmocka_unit_test(garbage_is_survived),
+        cmocka_unit_test(server_answers_each),
+        cmocka_unit_test(wrong_lengths_do_no_harm),
+        cmocka_unit_test(groups_decide),
+        cmocka_unit_test(ten_thousand_vms),
+        cmocka_unit_test(the_command_tells_what_is_wrong),
+        cmocka_unit_test(outbox_is_bounded),
+        cmocka_unit_test(settings_are_bounded),
     };
     return cmocka_run_group_tests(tests, start_server, stop_server);
 }
