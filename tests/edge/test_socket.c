@@ -31,8 +31,8 @@
 #define BEAT_NS 10000000ull /* of the server's important timer */
 
 enum wish {
-    SAY_LARGE = 'L',  /* the largest reply there is */
-    SAY_LATER = 'l',  /* LATE_MS later */
+    SAY_LARGE = 'L', /* the largest reply there is */
+    SAY_LATER = 'l', /* LATE_MS later */
     SAY_NEVER = 'n',
     SAY_COUNTS = 'c', /* how many clients went while they were served; the timer's worst delay */
 };
@@ -492,8 +492,8 @@ static void a_flood_starves_nobody(void **state)
         kill(flooders[i], SIGKILL);
         waitpid(flooders[i], NULL, 0);
     }
-    print_message("flooded by %d: a client waited %u ms at worst, the 10 ms timer %u ms\n", FLOODERS,
-                  (unsigned)worst_ms, told.late_ms);
+    print_message("flooded by %d: a client waited %u ms at worst, the 10 ms timer %u ms\n",
+                  FLOODERS, (unsigned)worst_ms, told.late_ms);
     assert_true(worst_ms < 20000); /* the processors are the flooders', too */
     assert_true(told.late_ms < 3000);
     expect_alive(f);
