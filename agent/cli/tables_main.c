@@ -7,6 +7,7 @@
 
 #include "agent/cli/commands_io.h"
 #include "agent/config_io.h"
+#include "proto/alarm.h"
 #include "proto/settings.h"
 
 /* scdoc takes _ and * for its own marks; `word` becomes bold. */
@@ -117,6 +118,20 @@ static void print_settings(void)
     }
 }
 
+static void print_alarms(void)
+{
+    for (unsigned kind = 0; kind < ALARM_KIND_COUNT; kind++) {
+        const struct alarm_about *about = alarm_about((enum alarm_kind)kind);
+        printf("*");
+        print_text(about->word);
+        printf("*%s\n\t", about->critical ? " (critical)" : "");
+        print_sentence(about->sentence);
+        printf(" To do: ");
+        print_text(about->remedy);
+        printf("\n\n\tMESSAGE\\_ID %s\n\n", about->message_id);
+    }
+}
+
 /* stead.conf as it is without one: every key, commented out. */
 static void print_example(void)
 {
@@ -139,17 +154,15 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         void (*print)(void);
-    } tables[] = {{"commands", print_commands},
-                  {"options", print_options},
-                  {"settings", print_settings},
-                  {"keys", print_keys},
-                  {"example", print_example}};
+    } tables[] = {{"commands", print_commands}, {"options", print_options},
+                  {"settings", print_settings}, {"keys", print_keys},
+                  {"alarms", print_alarms},     {"example", print_example}};
     for (size_t i = 0; argc == 2 && i < sizeof(tables) / sizeof(tables[0]); i++) {
         if (strcmp(argv[1], tables[i].name) == 0) {
             tables[i].print();
             return 0;
         }
     }
-    fputs("usage: stead-tables commands|options|settings|keys|example\n", stderr);
+    fputs("usage: stead-tables commands|options|settings|keys|alarms|example\n", stderr);
     return 2;
 }
