@@ -7,12 +7,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/timerfd.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "proto/assert.h"
 #include "storage/handle_io.h"
-
-#define SWEEP_MS_MAX 1000 /* the loop's timers do not count a suspend: look at least this often */
 
 uint64_t storage_now_ms(void)
 {
@@ -218,19 +218,28 @@ static void sweep(void *data)
     }
 }
 
+int32_t op_on_timer(int32_t fd, int32_t revents, void *data)
+{
+    uint64_t count;
+    const ssize_t got = read(fd, &count, sizeof(count));
+    (void)got; /* a wake-up, not a number */
+    (void)revents;
+    sweep(data);
+    return 0;
+}
+
+/* A descriptor instead of the loop's own timers: it counts a suspend, and the loop does not turn
+ * idly for the last millisecond before it, as libqb's does. */
 static void set_timer(struct storage_io *io, uint64_t at_ms)
 {
-    const uint64_t now = storage_now_ms();
-    uint64_t in_ms = at_ms > now ? at_ms - now : 0;
-    in_ms = in_ms > SWEEP_MS_MAX ? SWEEP_MS_MAX : in_ms;
-    if (io->timer_ms != 0) {
-        if (io->timer_ms <= now + in_ms) {
-            return;
-        }
-        qb_loop_timer_del(io->loop, io->timer);
+    if (io->timer_ms != 0 && io->timer_ms <= at_ms) {
+        return;
     }
-    io->timer_ms = now + in_ms;
-    qb_loop_timer_add(io->loop, QB_LOOP_HIGH, in_ms * 1000000, io, sweep, &io->timer);
+    io->timer_ms = at_ms != 0 ? at_ms : 1; /* 0 would disarm it */
+    const struct itimerspec at = {.it_value = {.tv_sec = (time_t)(io->timer_ms / 1000),
+                                               .tv_nsec = (long)(io->timer_ms % 1000) * 1000000}};
+    const int r = timerfd_settime(io->timer_fd, TFD_TIMER_ABSTIME, &at, NULL);
+    ASSERT(r == 0);
 }
 
 static void enter(struct op *op, struct storage_io *io, uint64_t deadline_ms)

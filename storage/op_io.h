@@ -97,13 +97,16 @@ struct storage_io {
     struct op_queue waiting;
     struct op_queue blocking; /* requests about the blocklist, not in a batch yet */
     bool listing;             /* a batch reads its first list */
-    qb_loop_timer_handle timer;
-    uint64_t timer_ms; /* 0: not set */
+    int timer_fd;             /* CLOCK_BOOTTIME */
+    uint64_t timer_ms;        /* 0: not set */
     uint64_t beats;
     uint64_t find_pool_ms;     /* not before is the pool looked up again */
     enum outcome poll_outcome; /* of the last poll: only a change is logged */
     char warning[TEXT_BYTES];
 };
+
+/* The loop calls it when a deadline has come (io->timer_fd). */
+int32_t op_on_timer(int32_t fd, int32_t revents, void *data);
 
 /* CLOCK_BOOTTIME. */
 uint64_t storage_now_ms(void);

@@ -15,6 +15,8 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
 
 #include "proto/assert.h"
 #include "storage/blocklist_io.h"
@@ -65,6 +67,30 @@ void storage_io_set_call_ms(struct storage_io *io, uint32_t call_ms)
     io->call_ms = call_ms;
 }
 
+/* What the loop hears of: deadlines, and jobs that are over. */
+static int watch(struct storage_io *io)
+{
+    io->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (io->timer_fd < 0) {
+        return -errno;
+    }
+    int r = qb_loop_poll_add(io->loop, QB_LOOP_HIGH, io->timer_fd, POLLIN, io, op_on_timer);
+    if (r == 0) {
+        r = jobs_open(&io->jobs);
+    }
+    if (r == 0) {
+        r = qb_loop_poll_add(io->loop, QB_LOOP_HIGH, jobs_fd(io->jobs), POLLIN, io, on_jobs_over);
+        if (r < 0) {
+            jobs_close(io->jobs);
+        }
+    }
+    if (r < 0) {
+        (void)qb_loop_poll_del(io->loop, io->timer_fd);
+        close(io->timer_fd);
+    }
+    return r;
+}
+
 int storage_io_open(qb_loop_t *loop, const struct storage_options *options, const struct sink *sink,
                     struct storage_io **ret_io)
 {
@@ -74,13 +100,7 @@ int storage_io_open(qb_loop_t *loop, const struct storage_options *options, cons
     }
     io->loop = loop;
     io->sink = *sink;
-    int r = jobs_open(&io->jobs);
-    if (r == 0) {
-        r = qb_loop_poll_add(loop, QB_LOOP_HIGH, jobs_fd(io->jobs), POLLIN, io, on_jobs_over);
-        if (r < 0) {
-            jobs_close(io->jobs);
-        }
-    }
+    int r = watch(io);
     if (r < 0) {
         free_io(io);
         return r;
@@ -140,9 +160,9 @@ void storage_io_close(struct storage_io *io)
         return;
     }
     qb_loop_poll_del(io->loop, jobs_fd(io->jobs));
-    if (io->timer_ms != 0) {
-        qb_loop_timer_del(io->loop, io->timer);
-    }
+    qb_loop_poll_del(io->loop, io->timer_fd);
+    close(io->timer_fd);
+    io->timer_fd = -1;
     handle_close(io);
     jobs_close(io->jobs);
     if (io->op_count == 0) {
