@@ -86,6 +86,8 @@ static void put_old(struct sim *sim)
 static void put_back(struct sim *sim)
 {
     sim->rados.gone = false;
+    sim->rados.garbled = false;
+    sim->rados.damaged = false;
     if (sim->rados.newest != NULL) {
         free(sim->rados.state);
         sim->rados.state = sim->rados.newest;

@@ -174,11 +174,18 @@ static void make_service(struct sketch *sketch, uint32_t node)
     }
 }
 
+/* Not `old`: where all who know better have lost their power, an old object is the only one. */
+static void make_object(struct sketch *sketch)
+{
+    static const char *const kinds[] = {"gone", "back", "garbled", "damaged"};
+    at(sketch, "object %s", kinds[any(sketch, 0, 3)]);
+}
+
 static void make_fault(struct sketch *sketch)
 {
     uint32_t node = any(sketch, 1, sketch->nodes);
     uint32_t vm = any(sketch, 1, sketch->vms);
-    switch (any(sketch, 0, 18)) {
+    switch (any(sketch, 0, 19)) {
     case 0:
     case 1:
     case 2:
@@ -224,6 +231,9 @@ static void make_fault(struct sketch *sketch)
     case 17:
         make_service(sketch, node);
         return;
+    case 18:
+        make_object(sketch);
+        return;
     default:
         make_command(sketch, node, vm);
         return;
@@ -236,6 +246,7 @@ static void make_heal(struct sketch *sketch)
     at(sketch, "heal");
     at(sketch, "storage all up");
     at(sketch, "state all up");
+    at(sketch, "object back");
     for (uint32_t n = 1; n <= sketch->nodes; n++) {
         at(sketch, "net n%u up", n);
         at(sketch, "libvirt n%u ok", n);
