@@ -19,6 +19,7 @@
 #include "proto/assert.h"
 #include "proto/digest.h"
 #include "proto/text.h"
+#include "storage/state.h"
 
 #define LOOK_MS 60000
 
@@ -61,7 +62,8 @@ void mend_compare(struct core *core, const struct cluster *image)
     const struct cluster *copy = &core->cluster;
     core->local.acting.mend_count = 0;
     if (!actor_holds(core) || image->header.version != copy->header.version ||
-        image->header.digest != copy->header.digest) {
+        image->header.digest != copy->header.digest ||
+        state_digest(copy) != copy->header.digest) { /* a copy that went astray mends nothing */
         return;
     }
     for (uint32_t i = 0; i < SETTINGS_MAX; i++) {

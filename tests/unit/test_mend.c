@@ -61,6 +61,16 @@ TEST(only_a_copy_of_that_very_version_counts)
     free(u);
 }
 
+/* A copy whose records do not add up themselves is no better than the object. */
+TEST(a_copy_that_went_astray_mends_nothing)
+{
+    struct unit *u = acting();
+    u->core.cluster.nodes[2].memory_mib++;
+    mend_compare(&u->core, &u->image);
+    assert_int_equal(u->core.local.acting.mend_count, 0);
+    free(u);
+}
+
 /* What is written anew is what the copy has; the digest stays right, and the history tells. */
 TEST(the_commit_holds_the_copys_records)
 {
@@ -106,6 +116,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_differs_is_found),
         cmocka_unit_test(only_a_copy_of_that_very_version_counts),
+        cmocka_unit_test(a_copy_that_went_astray_mends_nothing),
         cmocka_unit_test(the_commit_holds_the_copys_records),
         cmocka_unit_test(a_garbled_header_is_written),
     };
