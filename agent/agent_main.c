@@ -359,6 +359,10 @@ static int open_all(struct agent *agent)
     r = notify_io_open(agent->loop, situation, agent, &agent->notify);
     if (r == 0) {
         r = server_io_open(agent->loop, CONTROL_PATH, &sink, &agent->server);
+        if (r < 0) {
+            journal_io_say(LOG_ERR, "cannot make the control socket " CONTROL_PATH ": %s",
+                           strerror(-r));
+        }
     }
     if (r == 0) {
         r = corosync_io_open(agent->loop, &watcher, &sink, &agent->edges.corosync);
