@@ -213,7 +213,8 @@ static void draft_lost(struct core *core, uint32_t slot, const struct node_recor
     struct node_record *next = draft_node(core, slot);
     next->state = NODE_FENCED;
     next->proofs = proofs;
-    next->address_blocked = fence->address;
+    /* An actor before us may have barred the address and died before it could say so. */
+    next->address_blocked = fence->address || !next->client_only;
     next->fence_wanted = false;
     char proof[TEXT_BYTES];
     proof_text(proofs, proof);

@@ -315,6 +315,9 @@ static void do_handle(struct sim *sim, struct sim_call *call)
     agent->has_handle = true;
     agent->handle_epoch = sim->rados.map_epoch;
     event.handle.client = sim_address_client(agent->client);
+    if (sim_block_hits(sim, agent->client)) { /* the first read on it says so */
+        event.handle.outcome = OUTCOME_BLOCKLISTED;
+    }
     answer(sim, call, false, &event);
 }
 
