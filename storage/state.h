@@ -7,7 +7,8 @@
 
 #include "proto/types.h"
 
-/* May `delta` be applied to this copy? It follows it: same epoch, the next version. */
+/* May `delta` be applied to this copy? It follows it: same epoch, the next version, a term
+ * that does not run backwards. */
 bool state_follows(const struct cluster *cluster, const struct delta *delta);
 
 /* Applies a committed delta that follows. The copy's own running digest must come out as the

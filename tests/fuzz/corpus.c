@@ -30,7 +30,8 @@ static void write_seed(const char *target, const char *name, int number, const u
 /* For fuzz_wire the decoder; for fuzz_step the same as one step, when `step` says which. */
 static void write_wire(const char *name, int number, uint8_t decoder, int step, size_t size)
 {
-    const uint8_t steps[] = {(uint8_t)step, (uint8_t)(size >> 8), (uint8_t)size};
+    const uint8_t likely = 4;
+    const uint8_t steps[] = {(uint8_t)step | likely, (uint8_t)(size >> 8), (uint8_t)size};
     write_seed("wire", name, number, &decoder, 1, size);
     if (step >= 0) {
         write_seed("step", name, number, steps, sizeof(steps), size);
