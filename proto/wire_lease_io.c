@@ -98,7 +98,7 @@ int wire_unpack_header(const uint8_t *data, size_t size, struct header *ret_head
     wire_arena_init(&arena, bytes, sizeof(bytes));
     const Stead__Header *pb = wire_arena_unpack(&arena, &stead__header__descriptor, data, size);
     struct header header;
-    if (!wire_header_from_pb(pb, &header)) {
+    if (!wire_header_from_pb(pb, &header) || header.version == 0) { /* as an emptied value reads */
         return -EBADMSG;
     }
     *ret_header = header;

@@ -100,6 +100,21 @@ static void test_records_come_back(void **state)
     }
 }
 
+/* An emptied value is a sound protobuf message; as a header it is garbled, not version 0. */
+static void test_a_header_without_version_is_none(void **state)
+{
+    (void)state;
+    uint64_t seed = 5;
+    struct header in, out;
+    uint8_t bytes[2048] = {0};
+    size_t size = 0;
+    assert_int_equal(wire_unpack_header(bytes, 0, &out), -EBADMSG);
+    random_header(&seed, &in);
+    in.version = 0;
+    assert_int_equal(wire_pack_header(&in, bytes, sizeof(bytes), &size), 0);
+    assert_int_equal(wire_unpack_header(bytes, size, &out), -EBADMSG);
+}
+
 static void test_leases_and_headers_come_back(void **state)
 {
     (void)state;
@@ -337,6 +352,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_messages_come_back, room_make, room_free),
         cmocka_unit_test(test_records_come_back),
         cmocka_unit_test(test_leases_and_headers_come_back),
+        cmocka_unit_test(test_a_header_without_version_is_none),
         cmocka_unit_test_setup_teardown(test_the_largest_messages_fit, room_make, room_free),
         cmocka_unit_test_setup_teardown(test_damaged_messages_do_no_harm, room_make, room_free),
         cmocka_unit_test(test_damaged_values_do_no_harm),

@@ -98,7 +98,7 @@ static inline void random_header(uint64_t *seed, struct header *ret_header)
     ret_header->actor = (uint32_t)wide(seed);
     ret_header->actor_start = wide(seed);
     ret_header->members = wide(seed);
-    ret_header->version = wide(seed);
+    ret_header->version = wide(seed) | 1; /* 0 is no version */
     ret_header->digest = next(seed);
     random_origin(seed, &ret_header->commit);
     ret_header->feature_level = (uint32_t)wide(seed);
