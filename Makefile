@@ -54,7 +54,7 @@ LIB_PURE   := $(B)/libstead-core.a
 LIB_EDGE   := $(B)/libstead-edge.a
 PROGRAMS   := $(foreach p,agent/agent_main.c agent/cli/stead_main.c,$(if $(wildcard $(p)),$(p))) # as they come
 BIN        := $(if $(wildcard agent/agent_main.c),$(B)/stead-agent) $(if $(wildcard agent/cli/stead_main.c),$(B)/stead) \
-              $(if $(wildcard tests/sim/sim_main.c),$(B)/stead-sim) $(B)/stead-bmc
+              $(if $(wildcard tests/sim/sim_main.c),$(B)/stead-sim) $(B)/stead-bmc $(B)/stead-state
 
 all: $(BIN)                        ## build the programs: stead-agent, stead, stead-sim
 
@@ -81,6 +81,9 @@ $(B)/stead-agent: $(B)/agent/agent_main.o $(LIB_EDGE) $(LIB_PURE)
 	@echo "  LD      $@"
 	@$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS_EDGE)
 $(B)/stead: $(B)/agent/cli/stead_main.o $(LIB_EDGE) $(LIB_PURE)
+	@echo "  LD      $@"
+	@$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS_EDGE)
+$(B)/stead-state: $(B)/agent/state_main.o $(LIB_EDGE) $(LIB_PURE)
 	@echo "  LD      $@"
 	@$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS_EDGE)
 $(B)/stead-bmc: $(B)/fencing/bmc_main.o
@@ -152,6 +155,7 @@ INSTALLED   = $(B)/stead-agent:$(PREFIX)/sbin/stead-agent:755 \
               $(B)/stead:$(PREFIX)/bin/stead:755 \
               $(B)/stead-sim:$(PREFIX)/bin/stead-sim:755 \
               $(B)/stead-bmc:$(PREFIX)/libexec/stead/stead-bmc:755 \
+              $(B)/stead-state:$(PREFIX)/libexec/stead/stead-state:755 \
               $(B)/stead-agent.service:$(SYSTEMD)/stead-agent.service:644 \
               deploy/systemd/corosync.service.d/stead.conf:$(SYSTEMD)/corosync.service.d/stead.conf:644 \
               deploy/systemd/stead.catalog:$(PREFIX)/lib/systemd/catalog/stead.catalog:644 \

@@ -58,7 +58,8 @@ static bool before(const struct core *core, const struct peer *a, const struct p
     return a->nodeid < b->nodeid;
 }
 
-/* Back after a reboot, hands empty, with its own handle: it could be admitted, if anybody acted. */
+/* Back after a reboot or a restore, hands empty, with its own handle: it could be admitted, if
+ * anybody acted. */
 static bool returning(const struct core *core, const struct peer *peer)
 {
     uint8_t slot = state_find_node(&core->cluster, peer->nodeid);
@@ -70,7 +71,7 @@ static bool returning(const struct core *core, const struct peer *peer)
     return (node->state == NODE_ADMITTED || node->state == NODE_LOST || node->state == NODE_OUT) &&
            beat->empty && beat->storage && !client_is_none(&beat->client) &&
            !client_equal(&beat->client, &node->client) &&
-           (!uuid_equal(&beat->boot, &node->boot) ||
+           (node->state == NODE_OUT || !uuid_equal(&beat->boot, &node->boot) ||
             !incarnation_equal(beat->incarnation, node->incarnation));
 }
 

@@ -308,6 +308,7 @@ static const char *history_word(enum history_kind kind)
         [HISTORY_NODE_BACK] = "node-back",
         [HISTORY_SETTING] = "setting",
         [HISTORY_NODE_REMOVED] = "node-removed",
+        [HISTORY_RESTORED] = "restored",
     };
     ASSERT((unsigned)kind < HISTORY_KIND_COUNT);
     return words[kind] != NULL ? words[kind] : "other";

@@ -54,7 +54,8 @@ static const struct node_record *own_record(const struct core *core)
     const struct node_record *node = &core->cluster.nodes[slot];
     bool rebooted = life->state == LIFE_OUTSIDE && life->empty &&
                     (node->state == NODE_ADMITTED || node->state == NODE_LOST);
-    return life->state == LIFE_ADMITTED || rebooted ? node : NULL;
+    bool never = node->state == NODE_OUT && client_is_none(&node->client); /* none to be ended */
+    return life->state == LIFE_ADMITTED || rebooted || never ? node : NULL;
 }
 
 struct client view_announced(const struct core *core)

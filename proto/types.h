@@ -176,6 +176,7 @@ enum history_kind {
     HISTORY_NODE_BACK, /* its announcement ended without a loss */
     HISTORY_SETTING,   /* an operator set it; number = the value */
     HISTORY_NODE_REMOVED,
+    HISTORY_RESTORED, /* the state was restored from a backup; number = its version */
     HISTORY_KIND_COUNT
 };
 

@@ -13,8 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KEY_GUARD "guard"
-#define GUARD_BYTES 64
 #define RECORD_BYTES 1024 /* the largest packed record is below */
 #define FIND_POOL_MS 5000
 #define KEYS_MAX (DELTA_RECORDS_MAX + 2)
@@ -109,7 +107,13 @@ struct commit_op {
 
 static void format_guard(char *text, uint32_t epoch, uint64_t term, uint64_t version)
 {
-    snprintf(text, GUARD_BYTES, "%010" PRIu32 "/%020" PRIu64 "/%020" PRIu64, epoch, term, version);
+    snprintf(text, STATE_GUARD_BYTES, "%010" PRIu32 "/%020" PRIu64 "/%020" PRIu64, epoch, term,
+             version);
+}
+
+void state_format_guard(char ret_text[STATE_GUARD_BYTES], const struct header *header)
+{
+    format_guard(ret_text, header->epoch, header->term, header->version);
 }
 
 /* What one write operation sets; the packed values must last until it was built. */
@@ -164,7 +168,7 @@ static int fill(struct keys *keys, const struct delta *delta, const char *guard)
     const int r = wire_pack_header(&delta->header, keys->bytes[KEYS_MAX - 1], RECORD_BYTES, &size);
     if (r == 0) {
         keys_set(keys, STATE_KEY_HEADER, keys->bytes[KEYS_MAX - 1], size);
-        keys_set(keys, KEY_GUARD, guard, strlen(guard));
+        keys_set(keys, STATE_KEY_GUARD, guard, strlen(guard));
     }
     return r;
 }
@@ -175,15 +179,15 @@ static void compare(rados_write_op_t write, const struct delta *delta, bool crea
         rados_write_op_create(write, LIBRADOS_CREATE_EXCLUSIVE, NULL);
         return;
     }
-    char base[GUARD_BYTES];
+    char base[STATE_GUARD_BYTES];
     format_guard(base, delta->header.epoch, delta->base_term, delta->header.version - 1);
-    rados_write_op_omap_cmp2(write, KEY_GUARD, LIBRADOS_CMPXATTR_OP_EQ, base, strlen(KEY_GUARD),
-                             strlen(base), NULL);
+    rados_write_op_omap_cmp2(write, STATE_KEY_GUARD, LIBRADOS_CMPXATTR_OP_EQ, base,
+                             strlen(STATE_KEY_GUARD), strlen(base), NULL);
 }
 
 static int build(const struct delta *delta, bool create, rados_write_op_t *ret_write)
 {
-    char guard[GUARD_BYTES];
+    char guard[STATE_GUARD_BYTES];
     struct keys *keys = delta->count <= DELTA_RECORDS_MAX ? calloc(1, sizeof(*keys)) : NULL;
     if (keys == NULL) {
         return delta->count <= DELTA_RECORDS_MAX ? -ENOMEM : -EINVAL;
@@ -216,14 +220,14 @@ struct found {
 static int take_found(rados_omap_iter_t values, struct found *ret_found)
 {
     struct op_value value;
-    char guard[GUARD_BYTES] = "", wanted[GUARD_BYTES];
+    char guard[STATE_GUARD_BYTES] = "", wanted[STATE_GUARD_BYTES];
     int r = -EBADMSG;
     while (op_next_value(values, &value)) {
         if (strcmp(value.key, STATE_KEY_HEADER) == 0 && value.size <= RECORD_BYTES) {
             memcpy(ret_found->header_bytes, value.bytes, value.size);
             ret_found->header_size = value.size;
             r = wire_unpack_header(value.bytes, value.size, &ret_found->header);
-        } else if (strcmp(value.key, KEY_GUARD) == 0 && value.size < GUARD_BYTES) {
+        } else if (strcmp(value.key, STATE_KEY_GUARD) == 0 && value.size < STATE_GUARD_BYTES) {
             memcpy(guard, value.bytes, value.size);
         }
     }
@@ -245,10 +249,10 @@ static void guard_written(struct op *op, int result)
  * header has changed meanwhile. */
 static void write_guard(struct op *op, const struct found *found)
 {
-    char guard[GUARD_BYTES];
-    const char *const keys[] = {KEY_GUARD}, *const values[] = {guard};
+    char guard[STATE_GUARD_BYTES];
+    const char *const keys[] = {STATE_KEY_GUARD}, *const values[] = {guard};
     format_guard(guard, found->header.epoch, found->header.term, found->header.version);
-    const size_t key_sizes[] = {strlen(KEY_GUARD)}, value_sizes[] = {strlen(guard)};
+    const size_t key_sizes[] = {strlen(STATE_KEY_GUARD)}, value_sizes[] = {strlen(guard)};
     rados_write_op_t write = rados_create_write_op();
     rados_write_op_omap_cmp2(write, STATE_KEY_HEADER, LIBRADOS_CMPXATTR_OP_EQ,
                              (const char *)found->header_bytes, strlen(STATE_KEY_HEADER),
@@ -259,7 +263,7 @@ static void write_guard(struct op *op, const struct found *found)
 
 static void ask_found(struct op *op, void (*after)(struct op *op, int result))
 {
-    static const char *const keys[] = {KEY_GUARD, STATE_KEY_HEADER};
+    static const char *const keys[] = {STATE_KEY_GUARD, STATE_KEY_HEADER};
     op_new_read(op);
     op_ask_keys(op, keys, 2);
     op_read(op, STORAGE_OBJECT, after);

@@ -19,7 +19,7 @@ struct image_op {
 
 static void ask_page(struct op *op);
 
-static void take_record(struct cluster *image, const struct record *record)
+void state_take_record(struct cluster *image, const struct record *record)
 {
     switch (record->kind) {
     case RECORD_NODE:
@@ -58,7 +58,7 @@ static void take_page(struct image_op *read)
             continue;
         }
         if (wire_unpack_record(value.bytes, value.size, kind, slot, &record) == 0) {
-            take_record(read->image, &record);
+            state_take_record(read->image, &record);
         }
     }
 }

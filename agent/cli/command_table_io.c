@@ -39,6 +39,20 @@ static const struct command commands[] = {
      "stead cluster init"},
     {"cluster join", NULL, cli_cluster_join, WATCH, 0, "let this node take part",
      "Given on the host that joins, once Corosync knows it. Needs quorum.", "stead cluster join"},
+    {"cluster backup", "FILE", cli_cluster_backup, 0, 0,
+     "the state, leases and definitions, to a file",
+     "Read from Ceph by itself, on any host with a stead.conf, as root; works without an agent. "
+     "The "
+     "file is for root's eyes: definitions hold console passwords. Disks are not in it.",
+     "stead cluster backup /var/backups/stead-state"},
+    {"cluster restore", "FILE", cli_cluster_restore, OPTION_YES | OPTION_I_VOUCH, 0,
+     "go back to a backup, in a new epoch",
+     "For a state that is gone, damaged, or to be undone. Says what that means and asks. All "
+     "guests "
+     "are ended and started again, each once; commands since the backup are lost. Where run leases "
+     "are gone too (a deleted pool), their VMs wait until it is given with --i-vouch: you say that "
+     "no host outside the cluster's ring runs any of them.",
+     "stead cluster restore /var/backups/stead-state"},
     {"vm add", "NAME", cli_vm_add,
      OPTION_XML | OPTION_ON | OPTION_PRIORITY | OPTION_MEMORY | OPTION_STOPPED | WATCH, OPTION_XML,
      "register a VM from its domain XML",

@@ -60,6 +60,8 @@ cli_command cli_config_set;
 /* Sends a command, prints how it went. */
 enum cli_exit cli_send_request(const struct cli_options *options, Control__Request *request);
 cli_command cli_node_remove;
+cli_command cli_cluster_backup;
+cli_command cli_cluster_restore;
 
 /* Sends a command and prints how it went. */
 enum cli_exit cli_send_command(const struct cli_options *options, Control__CommandKind kind,

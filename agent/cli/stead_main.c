@@ -63,7 +63,8 @@ static enum cli_exit run(const struct command *command, size_t words,
                 options->words[options->word_count - 1]);
         return CLI_USAGE;
     }
-    if (command->operand != NULL && !two && !control_is_name(name)) {
+    bool file = command->operand != NULL && strcmp(command->operand, "FILE") == 0;
+    if (command->operand != NULL && !two && !file && !control_is_name(name)) {
         fprintf(stderr, "stead: '%s' is no name: letters, digits and ._-, at most 63\n", name);
         return CLI_USAGE;
     }

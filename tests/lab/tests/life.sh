@@ -17,7 +17,7 @@ two_not_3() { # the acting node cannot be removed
 
 change_machine() { # K HEX8: its machine UUID begins so from the next boot on
     local disks
-    disks=$(lab env | sed -n "s/^STEAD_LAB_DIR=//p" | tr -d "'")/nodes
+    disks=$(lab env | sed -n "s/^export STEAD_LAB_DIR=//p")/nodes
     sed -i "s/^uuid = ......../uuid = $2/" "$disks/n$1/upper/etc/stead/stead.conf"
 }
 
@@ -64,4 +64,55 @@ test_node_replaced() { # another machine UUID under the same name: no proof of t
     within 30 'n3 is back' node_is 3 online
     must 'under its new UUID' is_true "node['n3']['machine'].startswith('0badcafe')"
     clean old3 2
+}
+
+emptied() { # nothing is left in stead's pool
+    # shellcheck disable=SC2016 # it is the node's shell that expands
+    lab sh 1 sh -c 'rados --id stead -p stead ls | while read -r o; do rados --id stead -p stead rm "$o"; done'
+}
+
+epoch() { says "d['cluster']['epoch']"; }
+
+test_backup_and_restore() { # the state object is removed; the backup brings it back, in a new epoch
+    add_vm keep1 1
+    add_vm keep3 3
+    local file=/root/state.backup before
+    lab sh 1 stead cluster backup $file | tee -a "$WORK/told"
+    must 'for root only' eval "[ \$(lab sh 1 stat -c %a $file) = 600 ]"
+    add_vm late2 2 # the backup does not know it
+    before=$(epoch)
+    lab sh 1 rados --id stead -p stead rm cluster
+    within 20 'the agents see that it is gone' is_true "'is gone' in d['situation']"
+    must 'guests go on' goes_on keep1
+    must 'a script has to say --yes' eval "! lab sh 1 stead cluster restore $file </dev/null"
+    lab sh 1 stead cluster restore $file --yes | tee -a "$WORK/told"
+    within 60 'all nodes are online, in a new epoch' is_true "all(n['state'] == 'online' for n in d['nodes']) and d['cluster']['epoch'] > $before"
+    within 60 'both VMs run' is_true "all(vm[v]['state'] == 'running' for v in ('keep1', 'keep3'))"
+    must 'keep1 runs once' runs_once keep1
+    must 'keep3 runs once' runs_once keep3
+    must 'late2 is managed no more' is_true "'late2' not in vm"
+    must 'and its guest was ended' no_qemu late2
+    within 20 'keep1 writes' wrote keep1 2 50
+    within 20 'keep3 writes' wrote keep3 2 50
+    clean keep1 2
+    clean keep3 2
+    must 'the history says so' eval "stead history | grep -q 'restored from a backup'"
+    lab rbd rm --no-progress rbd/late2
+}
+
+test_restore_of_an_emptied_pool() { # leases and definitions are gone too: nothing starts without a person's word
+    add_vm deep1 1
+    local file=/root/state.backup
+    lab sh 1 stead cluster backup $file
+    emptied
+    lab sh 1 stead cluster restore $file --yes | tee -a "$WORK/told"
+    within 60 'all nodes are online' is_true "all(n['state'] == 'online' for n in d['nodes'])"
+    within 30 'it waits, and says for what' is_true "'lease is missing' in vm['deep1']['reason']"
+    sleep 3
+    must 'it runs nowhere' no_qemu deep1
+    lab sh 1 stead cluster restore $file --yes --i-vouch | tee -a "$WORK/told"
+    within 60 'it runs' is_true "vm['deep1']['state'] == 'running'"
+    must 'once' runs_once deep1
+    within 20 'it writes' wrote deep1 2 50
+    clean deep1 2
 }

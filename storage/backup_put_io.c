@@ -1,0 +1,139 @@
+/* From a backup into the pool. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/wire_io.h"
+#include "storage/backup_io.h"
+#include "storage/op_io.h"
+#include "storage/state_io.h"
+
+#define RECORD_BYTES 1024
+
+int backup_present_header(rados_ioctx_t pool, bool *ret_exists, struct header *ret_header)
+{
+    static const char *const keys[] = {STATE_KEY_HEADER};
+    static const size_t sizes[] = {sizeof(STATE_KEY_HEADER) - 1};
+    rados_omap_iter_t values = NULL;
+    int result = 0;
+    rados_read_op_t read = rados_create_read_op();
+    memset(ret_header, 0, sizeof(*ret_header));
+    rados_read_op_omap_get_vals_by_keys2(read, keys, 1, sizes, &values, &result);
+    int r = rados_read_op_operate(read, pool, STORAGE_OBJECT, 0);
+    *ret_exists = r == 0;
+    if (r == 0 && state_find_header(values, ret_header) < 0) {
+        memset(ret_header, 0, sizeof(*ret_header));
+    }
+    rados_omap_get_end(values);
+    rados_release_read_op(read);
+    return r == -ENOENT ? 0 : r;
+}
+
+/* ---- the state */
+
+static int set_key(rados_write_op_t write, const char *key, const void *value, size_t size)
+{
+    const char *const keys[] = {key};
+    const char *const values[] = {value};
+    const size_t key_size = strlen(key);
+    rados_write_op_omap_set2(write, keys, values, &key_size, &size, 1);
+    return 0;
+}
+
+static int set_record(rados_write_op_t write, const struct record *record)
+{
+    char key[WIRE_KEY_BYTES];
+    uint8_t bytes[RECORD_BYTES];
+    size_t size = 0;
+    wire_record_key(record->kind, record->slot, key);
+    int r = wire_pack_record(record, bytes, sizeof(bytes), &size);
+    return r < 0 ? r : set_key(write, key, bytes, size);
+}
+
+static int set_slots(rados_write_op_t write, const struct cluster *image, enum record_kind kind,
+                     uint32_t end)
+{
+    int r = 0;
+    for (uint32_t slot = 0; r == 0 && slot < end; slot++) {
+        struct record record = {.kind = kind, .slot = slot};
+        bool used = false;
+        if (kind == RECORD_NODE) {
+            record.node = image->nodes[slot];
+            used = record.node.state != NODE_FREE;
+        } else if (kind == RECORD_VM) {
+            record.vm = image->vms[slot];
+            used = record.vm.state != VM_FREE;
+        } else if (kind == RECORD_SETTING) {
+            record.setting = image->set[slot];
+            used = record.setting.set_ms != 0;
+        } else {
+            record.history = image->history[slot];
+            used = record.history.kind != HISTORY_NONE;
+        }
+        r = used ? set_record(write, &record) : 0;
+    }
+    return r;
+}
+
+static int set_image(rados_write_op_t write, const struct cluster *image)
+{
+    char guard[STATE_GUARD_BYTES];
+    uint8_t bytes[RECORD_BYTES];
+    size_t size = 0;
+    int r = wire_pack_header(&image->header, bytes, sizeof(bytes), &size);
+    if (r < 0) {
+        return r;
+    }
+    state_format_guard(guard, &image->header);
+    set_key(write, STATE_KEY_HEADER, bytes, size);
+    set_key(write, STATE_KEY_GUARD, guard, strlen(guard));
+    r = set_slots(write, image, RECORD_NODE, NODES_MAX);
+    r = r < 0 ? r : set_slots(write, image, RECORD_VM, image->vm_end);
+    r = r < 0 ? r : set_slots(write, image, RECORD_SETTING, SETTINGS_MAX);
+    return r < 0 ? r : set_slots(write, image, RECORD_HISTORY, HISTORY_MAX);
+}
+
+int backup_put_state(rados_ioctx_t pool, const struct cluster *image, bool exists,
+                     const struct header *present)
+{
+    char guard[STATE_GUARD_BYTES];
+    rados_write_op_t write = rados_create_write_op();
+    if (!exists) {
+        rados_write_op_create(write, LIBRADOS_CREATE_EXCLUSIVE, NULL);
+    } else if (present->version != 0) {
+        state_format_guard(guard, present);
+        rados_write_op_omap_cmp2(write, STATE_KEY_GUARD, LIBRADOS_CMPXATTR_OP_EQ, guard,
+                                 strlen(STATE_KEY_GUARD), strlen(guard), NULL);
+    }
+    rados_write_op_omap_clear(write);
+    int r = set_image(write, image);
+    if (r == 0) {
+        r = rados_write_op_operate(write, pool, STORAGE_OBJECT, NULL, 0);
+    }
+    rados_release_write_op(write);
+    return r;
+}
+
+/* ---- leases and definitions */
+
+int backup_put_object(rados_ioctx_t pool, const struct backup *backup, const char *object)
+{
+    size_t found = 0;
+    rados_write_op_t write = rados_create_write_op();
+    rados_write_op_create(write, LIBRADOS_CREATE_EXCLUSIVE, NULL);
+    for (size_t i = 0; i < backup->count; i++) {
+        const struct backup_entry *entry = &backup->entries[i];
+        if (strcmp(entry->object, object) != 0) {
+            continue;
+        }
+        found++;
+        if (entry->key[0] != '\0') {
+            set_key(write, entry->key, entry->value, entry->size);
+        } else if (entry->size > 0) {
+            rados_write_op_write_full(write, (const char *)entry->value, entry->size);
+        }
+    }
+    int r = found == 0 ? -ENOENT : rados_write_op_operate(write, pool, object, NULL, 0);
+    rados_release_write_op(write);
+    return r;
+}

@@ -1,0 +1,118 @@
+/*
+ * A restore.
+ *
+ * Decides: what a backed-up state says in a new epoch. No life of before counts: nodes that were
+ * admitted are out, and their agents, reading that, end their guests and are admitted anew with
+ * empty hands; a VM that was not stopped is recovering from the holder the backup knew, so it waits
+ * for its lease, as it is now, and for the barrier on the clients that lease names. What had been
+ * fenced stays fenced. The epoch, the term and the version are above those of the backup and of the
+ * object in the pool, so no commit under way can land and every copy is replaced.
+ * Assumes: the image's digest was right. Never: frees a lease, or makes a VM startable without one.
+ */
+#include "storage/restore.h"
+
+#include <string.h>
+
+#include "proto/assert.h"
+#include "proto/text.h"
+#include "proto/values.h"
+#include "storage/state.h"
+
+static void end_life(struct node_record *node)
+{
+    node->fence_wanted = false;
+    node->unfence_wanted = false;
+    node->away_ms = 0;
+    if (node->state == NODE_LOST) { /* its entries may stand: as after a fence */
+        node->state = NODE_FENCED;
+        node->address_blocked = true;
+    } else if (node->state == NODE_ADMITTED || node->state == NODE_OUT) {
+        node->state = NODE_OUT;
+        node->incarnation = (struct incarnation){0};
+        memset(&node->client, 0, sizeof(node->client));
+    }
+}
+
+static void orphan(struct vm_record *vm)
+{
+    if (vm->state == VM_FREE || vm->state == VM_STOPPED) {
+        return;
+    }
+    vm->state = VM_RECOVERING;
+    vm->attempts = 0;
+    vm->avoid = 0;
+    memset(vm->reason, 0, sizeof(vm->reason));
+}
+
+static void note(struct cluster *image, const struct restore *restore, uint64_t version)
+{
+    struct header *header = &image->header;
+    uint64_t sequence = header->next_history == 0 ? 1 : header->next_history;
+    struct history_entry *entry = &image->history[sequence % HISTORY_MAX];
+    struct text text = {0};
+    text_add_u64(text_add(&text, "restored from a backup of version "), version);
+    text_add(&text, ": what was decided since then is forgotten, by ");
+    text_add(&text, restore->by);
+    memset(entry, 0, sizeof(*entry));
+    entry->sequence = sequence;
+    entry->wall_ms = restore->wall_ms;
+    entry->term = header->term;
+    entry->kind = HISTORY_RESTORED;
+    entry->number = version;
+    name_set(entry->cause, TEXT_BYTES, text.bytes);
+    header->next_history = sequence + 1;
+}
+
+static uint64_t later(uint64_t a, uint64_t b)
+{
+    return (a > b ? a : b) + 1;
+}
+
+void restore_image(struct cluster *image, const struct restore *restore)
+{
+    struct header *header = &image->header;
+    const uint64_t version = header->version;
+    ASSERT(version != 0);
+    ASSERT(restore->start != 0);
+    for (uint32_t i = 0; i < NODES_MAX; i++) {
+        end_life(&image->nodes[i]);
+    }
+    for (uint32_t i = 0; i < image->vm_end; i++) {
+        orphan(&image->vms[i]);
+    }
+    header->epoch = (uint32_t)later(header->epoch, restore->epoch);
+    header->term = later(header->term, restore->term);
+    header->version = later(version, restore->version);
+    header->actor = 0;
+    header->actor_start = 0;
+    header->members = 0;
+    header->commit = (struct origin){0, restore->start, 1};
+    note(image, restore, version);
+    header->digest = state_digest(image);
+    ASSERT(header->epoch > restore->epoch);
+    ASSERT(header->version > restore->version);
+}
+
+struct lease restore_lease(struct cluster *image, uint32_t slot, const struct clients *watchers)
+{
+    struct vm_record *vm = &image->vms[slot];
+    ASSERT(slot < image->vm_end);
+    ASSERT(vm->state == VM_STOPPED || vm->state == VM_RECOVERING);
+    struct lease lease = {
+        .cluster_id = image->header.cluster_id,
+        .vm = vm->uuid,
+        .state = LEASE_FREE,
+        .generation = ((uint64_t)image->header.epoch << 32) + 1, /* above any there ever was */
+    };
+    uint32_t holder = vm->node < NODES_MAX ? image->nodes[vm->node].nodeid : 0;
+    if (vm->state == VM_RECOVERING && holder != 0 && !incarnation_is_none(vm->incarnation)) {
+        lease.state = LEASE_HELD;
+        lease.holder = holder;
+        lease.incarnation = vm->incarnation;
+        lease.action = vm->action;
+        lease.clients = *watchers;
+    }
+    vm->generation = lease.generation;
+    image->header.digest = state_digest(image);
+    return lease;
+}

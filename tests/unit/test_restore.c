@@ -1,0 +1,117 @@
+/* From a backup to a new epoch: no life of before counts, and nothing starts without its lease. */
+#include "storage/restore.h"
+#include "storage/state.h"
+#include "tests/unit/unit_core.h"
+
+#define N3 2 /* slot */
+
+static const struct restore order = {
+    .epoch = 4, .version = 70, .term = 9, .wall_ms = 5, .start = 77, .by = "ada"};
+
+static struct unit *restored(uint32_t self)
+{
+    struct unit *u = unit_new(self);
+    unit_vm(u, 0, VM_RUNNING, N3);
+    unit_vm(u, 1, VM_STOPPED, NODE_NONE);
+    u->image.nodes[1].state = NODE_FENCED;
+    u->image.nodes[1].address_blocked = true;
+    restore_image(&u->image, &order);
+    return u;
+}
+
+TEST(the_new_epoch_is_above_all_there_was)
+{
+    struct unit *u = restored(1);
+    assert_int_equal(u->image.header.epoch, 5);
+    assert_int_equal(u->image.header.version, 71);
+    assert_int_equal(u->image.header.term, 10);
+    assert_int_equal(u->image.header.actor, 0);
+    assert_int_equal(u->image.header.digest, state_digest(&u->image));
+    assert_int_not_equal(u->image.header.commit.counter, 0);
+    uint64_t last = u->image.header.next_history - 1;
+    assert_int_equal(u->image.history[last % HISTORY_MAX].kind, HISTORY_RESTORED);
+    free(u);
+}
+
+TEST(no_life_of_before_counts)
+{
+    struct unit *u = restored(1);
+    assert_int_equal(u->image.nodes[0].state, NODE_OUT);
+    assert_true(incarnation_is_none(u->image.nodes[0].incarnation));
+    assert_true(client_is_none(&u->image.nodes[0].client));
+    assert_int_equal(u->image.nodes[1].state, NODE_FENCED); /* what was fenced stays so */
+    assert_true(u->image.nodes[1].address_blocked);
+    assert_int_equal(u->image.vms[0].state, VM_RECOVERING);
+    assert_int_equal(u->image.vms[0].node, N3);
+    assert_int_equal(u->image.vms[1].state, VM_STOPPED);
+    free(u);
+}
+
+/* A lost node's address entry may stand: it is taken off as after a fence. */
+TEST(a_lost_node_counts_as_fenced)
+{
+    struct unit *u = unit_new(1);
+    u->image.nodes[N3].state = NODE_LOST;
+    restore_image(&u->image, &order);
+    assert_int_equal(u->image.nodes[N3].state, NODE_FENCED);
+    assert_true(u->image.nodes[N3].address_blocked);
+    assert_false(client_is_none(&u->image.nodes[N3].client));
+    free(u);
+}
+
+/* A lease made anew names who has the disks open, at a generation nobody ever had. */
+TEST(a_lease_made_anew_is_held)
+{
+    struct unit *u = restored(1);
+    struct clients watchers = {.count = 1, .list = {unit_client(3, 9)}};
+    struct lease lease = restore_lease(&u->image, 0, &watchers);
+    assert_int_equal(lease.state, LEASE_HELD);
+    assert_int_equal(lease.holder, 3);
+    assert_int_equal(lease.clients.count, 1);
+    assert_int_equal(lease.generation, (5ull << 32) + 1);
+    assert_int_equal(u->image.vms[0].generation, lease.generation);
+    assert_int_equal(u->image.header.digest, state_digest(&u->image));
+    lease = restore_lease(&u->image, 1, &(struct clients){0});
+    assert_int_equal(lease.state, LEASE_FREE);
+    assert_int_equal(u->image.vms[1].generation, lease.generation);
+    free(u);
+}
+
+/* Nobody is admitted, nobody was rebooted: the lowest takes the term with its own admission, ends
+ * its guests before, and starts nothing before it has seen the lease. */
+TEST(the_lowest_begins_and_asks_the_lease)
+{
+    struct unit *u = restored(1);
+    for (uint32_t id = 1; id <= UNIT_NODES; id++) {
+        u->peers[id].incarnation = (struct incarnation){0};
+        u->peers[id].able = false;
+        u->peers[id].empty = true;
+    }
+    unit_open(u, unit_client(1, 901));
+    unit_ring(u, true, 3, u->ring.nodeids);
+    unit_domains(u);
+    struct action kill = unit_take(u, ACTION_KILL);
+    unit_killed(u, &kill, OUTCOME_DONE, 0);
+    unit_commit(u);
+    assert_int_equal(u->core.cluster.header.actor, 1);
+    assert_int_equal(u->core.cluster.header.term, 11);
+    assert_int_equal(unit_copy_node(u, 1)->state, NODE_ADMITTED);
+    assert_int_equal(unit_copy_node(u, 1)->incarnation.epoch, 5);
+    struct action read = unit_take(u, ACTION_LEASE_READ);
+    assert_true(uuid_equal(&read.lease.lease.vm, &u->image.vms[0].uuid));
+    unit_none(u, ACTION_LEASE_CHANGE);
+    unit_none(u, ACTION_DOMAIN_CREATE);
+    free(u);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_new_epoch_is_above_all_there_was),
+        cmocka_unit_test(no_life_of_before_counts),
+        cmocka_unit_test(a_lost_node_counts_as_fenced),
+        cmocka_unit_test(a_lease_made_anew_is_held),
+        cmocka_unit_test(the_lowest_begins_and_asks_the_lease),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
