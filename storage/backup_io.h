@@ -28,12 +28,13 @@ struct backup {
     struct backup_entry *entries; /* those of one object stand together */
 };
 
-/* Reads the pool. The state in it is of one version. 0, -ENOENT (no state object), -EBADMSG (it does
- * not match its digest: back up the last good one instead), -EAGAIN (it changes too fast) or -errno. */
+/* Reads the pool. The state in it is of one version. 0, -ENOENT (no state object), -EBADMSG (it
+ * does not match its digest: back up the last good one instead), -EAGAIN (it changes too fast) or
+ * -errno. */
 int backup_read_pool(rados_ioctx_t pool, struct backup *ret_backup);
 
-/* Writes it to `path`: whole or not at all, for the owner's eyes only (definitions hold passwords of
- * consoles). 0 or -errno. */
+/* Writes it to `path`: whole or not at all, for the owner's eyes only (definitions hold passwords
+ * of consoles). 0 or -errno. */
 int backup_write_file(const struct backup *backup, const char *path);
 
 /* 0, -EBADMSG (no backup, or damaged) or -errno. */

@@ -9,18 +9,19 @@ struct restore {
     uint32_t epoch;   /* of the object in the pool, 0 if it cannot be read */
     uint64_t version; /* likewise */
     uint64_t term;
-    uint64_t wall_ms;   /* now */
-    uint64_t start;     /* random, not 0: names the restoring process in the commit id */
+    uint64_t wall_ms;    /* now */
+    uint64_t start;      /* random, not 0: names the restoring process in the commit id */
     char by[NAME_BYTES]; /* the operator */
 };
 
 /* Makes `image` (a whole, sound one) the first version of a new epoch, its digest included. */
 void restore_image(struct cluster *image, const struct restore *restore);
 
-/* The lease to be written for a VM of a restored `image` whose lease object is gone: free, or in the
- * hands of the holder the image knows, with the clients that have its disks open now, so that the
- * barrier ends those before anybody starts it. To be used on a person's word only (docs/decisions/
- * 0008): whoever ran it unknown to the image, and has its disks not open now, is not named. */
+/* The lease to be written for a VM of a restored `image` whose lease object is gone: free, or in
+ * the hands of the holder the image knows, with the clients that have its disks open now, so that
+ * the barrier ends those before anybody starts it. To be used on a person's word only
+ * (docs/decisions/ 0008): whoever ran it unknown to the image, and has its disks not open now, is
+ * not named. */
 struct lease restore_lease(struct cluster *image, uint32_t slot, const struct clients *watchers);
 
 #endif

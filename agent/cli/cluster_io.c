@@ -1,5 +1,5 @@
-/* `cluster backup` and `cluster restore`: what it means, said beforehand; stead-state does it, since
- * it must work where no agent does, and `stead` itself loads nothing of Ceph's. */
+/* `cluster backup` and `cluster restore`: what it means, said beforehand; stead-state does it,
+ * since it must work where no agent does, and `stead` itself loads nothing of Ceph's. */
 #include <errno.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -67,17 +67,18 @@ enum cli_exit cli_cluster_restore(const struct cli_options *options, const char 
     if (!is_root()) {
         return CLI_FAILED;
     }
-    snprintf(text, sizeof(text),
-             "The cluster's state becomes what %.256s holds, as a new epoch.\n"
-             "  Lost: every command, VM and setting since that backup was made.\n"
-             "  Every node ends its guests, then takes part anew with empty hands; every VM that the "
-             "backup\n  does not call stopped is started again, once: run leases and blocklist see to "
-             "that.\n"
-             "  A host that does not come back is not fenced by this: make sure that it is off.%s",
-             name,
-             vouched ? "\n  Run leases that are gone are made anew. You vouch that no host outside "
-                       "this cluster's ring\n  runs any of its VMs: nothing else could tell."
-                     : "");
+    snprintf(
+        text, sizeof(text),
+        "The cluster's state becomes what %.256s holds, as a new epoch.\n"
+        "  Lost: every command, VM and setting since that backup was made.\n"
+        "  Every node ends its guests, then takes part anew with empty hands; every VM that the "
+        "backup\n  does not call stopped is started again, once: run leases and blocklist see to "
+        "that.\n"
+        "  A host that does not come back is not fenced by this: make sure that it is off.%s",
+        name,
+        vouched ? "\n  Run leases that are gone are made anew. You vouch that no host outside "
+                  "this cluster's ring\n  runs any of its VMs: nothing else could tell."
+                : "");
     enum cli_exit result = cli_let_confirm(options, text, "restore");
     return result == CLI_DONE ? become(arguments) : result;
 }
