@@ -111,6 +111,16 @@ enum run_state {
     RUN_STATE_COUNT
 };
 
+/* A guest that its storage stopped: what is tried to make it go on. */
+struct run_io {
+    bool trouble;     /* it stands still, or did until just now */
+    bool vetting;     /* to be resumed, once the lease and the blocklist have been seen anew */
+    bool lease_ours;  /* seen so since */
+    uint32_t tries;   /* resumes since the trouble began */
+    uint64_t next_ms; /* not before */
+    uint64_t calm_ms; /* it goes on: since when */
+};
+
 struct run {
     enum run_state state;
     uint32_t slot;
@@ -134,6 +144,9 @@ struct run {
     uint64_t retry_ms;
     uint64_t check_ms;       /* when to look at the lease next */
     char reason[TEXT_BYTES]; /* why a start failed */
+    enum domain_end end;     /* how it came to its end */
+    uint64_t up_ms;          /* since when it is up */
+    struct run_io io;
 };
 
 /* A fact told by a peer that the state does not reflect yet. */

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "agent/draft.h"
+#include "agent/ends.h"
 #include "fencing/timing.h"
 #include "proto/assert.h"
 #include "proto/text.h"
@@ -37,6 +38,9 @@ static bool answers(const struct core *core, const struct observed *observed)
     }
     if (fact->kind == OBSERVED_RUNNING) {
         return vm->state == VM_STARTING;
+    }
+    if (fact->kind == OBSERVED_CONDITION) {
+        return vm->state == VM_RUNNING && vm->condition.trouble != fact->trouble;
     }
     return vm->state == VM_STARTING || vm->state == VM_RUNNING || vm->state == VM_STOPPING;
 }
@@ -84,6 +88,8 @@ static void draft_running(struct core *core, const struct observed *observed)
     vm->generation = observed->fact.generation;
     vm->attempts = 0;
     vm->avoid = 0;
+    vm->prefer = 0;
+    ends_forget_condition(vm);
     memset(vm->reason, 0, TEXT_BYTES);
     const struct node_record *node = draft_peek_node(core, observed->node);
     struct text text = {0};
@@ -95,19 +101,17 @@ static void draft_stopped(struct core *core, const struct observed *observed)
 {
     struct vm_record *vm = draft_vm(core, observed->fact.slot);
     const struct node_record *node = draft_peek_node(core, observed->node);
-    bool by_itself = vm->state == VM_RUNNING;
+    if (vm->state != VM_STOPPING) {
+        ends_draft(core, observed);
+        return;
+    }
     vm->state = VM_STOPPED;
     vm->node = NODE_NONE;
     vm->incarnation = (struct incarnation){0};
     vm->generation = observed->fact.generation;
-    if (by_itself) { /* level-triggered: wanted running, so it is started again, at a bounded rate
-                      */
-        vm->attempts++;
-        core->local.acting.vm_retry_ms[observed->fact.slot] =
-            core->local.now_ms + timing_retry_ms(&core->cluster.settings, vm->attempts - 1);
-    }
+    ends_forget_condition(vm);
     struct text text = {0};
-    text_add(text_add(&text, by_itself ? "ended by itself on " : "stopped on "), node->name);
+    text_add(text_add(&text, "stopped on "), node->name);
     draft_history(core, HISTORY_VM_STOPPED, node->nodeid, vm, text.bytes);
 }
 
@@ -161,6 +165,9 @@ void observed_draft(struct core *core)
             break;
         case OBSERVED_START_FAILED:
             draft_failed(core, observed);
+            break;
+        case OBSERVED_CONDITION:
+            ends_draft_condition(core, observed);
             break;
         case OBSERVED_NONE:
             break;

@@ -2,10 +2,11 @@
  * Choosing a place.
  *
  * Decides: the survivor with the fewest VMs that has the memory (hard), ties by slot. A node where
- * the VM failed to start is taken only when no other is left. Assumes: a VM weighs on its node in
- * every state but stopped, recovering ones included only where they are placed anew. Memory may be
- * kept for a more urgent VM whose fate is still open: a lesser one does not take it. Never: picks a
- * node that is not a fresh, speaking member with its storage.
+ * the VM failed to start is taken only when no other is left; one where it ended by itself before
+ * any other (its image is in the caches there). Assumes: a VM weighs on its node in every state but
+ * stopped, recovering ones included only where they are placed anew. Memory may be kept for a more
+ * urgent VM whose fate is still open: a lesser one does not take it. Never: picks a node that is
+ * not a fresh, speaking member with its storage.
  */
 #include "agent/place.h"
 
@@ -38,7 +39,7 @@ void place_add(struct loads *loads, uint8_t node, uint32_t memory_mib)
 
 void place_keep(struct loads *loads, uint32_t memory_mib, uint64_t avoid)
 {
-    uint8_t node = place_choose(loads, memory_mib, avoid);
+    uint8_t node = place_choose(loads, memory_mib, 0, avoid);
     if (node != NODE_NONE) {
         loads->used_mib[node] += memory_mib;
         loads->kept_mib[node] += memory_mib;
@@ -91,9 +92,13 @@ static uint8_t fewest(const struct loads *loads, uint32_t memory_mib, uint64_t a
     return best;
 }
 
-uint8_t place_choose(const struct loads *loads, uint32_t memory_mib, uint64_t avoid)
+uint8_t place_choose(const struct loads *loads, uint32_t memory_mib, uint64_t prefer,
+                     uint64_t avoid)
 {
-    uint8_t node = fewest(loads, memory_mib, loads->able & ~avoid);
+    uint8_t node = fewest(loads, memory_mib, loads->able & prefer & ~avoid);
+    if (node == NODE_NONE) {
+        node = fewest(loads, memory_mib, loads->able & ~avoid);
+    }
     if (node == NODE_NONE) {
         node = fewest(loads, memory_mib, loads->able);
     }

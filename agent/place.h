@@ -15,9 +15,10 @@ struct loads {
 /* What each node carries, by the copy and the draft on top of it. */
 void place_loads(const struct core *core, struct loads *ret_loads);
 
-/* The able node with the fewest VMs that has the memory; of equals the lowest slot. Nodes in
- * `avoid` only when no other is left. NODE_NONE: there is none. */
-uint8_t place_choose(const struct loads *loads, uint32_t memory_mib, uint64_t avoid);
+/* The able node with the fewest VMs that has the memory; of equals the lowest slot. One of `prefer`
+ * first, nodes in `avoid` only when no other is left. NODE_NONE: there is none. */
+uint8_t place_choose(const struct loads *loads, uint32_t memory_mib, uint64_t prefer,
+                     uint64_t avoid);
 
 /* Keeps memory for a more urgent VM that cannot be placed yet, where it would be placed now
  * (nowhere, if it fits nowhere). */

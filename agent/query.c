@@ -101,8 +101,15 @@ const char *query_vm_word(const struct vm_record *vm)
         [VM_FREE] = "unknown",    [VM_STOPPED] = "stopped",   [VM_STARTING] = "starting",
         [VM_RUNNING] = "running", [VM_STOPPING] = "stopping", [VM_RECOVERING] = "recovering",
     };
+    static const char *const standing[VM_TROUBLE_COUNT] = {
+        [VM_TROUBLE_PAUSED] = "paused",
+        [VM_TROUBLE_IO_ERROR] = "io-error",
+        [VM_TROUBLE_PANICKED] = "panicked",
+    };
     ASSERT(vm->state < VM_STATE_COUNT);
-    return words[vm->state];
+    ASSERT(vm->condition.trouble < VM_TROUBLE_COUNT);
+    bool still = vm->state == VM_RUNNING && standing[vm->condition.trouble] != NULL;
+    return still ? standing[vm->condition.trouble] : words[vm->state];
 }
 
 static uint32_t count_busy(const struct core *core)

@@ -101,7 +101,11 @@ const char *request_vm_want(struct core *core, const struct request *request, en
     vm->want = want;
     vm->avoid = 0;
     vm->attempts = 0;
-    memset(vm->reason, 0, TEXT_BYTES);
+    vm->prefer = 0;
+    vm->ends = 0;
+    if (vm->condition.trouble == VM_TROUBLE_NONE) { /* else it is what the reason tells of */
+        memset(vm->reason, 0, TEXT_BYTES);
+    }
     vm->stop_timeout_ms = request->stop_timeout_ms;
     core->local.acting.vm_retry_ms[slot] = 0;
     request_entry(core, request, HISTORY_VM_WANT, 0, vm,

@@ -12,6 +12,7 @@
 
 #include <string.h>
 
+#include "agent/ends.h"
 #include "agent/peers.h"
 #include "agent/trace.h"
 #include "fencing/timing.h"
@@ -73,6 +74,8 @@ void run_move(struct run_step *step, enum run_state state, const char *cause)
         run->starting = false;
         run->again = false;
         run->check_ms = step->caller->now_ms;
+        run->up_ms = step->caller->now_ms;
+        run->end = END_STEAD; /* unless we are told otherwise */
     }
     if (state == RUN_UP || state == RUN_OVER) {
         peers_hurry(step->core);
@@ -118,6 +121,16 @@ static struct domain *find_domain(struct local *local, const struct uuid *vm)
     for (uint32_t i = 0; i < local->domain_count; i++) {
         if (uuid_equal(&local->domains[i].vm, vm)) {
             return &local->domains[i];
+        }
+    }
+    return NULL;
+}
+
+const struct domain *run_domain(const struct core *core, const struct uuid *vm)
+{
+    for (uint32_t i = 0; i < core->local.domain_count; i++) {
+        if (uuid_equal(&core->local.domains[i].vm, vm)) {
+            return &core->local.domains[i];
         }
     }
     return NULL;
@@ -297,6 +310,9 @@ static void domain_gone(struct run_step *step, enum domain_end end)
     if (run->state >= RUN_UP || run->state == RUN_ADOPT) {
         run->has_domain = false; /* in a start it may be an older one's end: destroy to be sure */
     }
+    if (run->state == RUN_UP || run->state == RUN_ADOPT) {
+        run->end = end;
+    }
     run->clean = end == END_SHUTDOWN && (run->state == RUN_UP || run->state == RUN_SHUTDOWN);
     switch (run->state) {
     case RUN_WATCHERS:
@@ -307,7 +323,7 @@ static void domain_gone(struct run_step *step, enum domain_end end)
         return;
     case RUN_UP:
     case RUN_SHUTDOWN:
-        run_end(step, run->clean ? "the guest shut down" : "QEMU ended");
+        run_end(step, ends_word(end));
         return;
     case RUN_IDLE:
     case RUN_ADOPT: /* the lease is being read; then it counts as gone */
@@ -337,11 +353,12 @@ void run_on_domain(struct core *core, const struct event_domain *told, struct ca
     struct run *run = find_run(local, &told->vm);
     struct run_step step = {core, run, caller};
     if (told->state == DOMAIN_GONE) {
+        bool panicked = domain != NULL && domain->state == DOMAIN_PANICKED;
         if (domain != NULL) {
             forget_domain(local, domain);
         }
         if (run != NULL) {
-            domain_gone(&step, told->end);
+            domain_gone(&step, panicked ? END_PANICKED : told->end);
         }
         return;
     }
@@ -385,7 +402,10 @@ static void observe(const struct core *core, const struct run *run, struct beat 
     const struct vm_record *vm = run_assigned(core, run);
     bool same = vm != NULL && action_id_equal(vm->action, run->action);
     bool up = run->state == RUN_UP && vm != NULL && vm->state == VM_STARTING;
-    if (!same || (run->state != RUN_OVER && !up)) {
+    enum vm_trouble trouble = run_trouble(core, run);
+    bool changed = run->state == RUN_UP && vm != NULL && vm->state == VM_RUNNING &&
+                   vm->condition.trouble != trouble;
+    if (!same || (run->state != RUN_OVER && !up && !changed)) {
         return;
     }
     struct observation *fact = &beat->observations[beat->observation_count++];
@@ -394,6 +414,7 @@ static void observe(const struct core *core, const struct run *run, struct beat 
         .slot = run->slot,
         .vm = run->vm,
         .kind = up                        ? OBSERVED_RUNNING
+                : changed                 ? OBSERVED_CONDITION
                 : freed && !run->starting ? OBSERVED_STOPPED
                                           : OBSERVED_START_FAILED,
         .action = run->action,
@@ -401,6 +422,9 @@ static void observe(const struct core *core, const struct run *run, struct beat 
         .lease = run->lease.state,
         .lease_holder = run->lease.holder,
         .lease_incarnation = run->lease.incarnation,
+        .end = run->end,
+        .up_ms = run->up_ms == 0 ? 0 : core->local.now_ms - run->up_ms,
+        .trouble = trouble,
     };
     memcpy(fact->reason, run->reason, TEXT_BYTES);
 }

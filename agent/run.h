@@ -19,6 +19,12 @@ bool run_on_answer(struct core *core, const struct event *event, struct caller *
 void run_on_domain(struct core *core, const struct event_domain *domain, struct caller *caller);
 void run_on_domains(struct core *core, bool connected, struct caller *caller);
 
+/* What libvirt last told of a VM's domain here; NULL: there is none. */
+const struct domain *run_domain(const struct core *core, const struct uuid *vm);
+
+/* What keeps a guest that is up from its work, as seen here. */
+enum vm_trouble run_trouble(const struct core *core, const struct run *run);
+
 /* Our life ended: the runs are forgotten; what still runs is killed by life.c. */
 void run_drop_all(struct core *core);
 
@@ -42,6 +48,8 @@ const struct vm_record *run_assigned(const struct core *core, const struct run *
 /* Begins a call about this VM, filled with its name and definition; `bound`: only while fresh. */
 struct action *run_call(struct run_step *step, struct call *call, enum action_kind kind,
                         uint32_t limit_ms, bool bound);
+/* May a lease be taken, a guest resumed now? Asked right before the call, which is bound. */
+bool run_may_begin(const struct run_step *step);
 const struct settings *run_settings(const struct run_step *step);
 /* Try the state's call again after a while. */
 void run_retry(struct run_step *step);
@@ -55,6 +63,9 @@ void run_start_on_answer(struct run_step *step, const struct event *event);
 void run_start_on_side(struct run_step *step, const struct event *event);
 void run_end_carry_on(struct run_step *step);
 void run_end_on_answer(struct run_step *step, const struct event *event);
+/* The rules for a guest that is up and stands still (run_halt.c). */
+void run_halt_carry_on(struct run_step *step);
+void run_halt_on_lease(struct run_step *step);
 void run_up_on_side(struct run_step *step, const struct event *event);
 
 #endif

@@ -106,6 +106,9 @@ void run_end_carry_on(struct run_step *step)
     if (run->state == RUN_SHUTDOWN && step->caller->now_ms >= run->deadline_ms) {
         shut_down(step);
     }
+    if (run->state == RUN_UP) {
+        run_halt_carry_on(step);
+    }
     if (call_open(&run->call)) {
         return;
     }
@@ -154,12 +157,17 @@ static void on_look(struct run_step *step, const struct event_lease *answer)
         run->forfeit = true;
         run->lease = answer->lease;
         run_move(step, RUN_KILL, "its lease is no longer ours");
+    } else if (answer->outcome == OUTCOME_DONE && answer->has_lease) {
+        run_halt_on_lease(step);
     }
 }
 
 void run_up_on_side(struct run_step *step, const struct event *event)
 {
     ASSERT(step->run->state >= RUN_UP);
+    if (event->kind != EVENT_BLOCK) { /* a resume: libvirt's events tell what came of it */
+        return;
+    }
     step->run->suspect = event->block.outcome != OUTCOME_DONE;
     if (step->run->state == RUN_UP && event->block.outcome == OUTCOME_DONE &&
         event->block.blocked_count > 0) {

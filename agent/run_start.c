@@ -22,7 +22,7 @@
 #define WATCHERS_AGAIN_MS                                                                          \
     20 /* QEMU has opened its images when the create returns; watchers follow */
 
-static bool may_begin(const struct run_step *step)
+bool run_may_begin(const struct run_step *step)
 {
     const struct core *core = step->core;
     uint8_t own = state_find_node(&core->cluster, core->local.facts.nodeid);
@@ -46,7 +46,7 @@ static void change_lease(struct run_step *step, bool bound)
 static void begin_take(struct run_step *step)
 {
     struct run *run = step->run;
-    if (!may_begin(step)) {
+    if (!run_may_begin(step)) {
         return;
     }
     if (!run->side_done && !call_open(&run->side_call)) {
@@ -124,7 +124,7 @@ void run_start_carry_on(struct run_step *step)
         change_lease(step, false);
     } else if (run->state == RUN_CHECK) {
         begin_check(step);
-    } else if (run->state == RUN_RESUME && may_begin(step)) {
+    } else if (run->state == RUN_RESUME && run_may_begin(step)) {
         (void)run_call(step, &run->call, ACTION_DOMAIN_RESUME, run_settings(step)->call_ms, true);
     }
 }
@@ -134,13 +134,10 @@ static void adopt(struct run_step *step)
 {
     struct run *run = step->run;
     const struct vm_record *vm = run_assigned(step->core, run);
-    enum domain_state domain = DOMAIN_GONE;
-    for (uint32_t i = 0; i < step->core->local.domain_count; i++) {
-        if (uuid_equal(&step->core->local.domains[i].vm, &run->vm)) {
-            domain = step->core->local.domains[i].state;
-        }
-    }
+    const struct domain *found = run_domain(step->core, &run->vm);
+    enum domain_state domain = found != NULL ? found->state : DOMAIN_GONE;
     run->has_domain = domain != DOMAIN_GONE;
+    run->end = run->has_domain ? END_STEAD : run->end;
     bool resumed = vm == NULL || vm->state != VM_STARTING || domain != DOMAIN_PAUSED;
     bool runs = run->has_domain && domain != DOMAIN_STARTING && resumed &&
                 run->lease.clients.count > 0; /* no guest of ours ran before its lease named it */

@@ -213,6 +213,8 @@ static void fill_vm(struct status_io *status, const struct core *core,
     vm->attempts = record->attempts;
     vm->stop_timeout_ms = record->stop_timeout_ms;
     vm->reason = lent(record->reason);
+    vm->since_wall_ms = record->state == VM_RUNNING ? record->condition.since_wall_ms : 0;
+    vm->ends = record->ends;
     status->vm_list[at] = vm;
 }
 
@@ -309,6 +311,9 @@ static const char *history_word(enum history_kind kind)
         [HISTORY_SETTING] = "setting",
         [HISTORY_NODE_REMOVED] = "node-removed",
         [HISTORY_RESTORED] = "restored",
+        [HISTORY_VM_ENDED] = "vm-ended",
+        [HISTORY_VM_CONDITION] = "vm-condition",
+        [HISTORY_VM_BY_HAND] = "vm-by-hand",
     };
     ASSERT((unsigned)kind < HISTORY_KIND_COUNT);
     return words[kind] != NULL ? words[kind] : "other";

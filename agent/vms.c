@@ -171,15 +171,15 @@ void vms_draft_start(struct core *core, struct loads *loads, uint32_t slot, uint
     ASSERT(place->state == NODE_ADMITTED);
     struct text text = {0};
     text_add(text_add(&text, "start on "), place->name);
-    text_add_u64(text_add(&text, " (the fewest VMs there: "), loads->vm_count[node]);
+    text_add_u64(text_add(&text, " (VMs there: "), loads->vm_count[node]);
     text_add(text_add(text_add(&text, "; "), why), ")");
     vm->state = VM_STARTING;
     vm->node = node;
     vm->incarnation = place->incarnation;
     vm->action = draft_action(core);
     vm->generation = generation;
-    vm->reason[0] = '\0';
     memset(vm->reason, 0, TEXT_BYTES);
+    vm->condition = (struct vm_condition){0};
     place_add(loads, node, vm->memory_mib);
     draft_history(core, HISTORY_VM_STARTING, place->nodeid, vm, text.bytes);
 }
@@ -202,7 +202,7 @@ static void place(struct core *core, struct loads *loads, uint32_t slot, uint64_
                   enum vm_state otherwise, const char *why)
 {
     const struct vm_record *vm = draft_peek_vm(core, slot);
-    uint8_t node = place_choose(loads, vm->memory_mib, vm->avoid);
+    uint8_t node = place_choose(loads, vm->memory_mib, vm->prefer, vm->avoid);
     if (node == NODE_NONE) {
         core->local.acting.vm_retry_ms[slot] = /* till then the others have their turn */
             core->local.now_ms + core->cluster.settings.retry_ms;
@@ -212,7 +212,8 @@ static void place(struct core *core, struct loads *loads, uint32_t slot, uint64_
                           : "no node that is online has the memory for it");
         return;
     }
-    vms_draft_start(core, loads, slot, node, generation, why);
+    bool back = (vm->prefer & (UINT64_C(1) << node)) != 0;
+    vms_draft_start(core, loads, slot, node, generation, back ? "it ended there by itself" : why);
 }
 
 static void draft_orphan(struct core *core, struct loads *loads, uint32_t slot)

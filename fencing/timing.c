@@ -24,12 +24,27 @@
 #include "proto/assert.h"
 
 #define RETRY_DOUBLINGS_MAX 5
+#define GUEST_DOUBLINGS_MAX 8 /* a guest that ends again and again: at last every 256 retry_ms */
+#define STEADY_MS 600000      /* one that ran this long ended for a new reason */
 
 uint32_t timing_retry_ms(const struct settings *settings, uint32_t tries)
 {
     ASSERT(settings->retry_ms > 0);
     uint32_t doublings = tries < RETRY_DOUBLINGS_MAX ? tries : RETRY_DOUBLINGS_MAX;
     return settings->retry_ms << doublings;
+}
+
+uint32_t timing_guest_retry_ms(const struct settings *settings, uint32_t ends)
+{
+    ASSERT(ends > 0);
+    ASSERT(settings->retry_ms > 0);
+    uint32_t doublings = ends - 1 < GUEST_DOUBLINGS_MAX ? ends - 1 : GUEST_DOUBLINGS_MAX;
+    return settings->retry_ms << doublings;
+}
+
+uint32_t timing_steady_ms(void)
+{
+    return STEADY_MS;
 }
 
 uint32_t timing_silent_ms(const struct settings *settings)

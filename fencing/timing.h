@@ -7,6 +7,13 @@
 /* How long an agent waits between two tries of something that failed for this many tries. */
 uint32_t timing_retry_ms(const struct settings *settings, uint32_t tries);
 
+/* How long a guest that ended by itself rests before it is started again: `ends` times in a row by
+ * now, at least 1. Each end costs blocklist entries that stand for years, so it must get rarer. */
+uint32_t timing_guest_retry_ms(const struct settings *settings, uint32_t ends);
+
+/* A guest that had run this long is steady: its next end is the first in a row. */
+uint32_t timing_steady_ms(void);
+
 /* How long a peer's silence may last before it counts as having no working agent. */
 uint32_t timing_silent_ms(const struct settings *settings);
 

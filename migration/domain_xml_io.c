@@ -218,6 +218,25 @@ static int policies_put(xmlNodePtr domain)
     return 0;
 }
 
+/* What follows a guest's own end is a rule of the cluster: libvirt is to tell of it and do nothing.
+ * A reboot is the guest's own business, and its QEMU stays. */
+static int ends_put(xmlNodePtr domain)
+{
+    static const struct {
+        const char *name;
+        const char *value;
+    } ends[] = {{"on_poweroff", "destroy"}, {"on_reboot", "restart"}, {"on_crash", "preserve"}};
+    for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+        xmlNodePtr node = domain_xml_child(domain, ends[i].name);
+        if (node) {
+            xmlNodeSetContent(node, x(ends[i].value));
+        } else if (!xmlNewChild(domain, NULL, x(ends[i].name), x(ends[i].value))) {
+            return -ENOMEM;
+        }
+    }
+    return 0;
+}
+
 /* The UUID is what every later call and the dead process's arguments name it by. */
 static int uuid_put(xmlNodePtr domain, const struct uuid *vm, char *ret_text)
 {
@@ -252,6 +271,7 @@ int domain_xml_prepare(const char *xml, const struct uuid *vm, const struct doma
     int r = uuid_put(domain, vm, ret_text);
     r = r < 0 ? r : mark_put(domain, mark);
     r = r < 0 ? r : policies_put(domain);
+    r = r < 0 ? r : ends_put(domain);
     if (r == 0) {
         xmlDocDumpMemoryEnc(doc, &bytes, &size, "UTF-8");
     }

@@ -30,8 +30,10 @@ void domain_xml_uuid_text(const struct uuid *uuid, char ret_text[UUID_TEXT_BYTES
 void domain_xml_mark_text(const struct domain_mark *mark, char ret_text[MARK_TEXT_BYTES]);
 int domain_xml_mark_read(const char *text, struct domain_mark *ret_mark);
 
-/* `xml` as it is to be started: with this mark (instead of any other), this UUID, and error_policy
- * and rerror_policy stop on its RBD disks. *ret_xml is to be freed. 0, or -EINVAL with a sentence.
+/* `xml` as it is to be started: with this mark (instead of any other), this UUID, error_policy and
+ * rerror_policy stop on its RBD disks, and the ends of its guest left to stead's rules (on_poweroff
+ * destroy, on_reboot restart, on_crash preserve). *ret_xml is to be freed. 0, or -EINVAL with a
+ * sentence.
  */
 int domain_xml_prepare(const char *xml, const struct uuid *vm, const struct domain_mark *mark,
                        char **ret_xml, char ret_text[TEXT_BYTES]);

@@ -72,9 +72,12 @@ static enum domain_state state_read(int state, int reason, bool starting)
         if (reason == VIR_DOMAIN_PAUSED_IOERROR) {
             return DOMAIN_IO_ERROR;
         }
+        if (reason == VIR_DOMAIN_PAUSED_CRASHED) {
+            return DOMAIN_PANICKED;
+        }
         return starting ? DOMAIN_STARTING : DOMAIN_PAUSED;
-    case VIR_DOMAIN_CRASHED: /* panicked and kept for a look: its QEMU lives */
-        return DOMAIN_PAUSED;
+    case VIR_DOMAIN_CRASHED: /* panicked and kept: its QEMU lives */
+        return DOMAIN_PANICKED;
     default: /* running, shutting down, sleeping: its QEMU may write */
         return DOMAIN_RUNNING;
     }

@@ -64,7 +64,15 @@ struct sight {
     struct domain_mark mark;
 };
 
-enum change { CHANGE_STARTED, CHANGE_RESUMED, CHANGE_SUSPENDED, CHANGE_IO_ERROR, CHANGE_STOPPED };
+enum change {
+    CHANGE_STARTED,
+    CHANGE_RESUMED,
+    CHANGE_SUSPENDED,
+    CHANGE_IO_ERROR,
+    CHANGE_PANICKED,
+    CHANGE_SIGNALLED, /* QEMU was told to quit, not its guest: an end will follow */
+    CHANGE_STOPPED,
+};
 
 enum news_kind {
     NEWS_DONE,      /* a job with an id is answered */

@@ -99,6 +99,9 @@ static void now_is(struct known *known, struct action_id action, bool starting)
 
 static void gone(struct known_domains *domains, struct known *known, enum domain_end end)
 {
+    if (end == END_SHUTDOWN && known->signalled) {
+        end = END_CRASHED; /* its disks may be clean, its guest's file systems are not */
+    }
     tell(domains, known, DOMAIN_GONE, end);
     if (known->abandoned && action_id_equal(known->action, known->abandoned_action)) {
         known->abandoned = false; /* it came, and went */
@@ -106,6 +109,7 @@ static void gone(struct known_domains *domains, struct known *known, enum domain
     known->present = false;
     known->starting = false;
     known->told = false;
+    known->signalled = false;
     forget(domains, known);
 }
 
@@ -195,6 +199,12 @@ static void on_change(struct known_domains *domains, const struct news *news)
         break;
     case CHANGE_IO_ERROR:
         tell(domains, known, DOMAIN_IO_ERROR, END_UNKNOWN);
+        break;
+    case CHANGE_PANICKED:
+        tell(domains, known, DOMAIN_PANICKED, END_UNKNOWN);
+        break;
+    case CHANGE_SIGNALLED:
+        known->signalled = true;
         break;
     case CHANGE_STOPPED:
         if (known->coming || known->starting) { /* the new one's end, or the old one's, late? */

@@ -19,6 +19,7 @@ struct known {
     bool abandoned;          /* one of `abandoned_action` was given up: destroy it when it comes */
     bool listed;
     bool told;
+    bool signalled;          /* QEMU was told to quit: what follows is no end of the guest's own */
     enum domain_state state; /* as told last */
     uint32_t changes;        /* since it is known */
     struct action_id coming_action;

@@ -58,7 +58,10 @@ static enum domain_end end_read(int detail)
     case VIR_DOMAIN_EVENT_STOPPED_CRASHED:
     case VIR_DOMAIN_EVENT_STOPPED_FAILED:
         return END_CRASHED;
-    default: /* migrated, saved: not by stead */
+    case VIR_DOMAIN_EVENT_STOPPED_MIGRATED:
+    case VIR_DOMAIN_EVENT_STOPPED_SAVED: /* neither is stead's doing */
+        return END_MIGRATED;
+    default:
         return END_UNKNOWN;
     }
 }
@@ -81,12 +84,17 @@ static int on_lifecycle(virConnectPtr connection, virDomainPtr domain, int event
                     END_UNKNOWN);
         break;
     case VIR_DOMAIN_EVENT_CRASHED: /* the guest panicked; QEMU lives, and stands still */
-        change_post(data, domain, CHANGE_SUSPENDED, END_UNKNOWN);
+        change_post(data, domain, CHANGE_PANICKED, END_UNKNOWN);
+        break;
+    case VIR_DOMAIN_EVENT_SHUTDOWN:
+        if (detail == VIR_DOMAIN_EVENT_SHUTDOWN_HOST) {
+            change_post(data, domain, CHANGE_SIGNALLED, END_UNKNOWN);
+        }
         break;
     case VIR_DOMAIN_EVENT_STOPPED:
         change_post(data, domain, CHANGE_STOPPED, end_read(detail));
         break;
-    default: /* defined, undefined, shutting down, asleep: nothing that stead acts on */
+    default: /* defined, undefined, asleep: nothing that stead acts on */
         break;
     }
     return 0;

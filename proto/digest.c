@@ -101,7 +101,11 @@ uint64_t digest_vm(uint32_t slot, const struct vm_record *vm)
     d = digest_u64(d, vm->avoid);
     d = digest_u64(d, vm->stop_timeout_ms);
     d = digest_u64(d, vm->removing);
-    return digest_text(d, vm->reason, sizeof(vm->reason));
+    d = digest_text(d, vm->reason, sizeof(vm->reason));
+    d = digest_u64(d, vm->prefer);
+    d = digest_u64(d, vm->ends);
+    d = digest_u64(d, vm->condition.trouble);
+    return digest_u64(d, vm->condition.since_wall_ms);
 }
 
 uint64_t digest_setting(uint32_t slot, const struct setting_record *setting)

@@ -46,13 +46,7 @@ enum domain_state {
     DOMAIN_RUNNING,
     DOMAIN_PAUSED,   /* paused after it once ran, by somebody */
     DOMAIN_IO_ERROR, /* paused by QEMU: its disk refused I/O (as after a blocklisting) */
-};
-
-enum domain_end {
-    END_UNKNOWN,  /* found gone after a reconnect */
-    END_SHUTDOWN, /* the guest shut down by itself: its disks were flushed and closed */
-    END_DESTROYED,
-    END_CRASHED,
+    DOMAIN_PANICKED, /* its kernel panicked: QEMU lives and stands still */
 };
 
 struct event_ring {

@@ -41,6 +41,7 @@ enum observation_kind {
     OBSERVED_RUNNING,      /* it runs here, lease at `generation` */
     OBSERVED_START_FAILED, /* nothing of it is left here; lease as told */
     OBSERVED_STOPPED,      /* it ended here and its lease is free at `generation` */
+    OBSERVED_CONDITION,    /* it runs here, in this condition */
 };
 
 /* A fact about one VM, said with each heartbeat until the cluster state reflects it. */
@@ -54,6 +55,9 @@ struct observation {
     uint32_t lease_holder;  /* nodeid */
     struct incarnation lease_incarnation;
     char reason[TEXT_BYTES];
+    enum domain_end end;     /* with OBSERVED_STOPPED */
+    uint64_t up_ms;          /* likewise: how long it had run, as far as its agent saw */
+    enum vm_trouble trouble; /* with OBSERVED_CONDITION */
 };
 
 struct beat {

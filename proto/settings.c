@@ -23,6 +23,11 @@
 #define WORDS(slot, field, standard, help, ...)                                                    \
     ROW(slot, field, SETTING_WORDS, standard, 0, 0, help, __VA_ARGS__)
 
+#define WORD(slot, field, standard, help, ...)                                                     \
+    ROW(slot, field, SETTING_WORD, standard, 0, 0, help, __VA_ARGS__)
+
+_Static_assert(GUEST_RESTART == 0 && GUEST_STOP == 1 && GUEST_LEAVE == 2 && IO_RESUME == 0,
+               "words in the order of the values");
 _Static_assert(PROOF_STORAGE == 1 && PROOF_POWER == 2 && PROOF_REBORN == 4 && PROOF_CLEAN == 8 &&
                    PROOF_OPERATOR == 16,
                "bits in the order of the words below");
@@ -42,6 +47,15 @@ static const struct setting table[] = {
           "storage", "power", "reborn", "clean", "operator"),
     MS(11, leave_ms, MINUTE, 0, 60 * MINUTE,
        "how long an announced absence is no failure; 0: never"),
+    WORD(20, guest_poweroff, GUEST_STOP, "what follows when a guest powers itself off", "restart",
+         "stop"),
+    WORD(21, guest_crash, GUEST_RESTART, "what follows when a VM's QEMU dies", "restart", "stop"),
+    WORD(22, guest_destroyed, GUEST_RESTART, "what follows when somebody destroys a VM by virsh",
+         "restart", "stop"),
+    WORD(23, guest_panic, GUEST_RESTART, "what follows when a guest's kernel panics (pvpanic)",
+         "restart", "stop", "leave"),
+    WORD(24, guest_io_error, IO_RESUME, "of a guest paused because its disk refused I/O", "resume",
+         "leave"),
     MS(33, grace_ms, MINUTE, 1000, 60 * MINUTE,
        "how long hosts never seen may boot at a cold start"),
 };

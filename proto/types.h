@@ -92,6 +92,34 @@ struct node_record {
     bool removing;    /* an operator asked for its removal: fenced, emptied, then a tombstone */
 };
 
+/* How a VM's process on a host came to its end. */
+enum domain_end {
+    END_UNKNOWN,   /* found gone: nobody saw how */
+    END_SHUTDOWN,  /* the guest powered itself off: its disks were flushed and closed */
+    END_DESTROYED, /* somebody destroyed it through libvirt */
+    END_CRASHED,   /* QEMU died, or was told to quit by a signal */
+    END_PANICKED,  /* its kernel panicked */
+    END_MIGRATED,  /* somebody moved or saved it through libvirt */
+    END_STEAD,     /* stead ended it for a reason of its own: it is to run elsewhere or anew */
+    END_COUNT
+};
+
+/* What keeps a VM that runs by the record from doing its work, or threatens it. */
+enum vm_trouble {
+    VM_TROUBLE_NONE,
+    VM_TROUBLE_PAUSED,    /* somebody paused it through libvirt */
+    VM_TROUBLE_IO_ERROR,  /* QEMU paused it: its disk refused I/O, and it is not blocklisted */
+    VM_TROUBLE_PANICKED,  /* its kernel panicked, and it is to be left so */
+    VM_TROUBLE_SHARED,    /* somebody else has an image of it open */
+    VM_TROUBLE_REDEFINED, /* libvirt holds a persistent definition of it */
+    VM_TROUBLE_COUNT
+};
+
+struct vm_condition {
+    enum vm_trouble trouble;
+    uint64_t since_wall_ms; /* the deciding node's wall clock */
+};
+
 /* No lease was ever at this one, so that taking it is refused and the lease is seen. */
 #define GENERATION_UNKNOWN 0
 
@@ -125,7 +153,16 @@ struct vm_record {
     uint32_t stop_timeout_ms; /* how long a shutdown may take before the plug is pulled */
     bool removing;            /* to be forgotten once stopped */
     char reason[TEXT_BYTES];  /* why it is not where it is wanted; empty when it is */
+    uint64_t prefer;          /* mask of node slots to try first: where it ended by itself */
+    uint32_t ends;            /* by itself, in a row, none of them long after its start */
+    struct vm_condition condition;
 };
+
+/* What follows an end that nobody asked stead for. */
+enum guest_rule { GUEST_RESTART, GUEST_STOP, GUEST_LEAVE, GUEST_RULE_COUNT };
+
+/* What becomes of a guest that its storage stopped. */
+enum io_rule { IO_RESUME, IO_LEAVE, IO_RULE_COUNT };
 
 /* Cluster settings in force; units in the names. Each is a row of the table in proto/settings.c. */
 struct settings {
@@ -142,6 +179,11 @@ struct settings {
     uint32_t
         leave_ms; /* how long an announced absence (Corosync restarts) is no failure; 0: never */
     uint32_t grace_ms; /* from the first quorum on, how long hosts never seen may be booting */
+    uint32_t guest_poweroff;  /* enum guest_rule (not LEAVE): the guest powered itself off */
+    uint32_t guest_crash;     /* enum guest_rule (not LEAVE): QEMU died, however */
+    uint32_t guest_destroyed; /* enum guest_rule (not LEAVE): destroyed through libvirt */
+    uint32_t guest_panic;     /* enum guest_rule: its kernel panicked */
+    uint32_t guest_io_error;  /* enum io_rule: paused because its disk refused I/O */
 };
 
 /* What somebody set: the state keeps it under the setting's own number, known here or not. */
@@ -177,6 +219,9 @@ enum history_kind {
     HISTORY_SETTING,   /* an operator set it; number = the value */
     HISTORY_NODE_REMOVED,
     HISTORY_RESTORED, /* the state was restored from a backup; number = its version */
+    HISTORY_VM_ENDED,     /* by itself or another hand, on node; number = enum domain_end */
+    HISTORY_VM_CONDITION, /* number = enum vm_trouble, NONE: it is over */
+    HISTORY_VM_BY_HAND,   /* somebody worked past stead; number = the teller's token */
     HISTORY_KIND_COUNT
 };
 

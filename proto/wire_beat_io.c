@@ -3,9 +3,9 @@
 
 #include "proto/wire_inner_io.h"
 
-_Static_assert((int)STEAD__OBSERVATION_KIND__OBSERVED_STOPPED == OBSERVED_STOPPED, "message.h");
+_Static_assert((int)STEAD__OBSERVATION_KIND__OBSERVED_CONDITION == OBSERVED_CONDITION, "message.h");
 
-#define OBSERVATION_KIND_COUNT (OBSERVED_STOPPED + 1)
+#define OBSERVATION_KIND_COUNT (OBSERVED_CONDITION + 1)
 
 bool wire_beat_ok(const struct beat *beat)
 {
@@ -48,6 +48,9 @@ static Stead__Observation *observation_to_pb(struct wire_arena *arena,
     pb->lease_holder = observation->lease_holder;
     pb->lease_incarnation = wire_incarnation_to_pb(arena, &observation->lease_incarnation);
     pb->reason = wire_text_to_pb(observation->reason);
+    pb->end = (Stead__DomainEnd)observation->end;
+    pb->up_ms = observation->up_ms;
+    pb->trouble = (Stead__VmTrouble)observation->trouble;
     return pb;
 }
 
@@ -97,7 +100,9 @@ Stead__Beat *wire_beat_to_pb(struct wire_arena *arena, const struct beat *beat)
 static bool observation_from_pb(const Stead__Observation *pb, struct observation *ret_observation)
 {
     if (pb->slot >= VMS_MAX || !wire_enum_ok((int)pb->kind, OBSERVATION_KIND_COUNT) ||
-        !wire_enum_ok((int)pb->lease, LEASE_STATE_COUNT)) {
+        !wire_enum_ok((int)pb->lease, LEASE_STATE_COUNT) ||
+        !wire_enum_ok((int)pb->end, END_COUNT) ||
+        !wire_enum_ok((int)pb->trouble, VM_TROUBLE_COUNT)) {
         return false;
     }
     ret_observation->slot = pb->slot;
@@ -105,6 +110,9 @@ static bool observation_from_pb(const Stead__Observation *pb, struct observation
     ret_observation->generation = pb->generation;
     ret_observation->lease = (enum lease_state)pb->lease;
     ret_observation->lease_holder = pb->lease_holder;
+    ret_observation->end = (enum domain_end)pb->end;
+    ret_observation->up_ms = pb->up_ms;
+    ret_observation->trouble = (enum vm_trouble)pb->trouble;
     wire_action_id_from_pb(pb->action, &ret_observation->action);
     wire_incarnation_from_pb(pb->lease_incarnation, &ret_observation->lease_incarnation);
     return wire_uuid_from_pb(&pb->vm, &ret_observation->vm) &&

@@ -7,7 +7,7 @@
 _Static_assert((int)STEAD__NODE_STATE__NODE_REMOVED == NODE_STATE_COUNT - 1, "as in types.h");
 _Static_assert((int)STEAD__VM_WANT__WANT_RUNNING == WANT_RUNNING, "as in types.h");
 _Static_assert((int)STEAD__VM_STATE__VM_RECOVERING == VM_STATE_COUNT - 1, "as in types.h");
-_Static_assert((int)STEAD__HISTORY_KIND__HISTORY_RESTORED == HISTORY_KIND_COUNT - 1, "types.h");
+_Static_assert((int)STEAD__HISTORY_KIND__HISTORY_VM_BY_HAND == HISTORY_KIND_COUNT - 1, "types.h");
 _Static_assert((int)STEAD__RECORD_KIND__RECORD_HISTORY == RECORD_KIND_COUNT - 1, "as in types.h");
 
 #define PROOFS_ALL (PROOF_STORAGE | PROOF_POWER | PROOF_REBORN | PROOF_CLEAN | PROOF_OPERATOR)
@@ -129,6 +129,14 @@ Stead__Vm *wire_vm_to_pb(struct wire_arena *arena, const struct vm_record *vm)
     pb->stop_timeout_ms = vm->stop_timeout_ms;
     pb->removing = vm->removing;
     pb->reason = wire_text_to_pb(vm->reason);
+    pb->prefer = vm->prefer;
+    pb->ends = vm->ends;
+    if (vm->condition.trouble != VM_TROUBLE_NONE || vm->condition.since_wall_ms != 0) {
+        pb->condition = wire_arena_get(arena, sizeof(*pb->condition));
+        stead__vm_condition__init(pb->condition);
+        pb->condition->trouble = (Stead__VmTrouble)vm->condition.trouble;
+        pb->condition->since_wall_ms = vm->condition.since_wall_ms;
+    }
     return pb;
 }
 
@@ -152,6 +160,15 @@ bool wire_vm_from_pb(const Stead__Vm *pb, struct vm_record *ret_vm)
     ret_vm->avoid = pb->avoid;
     ret_vm->stop_timeout_ms = pb->stop_timeout_ms;
     ret_vm->removing = pb->removing;
+    ret_vm->prefer = pb->prefer;
+    ret_vm->ends = pb->ends;
+    if (pb->condition != NULL) {
+        if (!wire_enum_ok((int)pb->condition->trouble, VM_TROUBLE_COUNT)) {
+            return false;
+        }
+        ret_vm->condition.trouble = (enum vm_trouble)pb->condition->trouble;
+        ret_vm->condition.since_wall_ms = pb->condition->since_wall_ms;
+    }
     wire_incarnation_from_pb(pb->incarnation, &ret_vm->incarnation);
     wire_action_id_from_pb(pb->action, &ret_vm->action);
     const enum wire_name need = ret_vm->state == VM_FREE ? NAME_OPTIONAL : NAME_REQUIRED;

@@ -126,6 +126,8 @@ static json_t *vm_value(const Control__Vm *vm)
     set(object, "attempts", integer(vm->attempts));
     set(object, "stop_timeout_ms", integer(vm->stop_timeout_ms));
     set(object, "reason", text_or_null(vm->reason));
+    set(object, "since_ms", integer(vm->since_wall_ms));
+    set(object, "ends", integer(vm->ends));
     return object;
 }
 

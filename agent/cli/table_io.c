@@ -137,6 +137,18 @@ void cli_print_nodes(const Control__Status *status, bool all)
     print_table(table);
 }
 
+/* With since when, if it is a trouble that lasts. */
+static void put_reason(struct libscols_line *line, size_t column, const Control__Vm *vm)
+{
+    char time[CLI_TIME_BYTES];
+    if (vm->since_wall_ms == 0) {
+        put(line, column, "%s", vm->reason);
+        return;
+    }
+    cli_format_time(vm->since_wall_ms, true, time);
+    put(line, column, "since %s: %s", time, vm->reason);
+}
+
 void cli_print_vms(const struct cli_status *status)
 {
     static const struct column columns[] = {{"VM", 0, 0},
@@ -156,7 +168,7 @@ void cli_print_vms(const struct cli_status *status)
             put(line, 2, "%s", or_dash(vm->node));
             put(line, 3, "%s", vm->want);
             put(line, 4, "%u MiB", vm->memory_mib);
-            put(line, 5, "%s", vm->reason);
+            put_reason(line, 5, vm);
         }
     }
     print_table(table);
@@ -208,6 +220,14 @@ void cli_print_vm(const Control__Vm *vm)
     }
     if (vm->reason[0] != '\0') {
         printf("Reason       %s\n", vm->reason);
+    }
+    if (vm->since_wall_ms > 0) {
+        char time[CLI_TIME_BYTES];
+        cli_format_time(vm->since_wall_ms, true, time);
+        printf("Since        %s\n", time);
+    }
+    if (vm->ends > 0) {
+        printf("Ends         %u by itself in a row\n", vm->ends);
     }
 }
 

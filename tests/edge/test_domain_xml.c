@@ -133,7 +133,8 @@ static void a_definition_is_prepared(void **state)
     (void)state;
     assert_int_equal(domain_xml_uuid("0123456789abcdef0123456789abcdef", &uuid), 0);
     const char *given =
-        "<domain type='kvm'><name>w&lt;b</name><memory>1024</memory><metadata>"
+        "<domain type='kvm'><name>w&lt;b</name><memory>1024</memory>"
+        "<on_reboot>destroy</on_reboot><on_crash>coredump-restart</on_crash><metadata>"
         "<o:keep xmlns:o='https://other.example/'/><stead:vm "
         "xmlns:stead='https://stead.example/1' term='1' counter='1'/></metadata><devices>" RBD
         "<disk type='network'><driver name='qemu' type='raw' error_policy='report'/>"
@@ -145,6 +146,9 @@ static void a_definition_is_prepared(void **state)
     assert_non_null(strstr(xml, "term=\"7\" counter=\"18446744073709551615\" starting=\"yes\""));
     assert_null(strstr(xml, "term=\"1\""));
     assert_null(strstr(xml, "report"));
+    assert_non_null(strstr(xml, "<on_reboot>restart</on_reboot>"));
+    assert_non_null(strstr(xml, "<on_crash>preserve</on_crash>"));
+    assert_non_null(strstr(xml, "<on_poweroff>destroy</on_poweroff>"));
     assert_non_null(strstr(xml, "o:keep"));
     const char *first = strstr(xml, " error_policy=\"stop\" rerror_policy=\"stop\"");
     assert_non_null(first);

@@ -143,6 +143,68 @@ static void a_killed_qemu_is_a_crash(void **state)
     expect_domain(real->world, 0, &uuid, DOMAIN_GONE, END_CRASHED);
 }
 
+/* SIGTERM makes QEMU close its disks and libvirt call it a shutdown; its guest did not shut down.
+ */
+static void a_qemu_told_to_quit_is_a_crash(void **state)
+{
+    struct real *real = *state;
+    struct uuid uuid = vm(20);
+    struct action action = create(real->world, &uuid, 15000);
+    expect_done(real->world, &action, OUTCOME_DONE);
+    act(real->world, ACTION_DOMAIN_RESUME, &uuid, OUTCOME_DONE);
+    kill(qemu_pid(&uuid), SIGTERM);
+    expect_domain(real->world, 0, &uuid, DOMAIN_GONE, END_CRASHED);
+}
+
+static void monitor(const struct real *real, const struct uuid *uuid, const char *command)
+{
+    char text[UUID_TEXT_BYTES];
+    char line[512];
+    domain_xml_uuid_text(uuid, text);
+    snprintf(line, sizeof(line), "virsh -q -c '%s' qemu-monitor-command %s --hmp '%s' >/dev/null",
+             real->uri, text, command);
+    assert_int_equal(system(line), 0);
+}
+
+static void virsh(const struct real *real, const struct uuid *uuid, const char *verb,
+                  const char *more)
+{
+    char text[UUID_TEXT_BYTES];
+    char line[512];
+    domain_xml_uuid_text(uuid, text);
+    snprintf(line, sizeof(line), "virsh -q -c '%s' %s %s %s >/dev/null", real->uri, verb, text,
+             more);
+    assert_int_equal(system(line), 0);
+}
+
+/* What somebody does through libvirt is told as what it is; a reset keeps QEMU. */
+static void what_another_hand_does_is_told(void **state)
+{
+    struct real *real = *state;
+    struct uuid uuid = vm(21);
+    struct action action = create(real->world, &uuid, 15000);
+    expect_done(real->world, &action, OUTCOME_DONE);
+    act(real->world, ACTION_DOMAIN_RESUME, &uuid, OUTCOME_DONE);
+    pid_t pid = qemu_pid(&uuid);
+    monitor(real, &uuid, "system_reset");
+    virsh(real, &uuid, "suspend", "");
+    expect_domain(real->world, 0, &uuid, DOMAIN_PAUSED, END_UNKNOWN);
+    uint32_t from = real->world->events->count;
+    virsh(real, &uuid, "resume", "");
+    expect_domain(real->world, from, &uuid, DOMAIN_RUNNING, END_UNKNOWN);
+    assert_int_equal(qemu_pid(&uuid), pid);
+    char file[PATH_BYTES];
+    snprintf(file, sizeof(file), "%s/saved", real->dir);
+    virsh(real, &uuid, "save", file);
+    expect_domain(real->world, from, &uuid, DOMAIN_GONE, END_MIGRATED);
+    action = create(real->world, &uuid, 15000);
+    expect_done(real->world, &action, OUTCOME_DONE);
+    act(real->world, ACTION_DOMAIN_RESUME, &uuid, OUTCOME_DONE);
+    from = real->world->events->count;
+    virsh(real, &uuid, "destroy", "");
+    expect_domain(real->world, from, &uuid, DOMAIN_GONE, END_DESTROYED);
+}
+
 static void several_start_at_once(void **state)
 {
     struct real *real = *state;
@@ -333,6 +395,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         REAL(a_domain_is_started_and_ended),
         REAL(a_killed_qemu_is_a_crash),
+        REAL(a_qemu_told_to_quit_is_a_crash),
+        REAL(what_another_hand_does_is_told),
         REAL(several_start_at_once),
         REAL(a_failed_start_says_why),
         REAL(a_secret_is_set),

@@ -146,6 +146,10 @@ static inline void random_vm(uint64_t *seed, struct vm_record *ret_vm)
     ret_vm->stop_timeout_ms = (uint32_t)wide(seed);
     ret_vm->removing = coin(seed);
     random_text(seed, ret_vm->reason, TEXT_BYTES);
+    ret_vm->prefer = wide(seed);
+    ret_vm->ends = (uint32_t)wide(seed);
+    ret_vm->condition.trouble = (enum vm_trouble)below(seed, VM_TROUBLE_COUNT);
+    ret_vm->condition.since_wall_ms = wide(seed);
 }
 
 static inline void random_setting(uint64_t *seed, struct setting_record *ret_setting)
@@ -227,6 +231,9 @@ static inline void random_observation(uint64_t *seed, struct observation *ret_ob
     ret_observation->lease_holder = (uint32_t)wide(seed);
     ret_observation->lease_incarnation = random_incarnation(seed);
     random_text(seed, ret_observation->reason, TEXT_BYTES);
+    ret_observation->end = (enum domain_end)below(seed, END_COUNT);
+    ret_observation->up_ms = wide(seed);
+    ret_observation->trouble = (enum vm_trouble)below(seed, VM_TROUBLE_COUNT);
 }
 
 static inline void random_beat(uint64_t *seed, struct beat *ret_beat)

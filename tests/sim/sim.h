@@ -148,6 +148,7 @@ struct sim_rados {
     bool lease_exists[SIM_VMS_MAX];
     struct lease leases[SIM_VMS_MAX];
     bool down; /* Ceph itself */
+    bool full; /* the guests' pool: each write is refused */
     uint32_t last_nonce;
     struct sim_block *blocks;
     size_t block_count;
@@ -161,7 +162,14 @@ struct sim_rados {
 };
 
 /* --- hypervisors --- */
-enum guest_state { GUEST_CREATING, GUEST_MARKED, GUEST_RUNNING, GUEST_IO_ERROR };
+enum guest_state {
+    GUEST_CREATING,
+    GUEST_MARKED,
+    GUEST_RUNNING,
+    GUEST_IO_ERROR,
+    GUEST_PAUSED,
+    GUEST_PANICKED,
+};
 
 /* One QEMU process, from its start to its end and beyond (its writes may outlive it). */
 struct sim_guest {
@@ -176,6 +184,8 @@ struct sim_guest {
     bool write_held; /* a write waits for the storage path */
     bool ended_clean;
     bool asked_shutdown;
+    bool by_hand; /* started past stead: no promise is about it, but that it ends */
+    bool moved;   /* moved here past stead */
     bool writing; /* its loop of writes is under way */
     enum domain_end end;
     uint64_t ended_us;
@@ -191,6 +201,7 @@ struct sim_vm {
     uint64_t writes;
     uint64_t ran_on; /* mask of nodes */
     uint32_t moves;
+    bool may_stop; /* it ended by itself, or somebody ended it: a rule may stop it for good */
     uint64_t ghost_max_us;
     uint64_t down_us; /* when its last guest ended by a fault; 0: not */
     bool recovered;

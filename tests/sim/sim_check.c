@@ -7,6 +7,7 @@
 #include "proto/values.h"
 #include "storage/state.h"
 #include "tests/sim/sim_block.h"
+#include "tests/sim/sim_rados.h"
 
 #define RECOUNT_EVERY 8 /* versions, between two full recounts of a copy's digest: they cost */
 
@@ -53,6 +54,30 @@ static void note_fences(struct sim *sim, const struct delta *delta)
     }
 }
 
+/* A VM is given up only because somebody said so, or by a rule about an end that happened. */
+static void check_wants(struct sim *sim, const struct delta *delta)
+{
+    bool asked = false;
+    for (uint32_t i = 0; i < delta->count; i++) {
+        const struct record *record = &delta->records[i];
+        asked =
+            asked || (record->kind == RECORD_HISTORY && record->history.kind == HISTORY_VM_WANT);
+    }
+    for (uint32_t i = 0; i < delta->count && !asked; i++) {
+        const struct record *record = &delta->records[i];
+        if (record->kind != RECORD_VM || record->removed) {
+            continue;
+        }
+        const struct vm_record *before = &sim->rados.state->vms[record->slot];
+        uint32_t v = sim_vm_by_uuid(sim, &record->vm.uuid);
+        bool given_up = before->state != VM_FREE && before->want == WANT_RUNNING &&
+                        record->vm.want == WANT_STOPPED;
+        if (given_up && v != SIM_VMS_MAX && !sim->vms[v].may_stop) {
+            sim_violation(sim, "%s is given up, and nobody asked for it", record->vm.name);
+        }
+    }
+}
+
 void sim_check_commit(struct sim *sim, uint32_t node, const struct delta *delta)
 {
     struct cluster *state = sim->rados.state;
@@ -60,6 +85,7 @@ void sim_check_commit(struct sim *sim, uint32_t node, const struct delta *delta)
         sim_violation(sim, "I3: a commit of %s of an older term took effect", node_name(sim, node));
     }
     note_fences(sim, delta);
+    check_wants(sim, delta);
     if (!state_apply(state, delta)) {
         sim_violation(sim, "I3: version %llu of %s does not have the digest it says",
                       (unsigned long long)delta->header.version, node_name(sim, node));
@@ -139,7 +165,7 @@ void sim_check_resume(struct sim *sim, uint32_t index)
     }
     bool named = lease->state == LEASE_HELD && lease->holder == fresh->node + 1 &&
                  clients_hold(&lease->clients, &client);
-    if (!named && !sim_block_hits(sim, fresh->client)) {
+    if (!named && !fresh->moved && !sim_block_hits(sim, fresh->client)) {
         sim_violation(sim, "I2: %s starts on %s as %s, which its lease does not name",
                       vm_name(sim, fresh->vm), node_name(sim, fresh->node), client.address);
     }
@@ -149,7 +175,8 @@ void sim_check_resume(struct sim *sim, uint32_t index)
 
 bool sim_guest_writes(const struct sim *sim, const struct sim_guest *guest)
 {
-    return guest->alive && guest->state == GUEST_RUNNING && !sim_block_hits(sim, guest->client);
+    return guest->alive && guest->state == GUEST_RUNNING && !guest->by_hand &&
+           !sim_block_hits(sim, guest->client);
 }
 
 static void watch_ghost(struct sim *sim, struct sim_guest *guest, bool writes)

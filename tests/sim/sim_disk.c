@@ -26,7 +26,7 @@ static void land(struct sim *sim, uint32_t index)
     struct sim_guest *guest = guest_at(sim, index);
     struct sim_vm *vm = &sim->vms[guest->vm];
     guest->write_held = false;
-    if (sim_block_hits(sim, guest->client)) {
+    if (sim_block_hits(sim, guest->client) || sim->rados.full) {
         if (guest->alive && guest->state == GUEST_RUNNING) {
             sim_virt_io_error(sim, index);
         }
@@ -79,6 +79,17 @@ void sim_disk_begin(struct sim *sim, uint32_t index)
         guest->writing = true;
         uint64_t boot_us = sim->story->vms[guest->vm].boot_us;
         sim_put(sim, sim_rng_range(&sim->rng, 0, boot_us + 1), guest->node,
+                (struct sim_task){.run = run_write, .number = index});
+    }
+}
+
+void sim_disk_resume(struct sim *sim, uint32_t index)
+{
+    struct sim_guest *guest = guest_at(sim, index);
+    ASSERT(guest->alive);
+    if (!guest->writing) {
+        guest->writing = true;
+        sim_put(sim, WRITE_EVERY_US, guest->node,
                 (struct sim_task){.run = run_write, .number = index});
     }
 }

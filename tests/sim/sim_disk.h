@@ -6,6 +6,8 @@
 
 /* A guest was resumed: it reads its disk, and writes from then on. */
 void sim_disk_begin(struct sim *sim, uint32_t guest);
+/* ... and goes on after a standstill. */
+void sim_disk_resume(struct sim *sim, uint32_t guest);
 /* Its process has ended; without a clean end its last write may still be on its way. */
 void sim_disk_end(struct sim *sim, uint32_t guest);
 void sim_disk_path_changed(struct sim *sim, uint32_t node);

@@ -21,6 +21,10 @@ static enum domain_state word_of(const struct sim_guest *guest)
         return DOMAIN_RUNNING;
     case GUEST_IO_ERROR:
         return DOMAIN_IO_ERROR;
+    case GUEST_PAUSED:
+        return DOMAIN_PAUSED;
+    case GUEST_PANICKED:
+        return DOMAIN_PANICKED;
     }
     stead_panic(__FILE__, __LINE__, "guest state");
 }
@@ -36,7 +40,7 @@ static struct event domain_event(const struct sim *sim, const struct sim_guest *
 }
 
 /* libvirt tells of it, in the order things happened. */
-static void tell(struct sim *sim, const struct sim_guest *guest)
+void sim_guest_tell(struct sim *sim, const struct sim_guest *guest)
 {
     struct sim_host *host = &sim->hosts[guest->node];
     if (!host->agent.libvirt_connected || guest->state == GUEST_CREATING) {
@@ -104,18 +108,23 @@ void sim_guest_run(struct sim *sim, uint32_t index)
     struct sim_guest *guest = &sim->guests[index];
     ASSERT(guest->alive);
     ASSERT(guest->has_client);
-    if (guest->order == 0) {
+    if (guest->by_hand) {
+        /* nobody's promise */
+    } else if (guest->order == 0) {
         sim_check_resume(sim, index);
         count_move(sim, guest);
         guest->order = ++sim->last_order;
         guest->state = GUEST_RUNNING;
         sim_disk_begin(sim, index);
+    } else {
+        guest->state = GUEST_RUNNING;
+        sim_disk_resume(sim, index);
     }
     guest->state = GUEST_RUNNING;
     sim->writers_changed = true;
     sim_log(sim, guest->node, "qemu: %s runs as %s", sim->story->vms[guest->vm].name,
             sim_address_client(guest->client).address);
-    tell(sim, guest);
+    sim_guest_tell(sim, guest);
 }
 
 void sim_guest_end(struct sim *sim, uint32_t index, enum domain_end end, bool told)
@@ -126,17 +135,18 @@ void sim_guest_end(struct sim *sim, uint32_t index, enum domain_end end, bool to
     }
     guest->alive = false;
     guest->end = end;
-    guest->ended_clean = end == END_SHUTDOWN;
+    guest->ended_clean = guest->ended_clean || end == END_SHUTDOWN;
     guest->ended_us = sim->now_us;
     sim->writers_changed = true;
     sim_log(sim, guest->node, "qemu: %s ended (%s)", sim->story->vms[guest->vm].name,
             end == END_SHUTDOWN    ? "shut down"
             : end == END_DESTROYED ? "destroyed"
             : end == END_CRASHED   ? "killed"
+            : end == END_MIGRATED  ? "moved away"
                                    : "gone with its host");
     sim_disk_end(sim, index);
     if (told) {
-        tell(sim, guest);
+        sim_guest_tell(sim, guest);
     }
 }
 
@@ -147,7 +157,7 @@ void sim_virt_io_error(struct sim *sim, uint32_t index)
     sim->writers_changed = true;
     sim_log(sim, guest->node, "qemu: %s stopped, its disk refused a write",
             sim->story->vms[guest->vm].name);
-    tell(sim, guest);
+    sim_guest_tell(sim, guest);
 }
 
 void sim_virt_watchers(struct sim *sim, uint32_t vm, struct clients *ret_clients)

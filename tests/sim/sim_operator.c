@@ -116,6 +116,9 @@ static const char *fill(struct sim *sim, const struct scenario_step *step, struc
     case STEP_KILL_COROSYNC:
     case STEP_STOP_COROSYNC:
     case STEP_START_COROSYNC:
+    case STEP_GUEST:
+    case STEP_HAND:
+    case STEP_POOL:
         break;
     }
     stead_panic(__FILE__, __LINE__, "a command");

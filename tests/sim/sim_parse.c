@@ -32,7 +32,7 @@ static void check_settings(struct words *words)
 
 static void parse_cluster(struct words *words)
 {
-    static const char *const fixed[] = {"seed", "token", "boot", "settle"};
+    static const char *const fixed[] = {"seed", "token", "boot", "settle", "hook"};
     const char *keys[COUNT_OF(fixed) + SETTINGS_MAX];
     struct scenario *story = words->story;
     const char *value = NULL;
@@ -55,7 +55,9 @@ static void parse_cluster(struct words *words)
             (void)words_time(words, value, &story->boot_us);
         } else if (key == 3) {
             (void)words_time(words, value, &story->settle_us);
-        } else if (key > 3) {
+        } else if (key == 4) {
+            (void)words_yes(words, value, "no", "yes", &story->no_hook);
+        } else if (key > 4) {
             set_setting(words, &table[(size_t)key - COUNT_OF(fixed)], value);
         }
     }

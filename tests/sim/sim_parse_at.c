@@ -385,6 +385,7 @@ void parse_at(struct words *words)
         {"bmc", at_bmc},     {"libvirt", at_libvirt}, {"freeze", at_freeze},
         {"kill", at_kill},   {"do", at_do},           {"object", at_object},
         {"stop", at_stop},   {"start", at_start},     {"machine", at_machine},
+        {"guest", parse_guest}, {"hand", parse_hand}, {"pool", parse_pool},
     };
     const char *known[COUNT_OF(kinds)];
     struct scenario_step step = {0};

@@ -79,6 +79,21 @@ enum step_kind {
     STEP_NODE_REMOVE,
     STEP_CLUSTER_JOIN,
     STEP_MACHINE,
+    STEP_GUEST,
+    STEP_HAND,
+    STEP_POOL,
+};
+
+/* What a guest does, or what somebody does to it with virsh. */
+enum deed {
+    DEED_POWEROFF,
+    DEED_REBOOT,
+    DEED_PANIC,
+    DEED_START,
+    DEED_STOP,
+    DEED_PAUSE,
+    DEED_RESUME,
+    DEED_MOVE,
 };
 
 enum path_state { PATH_UP, PATH_DOWN, PATH_SLOW };
@@ -98,7 +113,8 @@ struct scenario_step {
     enum step_kind kind;
     uint32_t node; /* index; of STEP_STORAGE and STEP_STATE: SIM_NODES_MAX means all */
     uint32_t vm;   /* index */
-    bool on;       /* power, net; NODE_FENCE, _REMOVE: vouched */
+    bool on;       /* power, net; NODE_FENCE, _REMOVE: vouched; POOL: it is full */
+    enum deed deed;
     enum path_state path;
     enum libvirt_state libvirt;
     enum object_event object;
@@ -159,6 +175,7 @@ struct scenario {
     uint64_t seed;
     uint64_t token_us;
     uint64_t boot_us;   /* of a host */
+    bool no_hook;       /* libvirt does not ask stead before it starts a domain */
     uint64_t settle_us; /* how long after the last fault everything must be where it belongs */
     struct setting_record set[SETTINGS_MAX];
     uint32_t node_count;

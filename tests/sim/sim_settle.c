@@ -121,6 +121,21 @@ static bool node_settled(const struct sim *sim, uint32_t node, char *why)
     return false;
 }
 
+/* What somebody started past stead is ended. */
+static bool hands_settled(const struct sim *sim, char *why)
+{
+    for (uint32_t i = 0; i < sim->guest_count; i++) {
+        const struct sim_guest *guest = &sim->guests[i];
+        if (guest->alive && guest->by_hand && healthy(sim, guest->node) &&
+            admitted(sim, guest->node)) {
+            (void)snprintf(why, SIM_LINE_BYTES, "I5: %s, started by hand on %s, lives on",
+                           sim->story->vms[guest->vm].name, sim->story->nodes[guest->node].name);
+            return false;
+        }
+    }
+    return true;
+}
+
 bool sim_settled(const struct sim *sim, char ret_why[SIM_LINE_BYTES])
 {
     uint32_t alive = 0;
@@ -138,5 +153,5 @@ bool sim_settled(const struct sim *sim, char ret_why[SIM_LINE_BYTES])
             return false;
         }
     }
-    return true;
+    return hands_settled(sim, ret_why);
 }

@@ -87,6 +87,7 @@ static void step_kill_vm(struct sim *sim, const struct scenario_step *step)
     if (sim->vms[step->vm].down_us == 0) {
         sim->vms[step->vm].down_us = sim->now_us;
     }
+    sim->vms[step->vm].may_stop = true;
     sim_guest_end(sim, guest, END_CRASHED, true);
 }
 
@@ -174,6 +175,15 @@ static void step_do(struct sim *sim, const struct scenario_step *step)
     case STEP_NODE_REMOVE:
     case STEP_CLUSTER_JOIN:
         sim_operator_do(sim, step);
+        return;
+    case STEP_GUEST:
+        sim_guest_step(sim, step);
+        return;
+    case STEP_HAND:
+        sim_hand_step(sim, step);
+        return;
+    case STEP_POOL:
+        sim->rados.full = step->on;
         return;
     }
     stead_panic(__FILE__, __LINE__, "step");

@@ -181,11 +181,25 @@ static void make_object(struct sketch *sketch)
     at(sketch, "object %s", kinds[any(sketch, 0, 3)]);
 }
 
+/* A guest ends or stands still, by itself or by virsh. */
+static void make_end(struct sketch *sketch, uint32_t vm)
+{
+    static const char *const hands[] = {"stop", "pause", "resume"};
+    uint32_t deed = any(sketch, 0, 7);
+    if (deed < 2) {
+        at(sketch, "guest v%u %s", vm, deed == 0 ? "poweroff" : "panic");
+    } else if (deed < 5) {
+        at(sketch, "hand %s v%u", hands[deed - 2], vm);
+    } else {
+        at(sketch, "pool %s", deed == 5 ? "ok" : "full");
+    }
+}
+
 static void make_fault(struct sketch *sketch)
 {
     uint32_t node = any(sketch, 1, sketch->nodes);
     uint32_t vm = any(sketch, 1, sketch->vms);
-    switch (any(sketch, 0, 19)) {
+    switch (any(sketch, 0, 21)) {
     case 0:
     case 1:
     case 2:
@@ -234,6 +248,10 @@ static void make_fault(struct sketch *sketch)
     case 18:
         make_object(sketch);
         return;
+    case 19:
+    case 20:
+        make_end(sketch, vm);
+        return;
     default:
         make_command(sketch, node, vm);
         return;
@@ -247,6 +265,10 @@ static void make_heal(struct sketch *sketch)
     at(sketch, "storage all up");
     at(sketch, "state all up");
     at(sketch, "object back");
+    at(sketch, "pool ok");
+    for (uint32_t v = 1; v <= sketch->vms; v++) {
+        at(sketch, "hand resume v%u", v);
+    }
     for (uint32_t n = 1; n <= sketch->nodes; n++) {
         at(sketch, "net n%u up", n);
         at(sketch, "libvirt n%u ok", n);

@@ -108,6 +108,11 @@ static void resume(struct sim *sim, struct sim_call *call, uint32_t guest)
         domain_done(sim, call, OUTCOME_DONE, "");
     } else if (sim->guests[guest].state == GUEST_RUNNING) {
         domain_done(sim, call, OUTCOME_DONE, "");
+    } else if (!action_id_equal(sim->guests[guest].action, call->action.vm.action)) {
+        domain_done(sim, call, OUTCOME_REFUSED, "the domain here was not made by this start");
+    } else if (sim->guests[guest].state != GUEST_PANICKED) {
+        sim_guest_run(sim, guest);
+        domain_done(sim, call, OUTCOME_DONE, "");
     } else {
         domain_done(sim, call, OUTCOME_FAILED, "cannot resume it");
     }

@@ -24,6 +24,13 @@ void sim_guest_end(struct sim *sim, uint32_t guest, enum domain_end end, bool to
 /* The one of this VM on this host; UINT32_MAX when there is none. */
 uint32_t sim_guest_find(const struct sim *sim, uint32_t vm, uint32_t node);
 
+/* libvirt tells how it is now. */
+void sim_guest_tell(struct sim *sim, const struct sim_guest *guest);
+
+/* What a guest does by itself, and what somebody does with virsh (sim_hand.c). */
+void sim_guest_step(struct sim *sim, const struct scenario_step *step);
+void sim_hand_step(struct sim *sim, const struct scenario_step *step);
+
 /* Its write was refused: it stands still. */
 void sim_virt_io_error(struct sim *sim, uint32_t guest);
 

@@ -85,7 +85,6 @@ static bool not_yet(const char *word)
         "version",
         "load",
         "set",
-        "hand",
         "cpu",
         "watchdog",
         "osd",

@@ -78,6 +78,10 @@ struct scenario_vm *parse_vm_place(struct words *words);
 bool parse_bmc(struct words *words, const char *text, enum sim_bmc *ret_bmc, uint64_t *ret_slow_us);
 void parse_at(struct words *words);
 void parse_expect(struct words *words);
+/* sim_parse_guest.c: what follows `guest`, `hand` and `pool`. */
+void parse_guest(struct words *words, struct scenario_step *step);
+void parse_hand(struct words *words, struct scenario_step *step);
+void parse_pool(struct words *words, struct scenario_step *step);
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 

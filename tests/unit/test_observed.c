@@ -1,6 +1,8 @@
 /* What nodes tell of their VMs: believed only from the right life about the right action. We are n1
  * and act. */
+#include "agent/ends.h"
 #include "agent/observed.h"
+#include "fencing/timing.h"
 #include "tests/unit/unit_core.h"
 
 #define N3 2 /* slot */
@@ -53,16 +55,114 @@ TEST(stopped)
     free(u);
 }
 
-/* One that ended by itself and is wanted running is started again, but not at once. */
+/* One that ended by itself and is wanted running is started again, but not at once; there first. */
 TEST(ended_by_itself_is_started_again_later)
 {
     struct unit *u = acting(VM_RUNNING);
-    tells(u, OBSERVED_STOPPED);
+    tells(u, OBSERVED_STOPPED)->end = END_CRASHED;
     unit_settle(u, 400);
     u->peers[3].observation_count = 0;
     assert_int_equal(unit_copy_vm(u, 0)->state, VM_STOPPED);
+    assert_int_equal(unit_copy_vm(u, 0)->ends, 1);
+    assert_int_not_equal(unit_copy_vm(u, 0)->reason[0], 0);
     unit_settle(u, 2000);
     assert_int_equal(unit_copy_vm(u, 0)->state, VM_STARTING);
+    assert_int_equal(unit_copy_vm(u, 0)->node, N3);
+    assert_int_equal(unit_copy_vm(u, 0)->reason[0], 0);
+    free(u);
+}
+
+/* Each end in a row makes it rest twice as long; one after a long life is the first of a new row.
+ */
+TEST(the_rate_of_restarts_falls)
+{
+    struct unit *u = acting(VM_RUNNING);
+    ((struct vm_record *)unit_copy_vm(u, 0))->ends = 3;
+    tells(u, OBSERVED_STOPPED)->end = END_CRASHED;
+    unit_settle(u, 400);
+    u->peers[3].observation_count = 0;
+    assert_int_equal(unit_copy_vm(u, 0)->ends, 4);
+    unit_settle(u, 7000);
+    assert_int_equal(unit_copy_vm(u, 0)->state, VM_STOPPED);
+    unit_settle(u, 1500);
+    assert_int_equal(unit_copy_vm(u, 0)->state, VM_STARTING);
+    free(u);
+
+    u = acting(VM_RUNNING);
+    ((struct vm_record *)unit_copy_vm(u, 0))->ends = 3;
+    struct observation *fact = tells(u, OBSERVED_STOPPED);
+    fact->end = END_CRASHED;
+    fact->up_ms = timing_steady_ms();
+    unit_settle(u, 400);
+    assert_int_equal(unit_copy_vm(u, 0)->ends, 1);
+    free(u);
+}
+
+/* Each end by the rule that the settings hold for it; what stead ended itself is always restarted.
+ */
+TEST(each_end_has_its_rule)
+{
+    struct settings settings = settings_default();
+    assert_int_equal(ends_rule(&settings, END_SHUTDOWN), GUEST_STOP);
+    assert_int_equal(ends_rule(&settings, END_CRASHED), GUEST_RESTART);
+    assert_int_equal(ends_rule(&settings, END_UNKNOWN), GUEST_RESTART);
+    assert_int_equal(ends_rule(&settings, END_DESTROYED), GUEST_RESTART);
+    assert_int_equal(ends_rule(&settings, END_PANICKED), GUEST_RESTART);
+    settings.guest_poweroff = GUEST_RESTART;
+    settings.guest_crash = GUEST_STOP;
+    assert_int_equal(ends_rule(&settings, END_SHUTDOWN), GUEST_RESTART);
+    assert_int_equal(ends_rule(&settings, END_CRASHED), GUEST_STOP);
+    assert_int_equal(ends_rule(&settings, END_UNKNOWN), GUEST_STOP);
+    assert_int_equal(ends_rule(&settings, END_DESTROYED), GUEST_RESTART);
+    settings.guest_destroyed = GUEST_STOP;
+    assert_int_equal(ends_rule(&settings, END_DESTROYED), GUEST_STOP);
+    assert_int_equal(ends_rule(&settings, END_PANICKED), GUEST_RESTART);
+    settings.guest_panic = GUEST_STOP;
+    assert_int_equal(ends_rule(&settings, END_PANICKED), GUEST_STOP);
+    settings.guest_panic = GUEST_LEAVE; /* it has ended all the same */
+    assert_int_equal(ends_rule(&settings, END_PANICKED), GUEST_RESTART);
+    assert_int_equal(ends_rule(&settings, END_STEAD), GUEST_RESTART);
+    assert_int_equal(ends_rule(&settings, END_MIGRATED), GUEST_RESTART);
+}
+
+/* A guest that powered itself off is not wanted any more, in the same commit. */
+TEST(powered_off_is_stopped_for_good)
+{
+    struct unit *u = acting(VM_RUNNING);
+    tells(u, OBSERVED_STOPPED)->end = END_SHUTDOWN;
+    unit_settle(u, 400);
+    u->peers[3].observation_count = 0;
+    unit_settle(u, 5000);
+    assert_int_equal(unit_copy_vm(u, 0)->want, WANT_STOPPED);
+    assert_int_equal(unit_copy_vm(u, 0)->state, VM_STOPPED);
+    free(u);
+
+    u = acting(VM_STOPPING); /* one that was told to, and is wanted again meanwhile */
+    ((struct vm_record *)unit_copy_vm(u, 0))->want = WANT_RUNNING;
+    tells(u, OBSERVED_STOPPED)->end = END_SHUTDOWN;
+    unit_settle(u, 400);
+    assert_int_equal(unit_copy_vm(u, 0)->want, WANT_RUNNING);
+    free(u);
+}
+
+/* A condition is taken over once, with the time, and forgotten with the next. */
+TEST(a_condition_is_kept_until_it_is_over)
+{
+    struct unit *u = acting(VM_RUNNING);
+    tells(u, OBSERVED_CONDITION)->trouble = VM_TROUBLE_PAUSED;
+    u->peers[3].observations[0].reason[0] = '\0';
+    memset(u->peers[3].observations[0].reason, 0, TEXT_BYTES);
+    unit_settle(u, 400);
+    assert_int_equal(unit_copy_vm(u, 0)->condition.trouble, VM_TROUBLE_PAUSED);
+    assert_int_not_equal(unit_copy_vm(u, 0)->condition.since_wall_ms, 0);
+    assert_non_null(strstr(unit_copy_vm(u, 0)->reason, "paused"));
+    uint64_t version = u->core.cluster.header.version;
+    unit_settle(u, 1000);
+    assert_int_equal(u->core.cluster.header.version, version);
+    u->peers[3].observations[0].trouble = VM_TROUBLE_NONE;
+    unit_settle(u, 400);
+    assert_int_equal(unit_copy_vm(u, 0)->condition.trouble, VM_TROUBLE_NONE);
+    assert_int_equal(unit_copy_vm(u, 0)->reason[0], 0);
     free(u);
 }
 
@@ -194,6 +294,10 @@ int main(void)
         cmocka_unit_test(running),
         cmocka_unit_test(stopped),
         cmocka_unit_test(ended_by_itself_is_started_again_later),
+        cmocka_unit_test(the_rate_of_restarts_falls),
+        cmocka_unit_test(each_end_has_its_rule),
+        cmocka_unit_test(powered_off_is_stopped_for_good),
+        cmocka_unit_test(a_condition_is_kept_until_it_is_over),
         cmocka_unit_test(a_failed_start_is_tried_elsewhere),
         cmocka_unit_test(a_failed_start_follows_a_living_holder),
         cmocka_unit_test(a_failed_start_recovers_from_a_dead_holder),

@@ -19,10 +19,10 @@ TEST(fewest_vms)
     place_add(&loads, 0, 100);
     place_add(&loads, 0, 100);
     place_add(&loads, 1, 3000);
-    assert_int_equal(place_choose(&loads, 100, 0), 2);
+    assert_int_equal(place_choose(&loads, 100, 0, 0), 2);
     place_add(&loads, 2, 100);
     place_add(&loads, 2, 100);
-    assert_int_equal(place_choose(&loads, 100, 0), 1);
+    assert_int_equal(place_choose(&loads, 100, 0, 0), 1);
 }
 
 /* What is kept for a more urgent VM is not given to a lesser one; and only it is named as the
@@ -33,9 +33,9 @@ TEST(kept_memory_is_not_given_away)
     loads.able = 3;
     place_keep(&loads, 4000, 0);
     assert_int_equal(loads.kept_mib[0], 4000);
-    assert_int_equal(place_choose(&loads, 4000, 0), 1);
+    assert_int_equal(place_choose(&loads, 4000, 0, 0), 1);
     place_add(&loads, 1, 4000);
-    assert_int_equal(place_choose(&loads, 4000, 0), NODE_NONE);
+    assert_int_equal(place_choose(&loads, 4000, 0, 0), NODE_NONE);
     assert_true(place_is_kept_out(&loads, 4000));
     assert_false(place_is_kept_out(&loads, 5000)); /* it would fit nowhere anyway */
     place_keep(&loads, 4000, 0);                   /* for one that fits nowhere nothing is kept */
@@ -46,9 +46,9 @@ TEST(kept_memory_is_not_given_away)
 TEST(ties_go_to_the_lowest_slot)
 {
     struct loads loads = three_nodes();
-    assert_int_equal(place_choose(&loads, 100, 0), 0);
+    assert_int_equal(place_choose(&loads, 100, 0, 0), 0);
     place_add(&loads, 0, 100);
-    assert_int_equal(place_choose(&loads, 100, 0), 1);
+    assert_int_equal(place_choose(&loads, 100, 0, 0), 1);
 }
 
 /* Memory is a hard rule: a node is never overfilled, though it has the fewest VMs. */
@@ -61,9 +61,9 @@ TEST(memory_is_hard)
     place_add(&loads, 2, 10);
     place_add(&loads, 2, 10);
     place_add(&loads, 2, 10);
-    assert_int_equal(place_choose(&loads, 97, 0), 1);
-    assert_int_equal(place_choose(&loads, 96, 0), 0);
-    assert_int_equal(place_choose(&loads, 4077, 0), NODE_NONE);
+    assert_int_equal(place_choose(&loads, 97, 0, 0), 1);
+    assert_int_equal(place_choose(&loads, 96, 0, 0), 0);
+    assert_int_equal(place_choose(&loads, 4077, 0, 0), NODE_NONE);
 }
 
 /* Memory sums do not run over. */
@@ -73,8 +73,8 @@ TEST(memory_does_not_overflow)
     place_add(&loads, 0, UINT32_MAX);
     place_add(&loads, 0, UINT32_MAX);
     loads.able = 1;
-    assert_int_equal(place_choose(&loads, 100, 0), NODE_NONE);
-    assert_int_equal(place_choose(&loads, UINT32_MAX, 0), NODE_NONE);
+    assert_int_equal(place_choose(&loads, 100, 0, 0), NODE_NONE);
+    assert_int_equal(place_choose(&loads, UINT32_MAX, 0, 0), NODE_NONE);
 }
 
 /* Only able nodes are chosen. */
@@ -82,9 +82,9 @@ TEST(only_able_nodes)
 {
     struct loads loads = three_nodes();
     loads.able = 4;
-    assert_int_equal(place_choose(&loads, 100, 0), 2);
+    assert_int_equal(place_choose(&loads, 100, 0, 0), 2);
     loads.able = 0;
-    assert_int_equal(place_choose(&loads, 100, 0), NODE_NONE);
+    assert_int_equal(place_choose(&loads, 100, 0, 0), NODE_NONE);
 }
 
 /* A node to be avoided is taken only when no other is left. */
@@ -93,9 +93,9 @@ TEST(avoided_only_as_the_last)
     struct loads loads = three_nodes();
     place_add(&loads, 1, 100);
     place_add(&loads, 2, 100);
-    assert_int_equal(place_choose(&loads, 100, 1), 1);
+    assert_int_equal(place_choose(&loads, 100, 0, 1), 1);
     loads.able = 1;
-    assert_int_equal(place_choose(&loads, 100, 1), 0);
+    assert_int_equal(place_choose(&loads, 100, 0, 1), 0);
 }
 
 static uint64_t able_of(struct unit *u)

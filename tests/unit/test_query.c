@@ -63,6 +63,10 @@ TEST(words_of_vms)
     for (int state = 0; state < VM_STATE_COUNT; state++) {
         struct vm_record vm = {.state = (enum vm_state)state};
         assert_string_equal(query_vm_word(&vm), words[state]);
+        vm.condition.trouble = VM_TROUBLE_PAUSED; /* of a life that is over, unless it runs */
+        assert_string_equal(query_vm_word(&vm), state == VM_RUNNING ? "paused" : words[state]);
+        vm.condition.trouble = VM_TROUBLE_SHARED; /* it runs all the same */
+        assert_string_equal(query_vm_word(&vm), words[state]);
     }
 }
 

@@ -67,6 +67,10 @@ static const struct unit_field unit_vm_fields[] = {
     V(stop_timeout_ms),
     V(removing),
     V(reason),
+    V(prefer),
+    V(ends),
+    V(condition.trouble),
+    V(condition.since_wall_ms),
 };
 
 static const struct unit_field unit_setting_fields[] = {S(set_ms), S(value), S(given), S(by)};

@@ -1,0 +1,121 @@
+/*
+ * Guests that end or stand still by themselves, and people who work past stead with virsh. A domain
+ * that somebody starts bears no mark; one that somebody moves takes its mark along. With the hook
+ * in place libvirt refuses both.
+ */
+#include "proto/values.h"
+#include "storage/state.h"
+#include "tests/sim/sim_block.h"
+#include "tests/sim/sim_rados.h"
+#include "tests/sim/sim_virt.h"
+
+/* The guest of this VM on `node`, or wherever it is. */
+static uint32_t guest_of(const struct sim *sim, uint32_t vm, uint32_t node)
+{
+    uint32_t found = UINT32_MAX;
+    for (uint32_t n = 0; n < sim->node_count && found == UINT32_MAX; n++) {
+        if (node == SIM_NODES_MAX || node == n) {
+            found = sim_guest_find(sim, vm, n);
+        }
+    }
+    return found;
+}
+
+static void note_down(struct sim *sim, uint32_t vm)
+{
+    sim->vms[vm].may_stop = true;
+    if (sim->vms[vm].down_us == 0) {
+        sim->vms[vm].down_us = sim->now_us;
+    }
+}
+
+static void stand_still(struct sim *sim, uint32_t index, enum guest_state state)
+{
+    sim->guests[index].state = state;
+    sim->writers_changed = true;
+    sim_guest_tell(sim, &sim->guests[index]);
+}
+
+void sim_guest_step(struct sim *sim, const struct scenario_step *step)
+{
+    uint32_t index = guest_of(sim, step->vm, SIM_NODES_MAX);
+    if (index == UINT32_MAX || sim->guests[index].state != GUEST_RUNNING) {
+        return;
+    }
+    if (step->deed == DEED_REBOOT) { /* QEMU stays: on_reboot=restart */
+        sim_log(sim, sim->guests[index].node, "qemu: %s reboots", sim->story->vms[step->vm].name);
+        return;
+    }
+    note_down(sim, step->vm);
+    if (step->deed == DEED_PANIC) {
+        stand_still(sim, index, GUEST_PANICKED);
+    } else if (!sim->guests[index].write_held && !sim_block_hits(sim, sim->guests[index].client)) {
+        sim_guest_end(sim, index, END_SHUTDOWN, true);
+    }
+}
+
+/* --- virsh --- */
+
+static uint32_t new_by_hand(struct sim *sim, uint32_t vm, uint32_t node, struct action_id action)
+{
+    const struct sim_host *host = &sim->hosts[node];
+    if (!host->up || host->frozen || !sim_rados_reaches(sim, node, false) ||
+        sim_guest_find(sim, vm, node) != UINT32_MAX) {
+        return UINT32_MAX;
+    }
+    if (!sim->story->no_hook) {
+        sim_log(sim, node, "hook: %s may not be started here", sim->story->vms[vm].name);
+        return UINT32_MAX;
+    }
+    uint32_t index = sim_guest_new(sim, vm, node, action);
+    sim_guest_open(sim, index);
+    sim->guests[index].by_hand = action.term == 0;
+    sim->guests[index].moved = action.term != 0;
+    return index;
+}
+
+static void start(struct sim *sim, const struct scenario_step *step)
+{
+    uint32_t index = new_by_hand(sim, step->vm, step->node, (struct action_id){0});
+    if (index == UINT32_MAX || sim_block_hits(sim, sim->guests[index].client)) {
+        return;
+    }
+    sim_guest_run(sim, index);
+}
+
+static void move(struct sim *sim, const struct scenario_step *step)
+{
+    uint32_t from = guest_of(sim, step->vm, SIM_NODES_MAX);
+    if (from == UINT32_MAX || sim->guests[from].node == step->node ||
+        sim->guests[from].state != GUEST_RUNNING || sim->guests[from].write_held) {
+        return;
+    }
+    uint32_t to = new_by_hand(sim, step->vm, step->node, sim->guests[from].action);
+    if (to == UINT32_MAX) {
+        return;
+    }
+    note_down(sim, step->vm);
+    sim->guests[from].ended_clean = true; /* the source has drained its disk and closed it */
+    sim_guest_end(sim, from, END_MIGRATED, true);
+    sim_guest_run(sim, to);
+}
+
+void sim_hand_step(struct sim *sim, const struct scenario_step *step)
+{
+    uint32_t index = guest_of(sim, step->vm, step->node);
+    if (step->deed == DEED_START) {
+        start(sim, step);
+    } else if (step->deed == DEED_MOVE) {
+        move(sim, step);
+    } else if (index == UINT32_MAX) {
+        return;
+    } else if (step->deed == DEED_STOP) {
+        note_down(sim, step->vm);
+        sim_guest_end(sim, index, END_DESTROYED, true);
+    } else if (step->deed == DEED_PAUSE && sim->guests[index].state == GUEST_RUNNING) {
+        stand_still(sim, index, GUEST_PAUSED);
+    } else if (step->deed == DEED_RESUME && (sim->guests[index].state == GUEST_PAUSED ||
+                                             sim->guests[index].state == GUEST_IO_ERROR)) {
+        sim_guest_run(sim, index);
+    }
+}
