@@ -14,6 +14,7 @@
 #include "agent/incarnation_io.h"
 #include "agent/journal_io.h"
 #include "proto/assert.h"
+#include "storage/state.h"
 
 #define QUEUE_MAX 1024 /* events that arise while actions are carried out: at most one each */
 
@@ -208,6 +209,12 @@ const struct core *effects_io_core(const struct effects *effects)
     return effects->core;
 }
 
+static bool is_registered(void *context, const struct uuid *vm)
+{
+    const struct core *core = context;
+    return state_find_vm_uuid(&core->cluster, vm) != VMS_MAX;
+}
+
 void effects_io_begin(struct effects *effects, const struct facts *facts, const struct edges *edges)
 {
     struct event event = {.kind = EVENT_TICK};
@@ -216,6 +223,7 @@ void effects_io_begin(struct effects *effects, const struct facts *facts, const 
     ASSERT(effects->core != NULL);
     effects->edges = *edges;
     core_init(effects->core, facts, host_io_boottime_ms());
+    libvirt_io_set_registered(edges->libvirt, is_registered, effects->core);
     put(effects, &event);
 }
 

@@ -147,7 +147,15 @@ struct run {
     enum domain_end end;     /* how it came to its end */
     uint64_t up_ms;          /* since when it is up */
     struct run_io io;
+    bool intruder; /* another hand started it here: who has its images open is not known */
 };
+
+/* A copy of a VM that somebody started here past stead: told until the history holds the token. */
+struct hand {
+    struct uuid vm;
+    uint64_t token; /* 0: free */
+};
+#define HANDS_MAX 16
 
 /* A fact told by a peer that the state does not reflect yet. */
 struct observed {
@@ -231,6 +239,7 @@ struct local {
     struct domain domains[RUNS_MAX];
     uint32_t run_count; /* one past the last run in use */
     struct run runs[RUNS_MAX];
+    struct hand hands[HANDS_MAX];
     uint32_t observed_count;
     struct observed observed[OBSERVED_MAX];
     struct pending pending[REQUESTS_MAX];

@@ -12,6 +12,7 @@
 
 #include "agent/draft.h"
 #include "agent/ends.h"
+#include "agent/hand.h"
 #include "fencing/timing.h"
 #include "proto/assert.h"
 #include "proto/text.h"
@@ -28,6 +29,11 @@ static bool answers(const struct core *core, const struct observed *observed)
         return false;
     }
     const struct vm_record *vm = draft_peek_vm(core, fact->slot);
+    if (fact->kind == OBSERVED_BY_HAND) {
+        return vm->state != VM_FREE && uuid_equal(&vm->uuid, &fact->vm) &&
+               state_incarnation_lives(&core->cluster, observed->node, observed->incarnation) &&
+               hand_is_new(core, fact);
+    }
     bool same = vm->state != VM_FREE && uuid_equal(&vm->uuid, &fact->vm) &&
                 vm->node == observed->node &&
                 incarnation_equal(vm->incarnation, observed->incarnation) &&
@@ -168,6 +174,9 @@ void observed_draft(struct core *core)
             break;
         case OBSERVED_CONDITION:
             ends_draft_condition(core, observed);
+            break;
+        case OBSERVED_BY_HAND:
+            hand_draft(core, observed);
             break;
         case OBSERVED_NONE:
             break;

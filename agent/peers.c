@@ -13,6 +13,7 @@
 
 #include <string.h>
 
+#include "agent/hand.h"
 #include "agent/run.h"
 #include "agent/trouble.h"
 #include "agent/view.h"
@@ -300,6 +301,7 @@ void peers_send_beat(struct core *core, struct caller *caller)
         return;
     }
     fill_beat(core, &local->beat);
+    hand_fill_observations(core, &local->beat);
     local->beat_last_ms = local->now_ms;
     local->beat_next_ms = local->now_ms + core->cluster.settings.beat_ms;
     caller->out->beat = &local->beat;

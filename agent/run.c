@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "agent/ends.h"
+#include "agent/hand.h"
 #include "agent/peers.h"
 #include "agent/trace.h"
 #include "fencing/timing.h"
@@ -175,6 +176,7 @@ static void begin(struct core *core, uint32_t slot, struct caller *caller)
     bool fresh_start = run->starting && domain == NULL;
     if (fresh_start) {
         run->lease.generation = vm->generation;
+        run->end = END_STEAD;
     }
     run_move(&step, fresh_start ? RUN_TAKE : RUN_ADOPT, fresh_start ? "assigned" : "found here");
 }
@@ -372,6 +374,14 @@ void run_on_domain(struct core *core, const struct event_domain *told, struct ca
     if (run != NULL && run->state == RUN_UP && told->state == DOMAIN_IO_ERROR) {
         run->check_ms = caller->now_ms; /* are we blocklisted, is the lease another's? */
         run->suspect = true;
+    }
+    if (run != NULL && run->state >= RUN_BLOCK && run->state <= RUN_RELEASE) {
+        if (told->action.term == 0) { /* its end was being seen to: this is another one */
+            hand_note(core, &told->vm);
+        }
+        run->intruder = true;
+        run->clean = false;
+        run_move(&step, RUN_KILL, "another hand started it");
     }
     if (run != NULL && (run->state == RUN_ADOPT || run->state >= RUN_UP)) {
         run->has_domain = true;

@@ -2,11 +2,12 @@
  * A VM of this host from RUN_UP to its end.
  *
  * Decides the order of an end: domain gone; unless the guest shut down by itself, the dead
- * process's clients blocklisted and its image locks broken (its last write may still be queued in
- * an OSD, and waiting for a dead lock takes 29 s, measured); only then the lease freed, or taken
- * again. While up, the lease is looked at every few polls, and at once on an I/O error: one that is
- * no longer ours, or a blocklisted client of ours, ends the guest by SIGKILL. Never: releases a
- * lease while a process that may write could live.
+ * process's clients (and, should it have been moved past stead, whoever has its images open)
+ * blocklisted and its image locks broken (its last write may still be queued in an OSD, and waiting
+ * for a dead lock takes 29 s, measured); only then the lease freed, or taken again. While up, the
+ * lease is looked at every few polls, and at once on an I/O error: one that is no longer ours, or a
+ * blocklisted client of ours, ends the guest by SIGKILL. Never: releases a lease while a process
+ * that may write could live.
  */
 #include <string.h>
 
@@ -43,11 +44,59 @@ void run_undo(struct run_step *step, const char *reason)
     run_end(step, run->reason);
 }
 
+/* Might it run on elsewhere, past stead? It was moved, or nobody saw how it ended. */
+static bool may_have_moved(const struct run *run)
+{
+    return run->end == END_MIGRATED || run->end == END_UNKNOWN || run->intruder;
+}
+
+static void ask_watchers(struct run_step *step)
+{
+    struct run *run = step->run;
+    if (may_have_moved(run) && !run->side_done && !call_open(&run->side_call)) {
+        (void)run_call(step, &run->side_call, ACTION_WATCHERS_READ, run_settings(step)->call_ms,
+                       false);
+    }
+}
+
+/* An agent's own handle may look at an image just now; it never writes one. */
+static bool is_an_agent(const struct core *core, const struct client *client)
+{
+    for (uint32_t i = 0; i < NODES_MAX; i++) {
+        if (client_equal(&core->cluster.nodes[i].client, client)) {
+            return true;
+        }
+    }
+    return client_equal(&core->local.storage.client, client);
+}
+
+/* Whoever has its images open now has no right to: the lease is ours, and nothing of it runs here.
+ */
+static void on_watchers(struct run_step *step, const struct event *event)
+{
+    struct run *run = step->run;
+    run->side_done =
+        event->watchers.outcome == OUTCOME_DONE || event->watchers.outcome == OUTCOME_MISSING;
+    for (uint32_t i = 0; i < event->watchers.clients.count; i++) {
+        const struct client *client = &event->watchers.clients.list[i];
+        if (!is_an_agent(step->core, client)) {
+            (void)clients_add(&run->wanted.clients, client);
+        }
+    }
+    if (!run->side_done) {
+        run_retry(step);
+    }
+}
+
 /* Every client the dead process may have had: those the lease names, and those we were naming. */
 static void block_clients(struct run_step *step)
 {
     struct run *run = step->run;
     struct clients clients = run->lease.clients;
+    ask_watchers(step);
+    if (may_have_moved(run) && !run->side_done) {
+        return;
+    }
     for (uint32_t i = 0; i < run->wanted.clients.count; i++) {
         (void)clients_add(&clients, &run->wanted.clients.list[i]);
     }
@@ -165,6 +214,10 @@ static void on_look(struct run_step *step, const struct event_lease *answer)
 void run_up_on_side(struct run_step *step, const struct event *event)
 {
     ASSERT(step->run->state >= RUN_UP);
+    if (event->kind == EVENT_WATCHERS) {
+        on_watchers(step, event);
+        return;
+    }
     if (event->kind != EVENT_BLOCK) { /* a resume: libvirt's events tell what came of it */
         return;
     }

@@ -11,6 +11,7 @@
  */
 #include <string.h>
 
+#include "agent/hand.h"
 #include "agent/peers.h"
 #include "agent/run.h"
 #include "agent/view.h"
@@ -165,6 +166,10 @@ static void on_adopt(struct run_step *step, const struct event_lease *answer)
     if (ours(step, &run->lease)) {
         adopt(step);
     } else if (run->has_domain) {
+        const struct domain *domain = run_domain(step->core, &run->vm);
+        if (domain != NULL && domain->action.term == 0) { /* it bears no mark */
+            hand_note(step->core, &run->vm);
+        }
         run->forfeit = true;
         run_move(step, RUN_KILL, "its lease is not ours");
     } else if (run->starting) {

@@ -152,6 +152,14 @@ void libvirt_io_create(struct libvirt_io *io, const struct action *action, const
     job_give(io, job, action);
 }
 
+void libvirt_io_set_registered(struct libvirt_io *io,
+                               bool (*registered)(void *context, const struct uuid *vm),
+                               void *context)
+{
+    io->domains.registered = registered;
+    io->domains.registered_context = context;
+}
+
 int libvirt_io_set_ceph_secret(struct libvirt_io *io, const char *uuid, const char *user,
                                const char *key_base64)
 {

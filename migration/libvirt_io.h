@@ -61,6 +61,12 @@ int domain_xml_facts(const char *xml, struct domain_facts *ret_facts, char *ret_
  * does. 0, or -EIO with libvirt's words in ret_text. */
 int libvirt_io_try(const char *uri, char ret_host[NAME_BYTES], char ret_text[TEXT_BYTES]);
 
+/* From now on a domain whose UUID is `registered` is told also if it bears no mark of stead's: its
+ * `action` is then 0/0. The callback is asked on the main loop and must not call back. */
+void libvirt_io_set_registered(struct libvirt_io *io,
+                               bool (*registered)(void *context, const struct uuid *vm),
+                               void *context);
+
 void libvirt_io_close(struct libvirt_io *io);
 
 #endif

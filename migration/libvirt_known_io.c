@@ -2,7 +2,9 @@
  * What is told of domains, and when.
  *
  * A domain is ours once its mark was read or we began to create it, and stays ours until it is seen
- * gone. Of a stranger nothing is told; a change of one makes a worker look whether it is ours.
+ * gone. So is one
+ * whose UUID is a VM's of the cluster, started by whomever: its lease will tell. Of a stranger
+ * nothing is told; a change of one makes a worker look whether it is ours.
  */
 #include "migration/libvirt_known_io.h"
 
@@ -216,11 +218,17 @@ static void on_change(struct known_domains *domains, const struct news *news)
     }
 }
 
+/* A VM of the cluster's, whoever started it. */
+static bool is_registered(const struct known_domains *domains, const struct uuid *vm)
+{
+    return domains->registered && domains->registered(domains->registered_context, vm);
+}
+
 static void on_sight(struct known_domains *domains, const struct sight *sight)
 {
     struct known *known = find(domains, &sight->vm);
     bool read = sight->sight == MARK_READ;
-    if (!known && !read) {
+    if (!known && !read && !is_registered(domains, &sight->vm)) {
         return; /* a stranger */
     }
     known = known ? known : find_or_add(domains, &sight->vm);
@@ -282,6 +290,8 @@ static void on_counted(struct known_domains *domains, const struct news *news)
         struct known *known = find(domains, &news->list.sights[i].vm);
         if (known) {
             known->listed = true;
+        } else if (is_registered(domains, &news->list.sights[i].vm)) {
+            look(domains, &news->list.sights[i].vm, END_UNKNOWN);
         }
     }
     for (uint32_t i = 0; i < domains->count; i++) {

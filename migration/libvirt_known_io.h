@@ -27,6 +27,8 @@ struct known {
 };
 
 struct known_domains {
+    bool (*registered)(void *context, const struct uuid *vm); /* NULL: none is */
+    void *registered_context;
     struct libvirt_shared *shared;
     struct sink sink;
     bool connected;

@@ -42,6 +42,7 @@ enum observation_kind {
     OBSERVED_START_FAILED, /* nothing of it is left here; lease as told */
     OBSERVED_STOPPED,      /* it ended here and its lease is free at `generation` */
     OBSERVED_CONDITION,    /* it runs here, in this condition */
+    OBSERVED_BY_HAND,      /* somebody started it here past stead; `generation` is a token */
 };
 
 /* A fact about one VM, said with each heartbeat until the cluster state reflects it. */

@@ -3,9 +3,9 @@
 
 #include "proto/wire_inner_io.h"
 
-_Static_assert((int)STEAD__OBSERVATION_KIND__OBSERVED_CONDITION == OBSERVED_CONDITION, "message.h");
+_Static_assert((int)STEAD__OBSERVATION_KIND__OBSERVED_BY_HAND == OBSERVED_BY_HAND, "message.h");
 
-#define OBSERVATION_KIND_COUNT (OBSERVED_CONDITION + 1)
+#define OBSERVATION_KIND_COUNT (OBSERVED_BY_HAND + 1)
 
 bool wire_beat_ok(const struct beat *beat)
 {

@@ -205,6 +205,36 @@ static void what_another_hand_does_is_told(void **state)
     expect_domain(real->world, from, &uuid, DOMAIN_GONE, END_DESTROYED);
 }
 
+static bool is_registered(void *context, const struct uuid *uuid)
+{
+    return uuid_equal(context, uuid);
+}
+
+/* Started by another hand, without our mark: told if it is a VM of the cluster's, else not. */
+static void who_starts_a_vm_of_ours_is_told(void **state)
+{
+    struct real *real = *state;
+    struct world *world = real->world;
+    struct uuid ours = vm(22);
+    struct uuid foreign = vm(23);
+    char xml[2048];
+    libvirt_io_set_registered(world->io, is_registered, &ours);
+    for (int i = 0; i < 2; i++) {
+        domain_xml(xml, sizeof(xml), "qemu", i == 0 ? "vm23" : "vm22", i == 0 ? &foreign : &ours,
+                   NULL);
+        virDomainPtr domain = virDomainCreateXML(world->other, xml, 0);
+        assert_non_null(domain);
+        virDomainFree(domain);
+    }
+    const struct event *event =
+        events_wait_domain(world->events, 0, &ours, DOMAIN_RUNNING, WAIT_MS);
+    assert_non_null(event);
+    assert_int_equal(event->domain.action.term, 0);
+    assert_null(events_wait_domain(world->events, 0, &foreign, DOMAIN_RUNNING, 200));
+    act(world, ACTION_DOMAIN_DESTROY, &ours, OUTCOME_DONE);
+    act(world, ACTION_DOMAIN_DESTROY, &foreign, OUTCOME_DONE);
+}
+
 static void several_start_at_once(void **state)
 {
     struct real *real = *state;
@@ -397,6 +427,7 @@ int main(void)
         REAL(a_killed_qemu_is_a_crash),
         REAL(a_qemu_told_to_quit_is_a_crash),
         REAL(what_another_hand_does_is_told),
+        REAL(who_starts_a_vm_of_ours_is_told),
         REAL(several_start_at_once),
         REAL(a_failed_start_says_why),
         REAL(a_secret_is_set),

@@ -166,6 +166,23 @@ TEST(a_condition_is_kept_until_it_is_over)
     free(u);
 }
 
+/* What somebody did by hand is written down once, whoever tells it how often. */
+TEST(work_past_stead_is_written_down_once)
+{
+    struct unit *u = acting(VM_RUNNING);
+    struct observation *fact = tells(u, OBSERVED_BY_HAND);
+    fact->generation = 77;
+    fact->action = (struct action_id){0}; /* it answers no record */
+    unit_settle(u, 1000);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < HISTORY_MAX; i++) {
+        count += u->core.cluster.history[i].kind == HISTORY_VM_BY_HAND;
+    }
+    assert_int_equal(count, 1);
+    assert_int_equal(unit_copy_vm(u, 0)->state, VM_RUNNING);
+    free(u);
+}
+
 /* A start that failed is tried on another node, and the reason is kept in the history. */
 TEST(a_failed_start_is_tried_elsewhere)
 {
@@ -298,6 +315,7 @@ int main(void)
         cmocka_unit_test(each_end_has_its_rule),
         cmocka_unit_test(powered_off_is_stopped_for_good),
         cmocka_unit_test(a_condition_is_kept_until_it_is_over),
+        cmocka_unit_test(work_past_stead_is_written_down_once),
         cmocka_unit_test(a_failed_start_is_tried_elsewhere),
         cmocka_unit_test(a_failed_start_follows_a_living_holder),
         cmocka_unit_test(a_failed_start_recovers_from_a_dead_holder),

@@ -347,9 +347,52 @@ TEST(an_unread_lease_decides_nothing)
     world_end(w);
 }
 
+/* A guest that was moved past stead, or whose end nobody saw: whoever has its images open now is
+ * blocklisted before the lease is free. */
+TEST(a_guest_that_may_live_elsewhere_is_barred)
+{
+    const enum domain_end ends[] = {END_MIGRATED, END_UNKNOWN};
+    for (unsigned i = 0; i < UNIT_COUNT(ends); i++) {
+        struct world *w = world_up();
+        struct client elsewhere = {"10.0.0.9:0/99"};
+        world_guest_ends(w, ends[i]);
+        world_until(w, RUN_BLOCK);
+        struct action read = unit_take(w->u, ACTION_WATCHERS_READ);
+        unit_none(w->u, ACTION_BLOCK_ADD);
+        unit_watchers(w->u, &read, OUTCOME_UNKNOWN, (struct client){{0}});
+        unit_pass(w->u, 1000);
+        unit_none(w->u, ACTION_BLOCK_ADD); /* nobody knows yet */
+        read = unit_take(w->u, ACTION_WATCHERS_READ);
+        unit_watchers(w->u, &read, OUTCOME_DONE, elsewhere);
+        world_until(w, RUN_OVER);
+        assert_true(clients_hold(&w->blocked, &elsewhere));
+        check_barred_before_free(w);
+        world_end(w);
+    }
+}
+
+/* Started by another hand while its end is seen to: killed before the lease is let go. */
+TEST(a_copy_started_during_the_end_is_killed)
+{
+    struct world *w = world_up();
+    world_guest_ends(w, END_CRASHED);
+    world_until(w, RUN_UNLOCK);
+    w->alive = true;
+    struct event told = unit_event(EVENT_DOMAIN, 0);
+    told.domain = (struct event_domain){.vm = world_run(w)->vm, .state = DOMAIN_RUNNING};
+    unit_step(w->u, &told);
+    assert_int_equal(world_state(w), RUN_KILL);
+    world_until(w, RUN_OVER);
+    assert_false(w->alive);
+    assert_int_equal(w->lease.state, LEASE_FREE);
+    world_end(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_guest_that_may_live_elsewhere_is_barred),
+        cmocka_unit_test(a_copy_started_during_the_end_is_killed),
         cmocka_unit_test(a_clean_end_only_frees_the_lease),
         cmocka_unit_test(an_unclean_end_is_barred_first),
         cmocka_unit_test(an_end_missed_by_libvirt_is_unclean),
