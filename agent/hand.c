@@ -1,8 +1,8 @@
 /*
  * People who work past stead.
  *
- * Decides: that each copy of a VM that somebody started without its lease is written down once, with
- * the host it was on. What becomes of it does not depend on that: its lease decides, and it is
+ * Decides: that each copy of a VM that somebody started without its lease is written down once,
+ * with the host it was on. What becomes of it does not depend on that: its lease decides, and it is
  * killed at once (run_start.c). Assumes: a fact may be told to several actors, and reach one twice;
  * its token, kept in the entry, tells. Never: delays a kill for the record.
  */

@@ -380,12 +380,12 @@ void parse_at(struct words *words)
         const char *word;
         void (*parse)(struct words *, struct scenario_step *);
     } kinds[] = {
-        {"power", at_power}, {"net", at_net},         {"partition", at_partition},
-        {"heal", at_heal},   {"storage", at_storage}, {"state", at_state},
-        {"bmc", at_bmc},     {"libvirt", at_libvirt}, {"freeze", at_freeze},
-        {"kill", at_kill},   {"do", at_do},           {"object", at_object},
-        {"stop", at_stop},   {"start", at_start},     {"machine", at_machine},
-        {"guest", parse_guest}, {"hand", parse_hand}, {"pool", parse_pool},
+        {"power", at_power},    {"net", at_net},         {"partition", at_partition},
+        {"heal", at_heal},      {"storage", at_storage}, {"state", at_state},
+        {"bmc", at_bmc},        {"libvirt", at_libvirt}, {"freeze", at_freeze},
+        {"kill", at_kill},      {"do", at_do},           {"object", at_object},
+        {"stop", at_stop},      {"start", at_start},     {"machine", at_machine},
+        {"guest", parse_guest}, {"hand", parse_hand},    {"pool", parse_pool},
     };
     const char *known[COUNT_OF(kinds)];
     struct scenario_step step = {0};
