@@ -36,7 +36,7 @@ static void stand_still(struct sim *sim, uint32_t index, enum guest_state state)
     sim_guest_tell(sim, &sim->guests[index]);
 }
 
-void sim_guest_step(struct sim *sim, const struct scenario_step *step)
+static void guest_step(struct sim *sim, const struct scenario_step *step)
 {
     uint32_t index = guest_of(sim, step->vm, SIM_NODES_MAX);
     if (index == UINT32_MAX || sim->guests[index].state != GUEST_RUNNING) {
@@ -103,7 +103,9 @@ static void move(struct sim *sim, const struct scenario_step *step)
 void sim_hand_step(struct sim *sim, const struct scenario_step *step)
 {
     uint32_t index = guest_of(sim, step->vm, step->node);
-    if (step->deed == DEED_START) {
+    if (step->kind == STEP_GUEST) {
+        guest_step(sim, step);
+    } else if (step->deed == DEED_START) {
         start(sim, step);
     } else if (step->deed == DEED_MOVE) {
         move(sim, step);

@@ -177,8 +177,6 @@ static void step_do(struct sim *sim, const struct scenario_step *step)
         sim_operator_do(sim, step);
         return;
     case STEP_GUEST:
-        sim_guest_step(sim, step);
-        return;
     case STEP_HAND:
         sim_hand_step(sim, step);
         return;

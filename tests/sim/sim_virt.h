@@ -28,7 +28,6 @@ uint32_t sim_guest_find(const struct sim *sim, uint32_t vm, uint32_t node);
 void sim_guest_tell(struct sim *sim, const struct sim_guest *guest);
 
 /* What a guest does by itself, and what somebody does with virsh (sim_hand.c). */
-void sim_guest_step(struct sim *sim, const struct scenario_step *step);
 void sim_hand_step(struct sim *sim, const struct scenario_step *step);
 
 /* Its write was refused: it stands still. */
