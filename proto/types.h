@@ -218,7 +218,7 @@ enum history_kind {
     HISTORY_NODE_BACK, /* its announcement ended without a loss */
     HISTORY_SETTING,   /* an operator set it; number = the value */
     HISTORY_NODE_REMOVED,
-    HISTORY_RESTORED, /* the state was restored from a backup; number = its version */
+    HISTORY_RESTORED,     /* the state was restored from a backup; number = its version */
     HISTORY_VM_ENDED,     /* by itself or another hand, on node; number = enum domain_end */
     HISTORY_VM_CONDITION, /* number = enum vm_trouble, NONE: it is over */
     HISTORY_VM_BY_HAND,   /* somebody worked past stead; number = the teller's token */
