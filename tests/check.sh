@@ -82,7 +82,7 @@ check_unit() {
     one "purity sees a stranger" tests/purity_test.sh
     build SAN=1 unit-tests || return 0
     for test in build-san/tests/test_*; do
-        [ -f "tests/unit/$(basename "$test").c" ] && [ -x "$test" ] && cmocka "$test"
+        if [ -f "tests/unit/$(basename "$test").c" ] && [ -x "$test" ]; then cmocka "$test"; fi
     done
 }
 
@@ -117,7 +117,7 @@ check_edge() {
         count "a tiny Ceph for the edge tests" 0 1 "$work/log"
     fi
     for test in build-san/tests/test_*; do
-        [ -f "tests/edge/$(basename "$test").c" ] && [ -x "$test" ] && cmocka "$test"
+        if [ -f "tests/edge/$(basename "$test").c" ] && [ -x "$test" ]; then cmocka "$test"; fi
     done
     stop_ceph
 }
