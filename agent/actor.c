@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "agent/draft.h"
+#include "agent/halt.h"
 #include "agent/mend.h"
 #include "agent/nodes.h"
 #include "agent/observed.h"
@@ -49,9 +50,13 @@ static bool acts_now(const struct core *core, const struct peer *peer)
            peer->beat.agent_start == core->cluster.header.actor_start;
 }
 
-/* Is `a` to act rather than `b`? The present actor first, then the lowest node id. */
+/* Is `a` to act rather than `b`? One whose agent does not end again and again first, then the
+ * present actor, then the lowest node id. */
 static bool before(const struct core *core, const struct peer *a, const struct peer *b)
 {
+    if ((a->beat.restarts == 0) != (b->beat.restarts == 0)) {
+        return a->beat.restarts == 0;
+    }
     if (acts_now(core, a) != acts_now(core, b)) {
         return acts_now(core, a);
     }
@@ -179,7 +184,7 @@ static bool may_act(const struct core *core, const struct caller *caller)
     bool standing = core->local.life.state == LIFE_ADMITTED || our_turn_to_return(core);
     return standing && storage->handle == HANDLE_OPEN && caller_fresh(caller) && !storage->stale &&
            core->cluster.header.version != 0 && health_may_commit(storage->trouble) &&
-           (view_recorded(core) || storage->predecessor_blocked);
+           !halt_forbids(core) && (view_recorded(core) || storage->predecessor_blocked);
 }
 
 static void next_commit(struct core *core, struct caller *caller)

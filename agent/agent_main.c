@@ -25,8 +25,10 @@
 #include "agent/journal_io.h"
 #include "agent/memory_io.h"
 #include "agent/notify_io.h"
+#include "agent/panic_io.h"
 #include "agent/query.h"
 #include "agent/server_io.h"
+#include "agent/starts_io.h"
 #include "agent/version.h"
 #include "proto/control_io.h"
 #include "proto/values.h"
@@ -42,6 +44,7 @@
     20000000000ull            /* after that a start is over; memory is looked after that often     \
                                */
 #define LEAVE_NS 500000000ull /* how long Corosync may take to let us go */
+#define SAY_NS 20000000ull    /* for the last heartbeat to go out */
 
 enum { EXIT_CONFIG = 1, EXIT_RESTART = 70 };
 
@@ -220,17 +223,29 @@ static void leave_timed_out(void *context)
     stop(agent, 0); /* Corosync sees our process end */
 }
 
+static void leave(void *context)
+{
+    struct agent *agent = context;
+    qb_loop_timer_add(agent->loop, QB_LOOP_HIGH, LEAVE_NS, agent, leave_timed_out,
+                      &agent->leave_timer);
+    corosync_io_leave(agent->edges.corosync);
+}
+
 static int32_t on_signal(int32_t number, void *context)
 {
     struct agent *agent = context;
     if (!agent->leaving) {
         agent->leaving = true;
+        starts_io_forget(STARTS_PATH);
         journal_io_say(LOG_NOTICE, "%s: leaving; guests run on",
                        number == SIGINT ? "SIGINT" : "SIGTERM");
         notify_io_stopping(agent->notify);
-        qb_loop_timer_add(agent->loop, QB_LOOP_HIGH, LEAVE_NS, agent, leave_timed_out,
-                          &agent->leave_timer);
-        corosync_io_leave(agent->edges.corosync);
+        if (host_io_shuts_down()) {
+            struct event event = {.kind = EVENT_LEAVING, .leaving = {.why = LEAVING_HOST}};
+            struct sink sink = effects_io_sink(agent->effects);
+            sink_put(&sink, &event);
+        }
+        qb_loop_timer_add(agent->loop, QB_LOOP_HIGH, SAY_NS, agent, leave, &agent->leave_timer);
     }
     return 0;
 }
@@ -338,6 +353,37 @@ static void begin_from_memory(struct agent *agent)
     }
 }
 
+/* What the agents before this one left in this boot: a mark, and how often they were started. One
+ * that ends again and again is held up, so that it costs neither this host nor its peers much. */
+static void recall(struct agent *agent)
+{
+    struct facts *facts = &agent->facts;
+    struct starts starts;
+    if (starts_io_note(STARTS_PATH, host_io_boottime_ms(), &starts) < 0) {
+        journal_io_say(LOG_WARNING, "cannot write " STARTS_PATH);
+    }
+    facts->restarts = starts.count;
+    facts->steady_ms = starts_steady_ms(&starts);
+    int r = panic_io_load(MARK_PATH, &facts->boot, &facts->mark);
+    facts->halted = r == 0;
+    if (facts->halted) {
+        journal_io_say(LOG_CRIT,
+                       "halted at version %llu of the state: an assertion failed here (%s); guests "
+                       "run on, this node decides nothing until the state has a newer version, or: "
+                       "stead node resume",
+                       (unsigned long long)facts->mark.version, facts->mark.reason);
+    } else if (r != -ENOENT) {
+        journal_io_say(LOG_WARNING, MARK_PATH " cannot be read: taken as not there");
+    }
+    if (facts->steady_ms != 0) {
+        journal_io_say(LOG_ERR,
+                       "started %u times within ten minutes: waiting %u s before the next try",
+                       starts.count, STARTS_HOLD_UP_MS / 1000);
+        notify_io_held_up(starts.count);
+        sleep(STARTS_HOLD_UP_MS / 1000);
+    }
+}
+
 static int open_all(struct agent *agent)
 {
     qb_loop_signal_handle signals[2];
@@ -412,6 +458,7 @@ int main(int argc, char **argv)
     if (agent == NULL || !load_config(agent, path) || !gather_facts(agent) || !be_the_only_one()) {
         return EXIT_CONFIG;
     }
+    recall(agent);
     find_bmc_helper(agent);
     int r = open_all(agent);
     if (r < 0) {

@@ -175,6 +175,17 @@ static void find_peer(struct core *core, const struct node_record *node)
 
 /* ---- nodes, by the state */
 
+static void find_agent(struct core *core, uint8_t slot, const struct node_record *node)
+{
+    char text[TEXT_BYTES];
+    query_agent_trouble(core, slot, text);
+    if (query_halted(core, slot)) {
+        say(core, ALARM_HALTED, node->name, text);
+    } else if (query_restarts(core, slot) != 0) {
+        say(core, ALARM_RESTLESS, node->name, text);
+    }
+}
+
 static void find_node(struct core *core, uint8_t slot)
 {
     const struct node_record *node = &core->cluster.nodes[slot];
@@ -195,6 +206,7 @@ static void find_node(struct core *core, uint8_t slot)
         found(core, ALARM_NODE_FENCED, node->name, &text);
         return;
     case NODE_ADMITTED:
+        find_agent(core, slot, node);
         if (in_ring && !query_agent_alive(core, slot, core->local.now_ms)) {
             say(core, ALARM_NODE_UNATTENDED, node->name,
                 "its agent is silent: its VMs run on, and nobody looks after them");

@@ -120,6 +120,8 @@ static enum request_kind request_kind(Control__CommandKind kind)
         return REQUEST_NODE_FENCE;
     case CONTROL__COMMAND_KIND__COMMAND_NODE_UNFENCE:
         return REQUEST_NODE_UNFENCE;
+    case CONTROL__COMMAND_KIND__COMMAND_NODE_RESUME:
+        return REQUEST_NODE_RESUME;
     case CONTROL__COMMAND_KIND__COMMAND_VM_REMOVE:
         return REQUEST_VM_REMOVE;
     case CONTROL__COMMAND_KIND__COMMAND_VM_START:

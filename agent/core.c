@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 #include "agent/actor.h"
+#include "agent/halt.h"
 #include "agent/leave.h"
 #include "agent/life.h"
 #include "agent/nodes.h"
@@ -38,6 +39,7 @@ void core_init(struct core *core, const struct facts *facts, uint64_t now_ms)
     local->life.incarnation = facts->incarnation;
     local->life.saved = true;
     local->beat_next_ms = now_ms;
+    local->halted = facts->halted;
 }
 
 static void on_block(struct core *core, const struct event *event, struct caller *caller)
@@ -169,7 +171,7 @@ static void on_event(struct core *core, const struct event *event, struct caller
         trouble_on_event(core, event, caller);
         return;
     case EVENT_LEAVING:
-        leave_on_event(core, event->leaving.asked, event->leaving.forced);
+        leave_on_event(core, event->leaving.why, event->leaving.forced);
         return;
     case EVENT_KIND_COUNT:
         break;
@@ -197,10 +199,13 @@ void step(struct core *core, const struct event *event, struct actions *out)
     caller.valid_until_ms = peers_fresh_until_ms(core);
     life_carry_on(core, &caller);
     view_carry_on(core, &caller);
+    halt_carry_on(core, &caller);
     observed_prune(core);
-    actor_carry_on(core, &caller);
+    if (!halt_here(core)) {
+        actor_carry_on(core, &caller);
+        run_carry_on(core, &caller);
+    }
     leave_carry_on(core, &caller);
-    run_carry_on(core, &caller);
     request_carry_on(core, &caller);
     alarm_carry_on(core, &caller);
     peers_send_beat(core, &caller);

@@ -43,9 +43,9 @@ static void tell_ring(struct corosync_io *io)
 /* libcfg's callback gets no context. It is called from within on_cfg() and from nowhere else. */
 static struct corosync_io *dispatching;
 
-static void tell_leaving(struct corosync_io *io, bool asked, bool forced)
+static void tell_leaving(struct corosync_io *io, enum leaving why, bool forced)
 {
-    struct event event = {.kind = EVENT_LEAVING, .leaving = {.asked = asked, .forced = forced}};
+    struct event event = {.kind = EVENT_LEAVING, .leaving = {.why = why, .forced = forced}};
     sink_put(&io->sink, &event);
 }
 
@@ -67,7 +67,7 @@ static void lose(struct corosync_io *io)
     io->ring.count = 1;
     io->ring.nodeids[0] = io->state.nodeid;
     tell_ring(io);
-    tell_leaving(io, false, false);
+    tell_leaving(io, LEAVING_NOT, false);
 }
 
 /* ---- what arrives */
@@ -206,7 +206,7 @@ static void shutdown_asked(corosync_cfg_handle_t handle, corosync_cfg_shutdown_f
     (void)handle;
     if (dispatching != NULL) {
         journal_io_say(LOG_NOTICE, "Corosync is being stopped: asking the others for leave");
-        tell_leaving(dispatching, true, flags != COROSYNC_CFG_SHUTDOWN_FLAG_REQUEST);
+        tell_leaving(dispatching, LEAVING_RING, flags != COROSYNC_CFG_SHUTDOWN_FLAG_REQUEST);
     }
 }
 

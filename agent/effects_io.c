@@ -13,6 +13,7 @@
 #include "agent/host_io.h"
 #include "agent/incarnation_io.h"
 #include "agent/journal_io.h"
+#include "agent/panic_io.h"
 #include "proto/assert.h"
 #include "storage/state.h"
 
@@ -97,6 +98,9 @@ static void carry_out(struct effects *effects, const struct action *action)
     case ACTION_SAVE_INCARNATION:
         save_incarnation(effects, action);
         break;
+    case ACTION_FORGET_MARK:
+        panic_io_forget(MARK_PATH);
+        break;
     case ACTION_LET_GO:
         corosync_io_let_go(edges->corosync, action->let_go.agreed);
         break;
@@ -121,8 +125,22 @@ static void pass_settings(struct effects *effects)
     }
 }
 
+/* The version that this step stands on: the copy's, or the one just arriving. */
+static struct header stands_on(const struct effects *effects, const struct event *event)
+{
+    const struct header *copy = &effects->core->cluster.header;
+    const struct header *news = copy;
+    if (event->kind == EVENT_DELTA) {
+        news = &event->delta->header;
+    } else if (event->kind == EVENT_STATE && event->state.outcome == OUTCOME_DONE) {
+        news = &event->state.last;
+    }
+    return news->version > copy->version ? *news : *copy;
+}
+
 static void run(struct effects *effects, struct event *event)
 {
+    struct header at = stands_on(effects, event);
     event->now_ms = host_io_boottime_ms();
     event->wall_ms = host_io_wall_ms();
     if (event->kind == EVENT_DOMAIN && event->domain.state != DOMAIN_GONE) {
@@ -131,8 +149,10 @@ static void run(struct effects *effects, struct event *event)
     if (event->kind == EVENT_DOMAINS && !event->domains.connected) {
         create_io_forget_secrets(effects->edges.create);
     }
+    panic_io_stepping(&at);
     step(effects->core, event, effects->out);
     pass_settings(effects);
+    panic_io_stepped();
     for (uint32_t i = 0; i < effects->out->count; i++) {
         carry_out(effects, &effects->out->list[i]);
     }

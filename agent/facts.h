@@ -2,7 +2,7 @@
 #ifndef STEAD_AGENT_FACTS_H
 #define STEAD_AGENT_FACTS_H
 
-#include "proto/types.h"
+#include "proto/message.h"
 
 struct facts {
     char name[NAME_BYTES];          /* as in Corosync's nodelist */
@@ -14,6 +14,10 @@ struct facts {
     struct bmc_address bmc;         /* `verified` false until EVENT_BMC_IDENTITY */
     uint32_t memory_mib;            /* for guests */
     uint32_t feature_level;
+    bool halted; /* an assertion failed in the agent before this one: `mark` */
+    struct mark mark;
+    uint32_t restarts;  /* starts lately, this one included */
+    uint64_t steady_ms; /* CLOCK_BOOTTIME from which these are not too many; 0: they are not */
 };
 
 #define FEATURE_LEVEL 1 /* of this code */

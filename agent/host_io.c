@@ -3,12 +3,16 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <systemd/sd-bus.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "proto/assert.h"
+
+#define SYSTEMD_US 200000
 
 static uint64_t clock_ms(clockid_t clock)
 {
@@ -135,4 +139,22 @@ int host_io_guest_memory_mib(uint32_t *ret_mib)
     }
     *ret_mib = (uint32_t)(mib < 2048 ? mib / 2 : mib - 1024);
     return 0;
+}
+
+bool host_io_shuts_down(void)
+{
+    sd_bus *bus = NULL;
+    char *state = NULL;
+    bool stopping = false;
+    /* Its private socket: the message bus may have ended by then. */
+    if (sd_bus_new(&bus) >= 0 && sd_bus_set_address(bus, "unix:path=/run/systemd/private") >= 0 &&
+        sd_bus_set_method_call_timeout(bus, SYSTEMD_US) >= 0 && sd_bus_start(bus) >= 0 &&
+        sd_bus_get_property_string(bus, NULL, "/org/freedesktop/systemd1",
+                                   "org.freedesktop.systemd1.Manager", "SystemState", NULL,
+                                   &state) >= 0) {
+        stopping = strcmp(state, "stopping") == 0;
+    }
+    free(state);
+    sd_bus_flush_close_unref(bus);
+    return stopping;
 }

@@ -29,4 +29,7 @@ int host_io_name(char ret_name[NAME_BYTES]);
  * QEMU's own needs, or half of it on a host with less than 2 GiB. 0, -errno or -EBADMSG. */
 int host_io_guest_memory_mib(uint32_t *ret_mib);
 
+/* Is the host shutting down or rebooting, as systemd has it? Asks PID 1, 200 ms at most. */
+bool host_io_shuts_down(void);
+
 #endif

@@ -24,10 +24,13 @@
 /* It has not ended so long after it might: somebody changed his mind. */
 #define STAYED_MS 15000
 
-void leave_on_event(struct core *core, bool asked, bool forced)
+void leave_on_event(struct core *core, enum leaving why, bool forced)
 {
     struct local *local = &core->local;
-    local->leave = (struct leave){.asked = asked, .forced = forced, .asked_ms = local->now_ms};
+    if (local->leave.why == LEAVING_HOST) {
+        return; /* there is no way back */
+    }
+    local->leave = (struct leave){.why = why, .forced = forced, .asked_ms = local->now_ms};
     peers_hurry(core);
 }
 
@@ -41,12 +44,12 @@ static bool announced(const struct core *core)
 void leave_carry_on(struct core *core, struct caller *caller)
 {
     struct leave *leave = &core->local.leave;
-    if (!leave->asked) {
+    if (leave->why != LEAVING_RING) {
         return;
     }
     uint64_t waited_ms = caller->now_ms - leave->asked_ms;
     if (leave->let_go) {
-        leave->asked = waited_ms < STAYED_MS;
+        leave->why = waited_ms < STAYED_MS ? LEAVING_RING : LEAVING_NOT;
         return;
     }
     bool outside = core->local.life.state != LIFE_ADMITTED; /* nothing here can be lost */
@@ -55,7 +58,7 @@ void leave_carry_on(struct core *core, struct caller *caller)
         return;
     }
     leave->let_go = true;
-    leave->asked = agreed || leave->forced;
+    leave->why = agreed || leave->forced ? LEAVING_RING : LEAVING_NOT;
     actions_add(caller->out, ACTION_LET_GO)->let_go.agreed = agreed;
     trace_words(caller, agreed ? "Corosync may end here: the others know"
                                : "Corosync should not end here now: the others do not expect it");
@@ -96,9 +99,10 @@ void leave_draft(struct core *core, uint32_t slot, const struct beat *beat)
     uint32_t leave_ms = core->cluster.settings.leave_ms;
     ASSERT(node->state == NODE_ADMITTED);
     ASSERT(!node->fence_wanted);
-    if (beat->leaving && node->away_ms == 0 && leave_ms != 0 && rest_is_quorate(core, slot)) {
+    bool asks = beat->leaving == LEAVING_RING;
+    if (asks && node->away_ms == 0 && leave_ms != 0 && rest_is_quorate(core, slot)) {
         draft_away(core, slot, leave_ms);
-    } else if (!beat->leaving && node->away_ms != 0) {
+    } else if (!asks && node->away_ms != 0) {
         draft_away(core, slot, 0);
     }
 }

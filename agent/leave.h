@@ -6,8 +6,8 @@
 
 #include "agent/core.h"
 
-/* EVENT_LEAVING: our Corosync asks whether it may end, or that is over. */
-void leave_on_event(struct core *core, bool asked, bool forced);
+/* EVENT_LEAVING: our Corosync asks whether it may end, or our host shuts down; or that is over. */
+void leave_on_event(struct core *core, enum leaving why, bool forced);
 
 /* Lets our Corosync go once our announcement is committed, or will not be. Each step. */
 void leave_carry_on(struct core *core, struct caller *caller);

@@ -17,6 +17,7 @@
 /* Another agent, or ourselves, as its heartbeats show it. Only nodes in the ring have one. */
 struct peer {
     uint32_t nodeid;
+    uint64_t came_ms;     /* into the ring, our clock */
     bool heard;           /* since it came into the ring, or since its process changed */
     uint64_t heard_ms;    /* our clock */
     uint64_t answered_ms; /* the newest of our own sending times it has answered, our clock */
@@ -74,9 +75,9 @@ struct life {
     bool saved;
 };
 
-/* Our own Corosync is about to end, and we ask the others for leave. */
+/* We are about to leave the ring. */
 struct leave {
-    bool asked;
+    enum leaving why;
     bool forced; /* it ends soon, whatever it is told */
     bool let_go; /* Corosync was told that it may */
     uint64_t asked_ms;
@@ -222,12 +223,15 @@ struct local {
     uint32_t seen_count;          /* node ids this process ever saw in the ring */
     uint32_t seen[NODES_MAX];
     uint64_t left_ms[NODES_MAX]; /* of each of these: when it last left the ring */
+    bool ended[NODES_MAX];       /* ... and whether it last said that its host shuts down */
     struct leave leave;
+    bool halted; /* by facts.mark */
     uint64_t beat_next_ms;
     uint64_t beat_last_ms;
     struct beat beat;
     char troubles[TROUBLE_COUNT][TEXT_BYTES]; /* as the edges told */
     bool domains_known;                       /* libvirt has listed every domain of ours */
+    bool libvirt;                             /* its connection stands */
     struct storage_view storage;
     struct life life;
     struct commit commit;

@@ -11,8 +11,8 @@
  *   out, hands empty, storage and a new handle -> admitted under a new incarnation
  *   to be removed: lost like any other, and once fenced and no VM refers to it -> a tombstone
  * Assumes: caller holds the term; what it acts on outside is committed first.
- * Never: touches a node's power or address once its machine is back, or admits one whose guests of
- * an earlier life may live.
+ * Never: touches a node's power while it shuts down in order, or power or address once its machine
+ * is back, or admits one whose guests of an earlier life may live.
  */
 #include "agent/nodes.h"
 
@@ -93,6 +93,9 @@ static const char *why_absent(const struct core *core, const struct node_record 
 {
     if (node->away_ms != 0) {
         return "its announced absence is over, and VMs are on it";
+    }
+    if (peers_ended(core, node->nodeid)) {
+        return "its host shut down with VMs on it";
     }
     return peers_never_seen(core, node->nodeid)
                ? "it did not come up within grace_ms of the quorum, and VMs are on it"
@@ -394,6 +397,10 @@ void nodes_act(struct core *core, struct caller *caller)
         if (node->state == NODE_LOST || (node->state == NODE_FENCED && away)) {
             const struct peer *peer = peers_see(core, node->nodeid);
             struct node_record seen = *node;
+            if (peers_ended(core, node->nodeid) &&
+                (core->cluster.settings.proof & PROOF_STORAGE) != 0) {
+                seen.bmc = (struct bmc_address){{0}, 0, false}; /* it ends in order: let it */
+            }
             seen.client_only |= peer != NULL && peer->heard && reborn(node, peer);
             seen.client_only |= node->removing && speaking(core, node) != NULL; /* it ends itself */
             if (!incarnation_equal(fence->incarnation, node->incarnation)) {

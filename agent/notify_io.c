@@ -42,6 +42,11 @@ static void tell(void *context)
     qb_loop_timer_add(notify->loop, QB_LOOP_LOW, STATUS_NS, notify, tell, &notify->status);
 }
 
+void notify_io_held_up(unsigned restarts)
+{
+    sd_notifyf(0, "STATUS=started %u times in ten minutes: waiting before the next try", restarts);
+}
+
 void notify_io_ready(struct notify_io *notify)
 {
     (void)notify;

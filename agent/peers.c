@@ -13,6 +13,7 @@
 
 #include <string.h>
 
+#include "agent/halt.h"
 #include "agent/hand.h"
 #include "agent/run.h"
 #include "agent/trouble.h"
@@ -88,6 +89,26 @@ uint64_t peers_absent_ms(const struct core *core, uint32_t nodeid)
     return local->now_ms - local->started_ms;
 }
 
+bool peers_ended(const struct core *core, uint32_t nodeid)
+{
+    const struct local *local = &core->local;
+    for (uint32_t i = 0; i < local->seen_count; i++) {
+        if (local->seen[i] == nodeid) {
+            return local->ended[i];
+        }
+    }
+    return false;
+}
+
+static void note_ended(struct local *local, uint32_t nodeid, bool ended)
+{
+    for (uint32_t i = 0; i < local->seen_count; i++) {
+        if (local->seen[i] == nodeid) {
+            local->ended[i] = ended;
+        }
+    }
+}
+
 static void note_left(struct local *local, uint32_t nodeid)
 {
     for (uint32_t i = 0; i < local->seen_count; i++) {
@@ -137,6 +158,7 @@ void peers_on_ring(struct core *core, const struct event_ring *ring)
             struct peer *peer = &local->peers[local->peer_count++];
             memset(peer, 0, sizeof(*peer));
             peer->nodeid = ring->nodeids[j];
+            peer->came_ms = local->now_ms;
         }
     }
     local->ring = *ring;
@@ -181,6 +203,7 @@ void peers_on_beat(struct core *core, const struct beat *beat)
     if (answered_ms > peer->answered_ms) {
         peer->answered_ms = answered_ms;
     }
+    note_ended(local, beat->nodeid, beat->leaving == LEAVING_HOST);
     bool had_storage = peer->heard && peer->beat.storage;
     peer->heard = true;
     peer->heard_ms = local->now_ms;
@@ -282,10 +305,16 @@ static void fill_beat(const struct core *core, struct beat *beat)
     beat->storage = storage->handle == HANDLE_OPEN && !storage->blocklisted &&
                     storage->good_ms != 0 &&
                     local->now_ms - storage->good_ms < core->cluster.settings.able_ms;
-    beat->able = beat->storage && local->life.state == LIFE_ADMITTED &&
+    beat->halted = halt_here(core);
+    if (beat->halted) {
+        beat->mark = local->facts.mark;
+    }
+    beat->restarts = local->now_ms < local->facts.steady_ms ? local->facts.restarts : 0;
+    beat->libvirt = local->domains_known && local->libvirt;
+    beat->able = beat->storage && !beat->halted && local->life.state == LIFE_ADMITTED &&
                  (view_recorded(core) || storage->predecessor_blocked);
     beat->empty = local->life.state != LIFE_ADMITTED && local->life.empty;
-    beat->leaving = local->leave.asked;
+    beat->leaving = local->leave.why;
     beat->alarms = alarm_of_ourselves(core);
     beat->wants_answer =
         peers_fresh_until_ms(core) <= local->now_ms + core->cluster.settings.beat_ms;

@@ -20,6 +20,9 @@ bool peers_may_be_booting(const struct core *core, uint32_t nodeid);
 /* How long this absent node has been absent, as far as this process saw it. */
 uint64_t peers_absent_ms(const struct core *core, uint32_t nodeid);
 
+/* Did this node say last that its host shuts down? Then nobody needs to switch it off. */
+bool peers_ended(const struct core *core, uint32_t nodeid);
+
 /* Its agent speaks: heard within timing_silent_ms. */
 bool peers_speaks(const struct core *core, const struct peer *peer);
 

@@ -2,14 +2,16 @@
  * Choosing a place.
  *
  * Decides: the survivor with the fewest VMs that has the memory (hard), ties by slot. A node where
- * the VM failed to start is taken only when no other is left; one where it ended by itself before
- * any other (its image is in the caches there). Assumes: a VM weighs on its node in every state but
- * stopped, recovering ones included only where they are placed anew. Memory may be kept for a more
- * urgent VM whose fate is still open: a lesser one does not take it. Never: picks a node that is
- * not a fresh, speaking member with its storage.
+ * the VM failed to start, or whose agent is restless, is taken only when no other is left; one
+ * where it ended by itself before any other (its image is in the caches there). Assumes: a VM
+ * weighs on its node in every state but stopped, recovering ones included only where they are
+ * placed anew. Memory may be kept for a more urgent VM whose fate is still open: a lesser one does
+ * not take it. Never: picks a node that is not a fresh, speaking member with its storage and its
+ * libvirt.
  */
 #include "agent/place.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "agent/draft.h"
@@ -25,7 +27,7 @@ static bool able(const struct core *core, uint32_t slot)
         return false;
     }
     const struct peer *peer = peers_see(core, node->nodeid);
-    return peer != NULL && peers_speaks(core, peer) && peer->beat.able &&
+    return peer != NULL && peers_speaks(core, peer) && peer->beat.able && peer->beat.libvirt &&
            incarnation_equal(peer->beat.incarnation, node->incarnation) &&
            client_equal(&peer->beat.client, &node->client);
 }
@@ -66,7 +68,10 @@ void place_loads(const struct core *core, struct loads *ret_loads)
     for (uint32_t slot = 0; slot < NODES_MAX; slot++) {
         ret_loads->memory_mib[slot] = draft_peek_node(core, slot)->memory_mib;
         if (able(core, slot)) {
+            bool restless =
+                peers_see(core, draft_peek_node(core, slot)->nodeid)->beat.restarts != 0;
             ret_loads->able |= UINT64_C(1) << slot;
+            ret_loads->restless |= restless ? UINT64_C(1) << slot : 0;
         }
     }
     for (uint32_t slot = 0; slot < core->cluster.vm_end; slot++) {
@@ -95,12 +100,11 @@ static uint8_t fewest(const struct loads *loads, uint32_t memory_mib, uint64_t a
 uint8_t place_choose(const struct loads *loads, uint32_t memory_mib, uint64_t prefer,
                      uint64_t avoid)
 {
-    uint8_t node = fewest(loads, memory_mib, loads->able & prefer & ~avoid);
-    if (node == NODE_NONE) {
-        node = fewest(loads, memory_mib, loads->able & ~avoid);
-    }
-    if (node == NODE_NONE) {
-        node = fewest(loads, memory_mib, loads->able);
+    const uint64_t steady = loads->able & ~avoid & ~loads->restless;
+    const uint64_t tries[] = {steady & prefer, steady, loads->able & ~avoid, loads->able};
+    uint8_t node = NODE_NONE;
+    for (size_t i = 0; i < sizeof(tries) / sizeof(tries[0]) && node == NODE_NONE; i++) {
+        node = fewest(loads, memory_mib, tries[i]);
     }
     ASSERT(node == NODE_NONE || (loads->able & (UINT64_C(1) << node)) != 0);
     return node;

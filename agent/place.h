@@ -5,7 +5,8 @@
 #include "agent/core.h"
 
 struct loads {
-    uint64_t able; /* mask of the nodes that can take a VM now */
+    uint64_t able;     /* mask of the nodes that can take a VM now */
+    uint64_t restless; /* mask of those whose agent was started too often lately */
     uint32_t vm_count[NODES_MAX];
     uint64_t used_mib[NODES_MAX]; /* what is kept for others included */
     uint64_t kept_mib[NODES_MAX];
@@ -16,7 +17,8 @@ struct loads {
 void place_loads(const struct core *core, struct loads *ret_loads);
 
 /* The able node with the fewest VMs that has the memory; of equals the lowest slot. One of `prefer`
- * first, nodes in `avoid` only when no other is left. NODE_NONE: there is none. */
+ * first, nodes in `avoid`, and restless ones, only when no other is left. NODE_NONE: there is none.
+ */
 uint8_t place_choose(const struct loads *loads, uint32_t memory_mib, uint64_t prefer,
                      uint64_t avoid);
 

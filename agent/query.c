@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agent/actor.h"
+#include "agent/halt.h"
 #include "agent/life.h"
 #include "agent/peers.h"
 #include "agent/trouble.h"
@@ -60,6 +61,71 @@ uint64_t query_copy_age_ms(const struct core *core, uint64_t now_ms)
     return now_ms > newest_ms ? now_ms - newest_ms : 0;
 }
 
+static const struct peer *speaking(const struct core *core, uint8_t slot)
+{
+    ASSERT(slot < NODES_MAX);
+    const struct peer *peer = peers_see(core, core->cluster.nodes[slot].nodeid);
+    return peer != NULL && peers_speaks(core, peer) ? peer : NULL;
+}
+
+uint64_t query_silent_ms(const struct core *core, uint8_t slot, uint64_t now_ms)
+{
+    if (!query_in_ring(core, slot) || speaking(core, slot) != NULL) {
+        return 0;
+    }
+    const struct peer *peer = peers_see(core, core->cluster.nodes[slot].nodeid);
+    uint64_t since_ms = peer->heard_ms != 0 ? peer->heard_ms : peer->came_ms;
+    return now_ms > since_ms ? now_ms - since_ms : 1;
+}
+
+uint32_t query_restarts(const struct core *core, uint8_t slot)
+{
+    const struct peer *peer = speaking(core, slot);
+    return peer != NULL ? peer->beat.restarts : 0;
+}
+
+bool query_halted(const struct core *core, uint8_t slot)
+{
+    ASSERT(slot < NODES_MAX);
+    return halt_mark(core, core->cluster.nodes[slot].nodeid) != NULL;
+}
+
+bool query_all_halted(const struct core *core)
+{
+    return halt_forbids(core);
+}
+
+bool query_no_libvirt(const struct core *core, uint8_t slot)
+{
+    const struct peer *peer = speaking(core, slot);
+    return peer != NULL && !peer->beat.libvirt;
+}
+
+static void tell_mark(const struct mark *mark, struct text *text)
+{
+    text_add_u64(text_add(text, "halted at version "), mark->version);
+    text_add(text_add(text_add(text, " (assertion failed: "), mark->reason),
+             "): it decides nothing, its VMs run on; stead node resume");
+}
+
+void query_agent_trouble(const struct core *core, uint8_t slot, char ret_text[TEXT_BYTES])
+{
+    struct text text = {0};
+    ASSERT(slot < NODES_MAX);
+    const struct mark *mark = halt_mark(core, core->cluster.nodes[slot].nodeid);
+    if (mark != NULL) {
+        tell_mark(mark, &text);
+    } else if (query_restarts(core, slot) != 0) {
+        text_add(&text, "its agent was started ");
+        text_add_u64(&text, query_restarts(core, slot));
+        text_add(&text, " times within ten minutes: journalctl -u stead-agent there");
+    } else if (query_no_libvirt(core, slot)) {
+        text_add(&text, "libvirt does not answer there: no guest is started or stopped on it; "
+                        "systemctl status libvirtd");
+    }
+    memcpy(ret_text, text.bytes, TEXT_BYTES);
+}
+
 const char *query_node_word(const struct core *core, uint8_t slot, uint64_t now_ms)
 {
     ASSERT(slot < NODES_MAX);
@@ -68,7 +134,10 @@ const char *query_node_word(const struct core *core, uint8_t slot, uint64_t now_
         if (!query_in_ring(core, slot)) {
             return core->cluster.nodes[slot].away_ms != 0 ? "away" : "offline";
         }
-        return query_agent_alive(core, slot, now_ms) ? "online" : "unattended";
+        if (!query_agent_alive(core, slot, now_ms)) {
+            return "unattended";
+        }
+        return query_halted(core, slot) ? "halted" : "online";
     case NODE_LOST:
         return "lost";
     case NODE_FENCED:
@@ -265,6 +334,9 @@ static bool tell_trouble(const struct core *core, uint64_t now_ms, struct text *
         text_add(text, "; until then this node takes no part, its VMs run on");
     } else if (tell_object(core, text)) {
         return true;
+    } else if (halt_here(core)) {
+        text_add(text, "this node is ");
+        tell_mark(&local->facts.mark, text);
     } else if (!query_loaded(core)) {
         tell_no_copy(core, text);
     } else if (!query_quorate(core)) {
@@ -280,6 +352,12 @@ static bool tell_trouble(const struct core *core, uint64_t now_ms, struct text *
         return true;
     } else if (!query_fresh(core, now_ms)) {
         text_add(text, "quorum is not proven fresh: nothing is begun");
+    } else if (halt_forbids(core)) {
+        text_add(text, "two nodes are halted at this version of the state: nobody acts on it, VMs "
+                       "run on; see stead node show, then stead node resume NAME");
+    } else if (!local->libvirt) {
+        text_add(text, "libvirt does not answer here: its VMs run on, none is started or stopped "
+                       "here; systemctl status libvirtd");
     } else if (local->commit.state == COMMIT_UNKNOWN) {
         text_add(text, "a commit's fate is open: asking again");
     } else {

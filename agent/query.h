@@ -13,12 +13,26 @@ bool query_in_ring(const struct core *core, uint8_t slot);  /* Corosync shows it
 bool query_is_stranger(const struct core *core, uint32_t nodeid); /* in the ring, not joined */
 bool query_agent_alive(const struct core *core, uint8_t slot, uint64_t now_ms);
 
+/* In the ring and its agent silent: for how long, as far as this node saw (ms, at least 1); else 0.
+ */
+uint64_t query_silent_ms(const struct core *core, uint8_t slot, uint64_t now_ms);
+/* How often its agent was started within ten minutes, if too often; 0: it is steady, or not heard.
+ */
+uint32_t query_restarts(const struct core *core, uint8_t slot);
+bool query_halted(const struct core *core, uint8_t slot); /* an assertion failed in its agent */
+/* Two are halted at this version of the state: nobody acts on it. */
+bool query_all_halted(const struct core *core);
+/* Its agent speaks, and has no connection to libvirt: it can neither start nor stop a guest. */
+bool query_no_libvirt(const struct core *core, uint8_t slot);
+/* The same as one sentence with the remedy; empty: nothing of the kind. */
+void query_agent_trouble(const struct core *core, uint8_t slot, char ret_text[TEXT_BYTES]);
+
 /* ms since the copy was last known to be the newest; UINT64_MAX: never. */
 uint64_t query_copy_age_ms(const struct core *core, uint64_t now_ms);
 
 /* "online", "offline" (admitted, not in the ring), "away" (the same, but announced), "unattended"
- * (in the ring, its agent silent), "lost" (being fenced), "fenced", "out" (known, not admitted),
- * "removed". Static strings. */
+ * (in the ring, its agent silent), "halted" (an assertion failed in its agent), "lost" (being
+ * fenced), "fenced", "out" (known, not admitted), "removed". Static strings. */
 const char *query_node_word(const struct core *core, uint8_t slot, uint64_t now_ms);
 /* "stopped", "starting", "running", "stopping", "recovering". */
 /* What the node's agent finds wrong with its host, with the remedy; "": nothing, or not known. */

@@ -12,6 +12,7 @@
 
 #include "agent/actor.h"
 #include "agent/draft.h"
+#include "agent/halt.h"
 #include "agent/peers.h"
 #include "agent/request_validate.h"
 #include "proto/assert.h"
@@ -21,6 +22,8 @@
 
 #define GIVE_UP_MS 30000
 #define AGAIN_MS 500
+#define RESUMED "it is at work again"
+#define NOT_HALTED "it is not halted"
 
 static struct pending *find_pending(struct local *local, const struct origin *id)
 {
@@ -87,6 +90,61 @@ static void keep_pending(struct core *core, const struct request *request, struc
     answer(core, caller, &full, false, "too many commands are under way on this node; try again");
 }
 
+/* A command that is not kept: given, and answered at once. */
+static void answer_now(struct core *core, const struct request *request, bool accepted,
+                       const char *text, struct caller *caller)
+{
+    struct pending once = {.request = *request};
+    answer(core, caller, &once, accepted, text);
+}
+
+/* `node resume`, given here. The node itself answers; nothing is committed, since perhaps nobody
+ * may commit anything before. */
+static void give_resume(struct core *core, const struct request *request, struct caller *caller)
+{
+    uint8_t slot = state_find_node_name(&core->cluster, request->name);
+    const struct peer *peer =
+        slot == NODE_NONE ? NULL : peers_see(core, core->cluster.nodes[slot].nodeid);
+    if (name_equal(request->name, core->local.facts.name)) {
+        bool resumed = halt_resume(core, caller);
+        answer_now(core, request, resumed, resumed ? RESUMED : NOT_HALTED, caller);
+    } else if (slot == NODE_NONE) {
+        answer_now(core, request, false, "no such node; see stead node list", caller);
+    } else if (peer == NULL || !peers_speaks(core, peer)) {
+        answer_now(core, request, false,
+                   "its agent is not heard here; give the command on that node itself", caller);
+    } else if (!peer->beat.halted) {
+        answer_now(core, request, false, NOT_HALTED, caller);
+    } else {
+        keep_pending(core, request, caller);
+    }
+}
+
+/* `node resume`, given elsewhere: ours to answer if it names us. */
+static void take_resume(struct core *core, const struct request *request, struct caller *caller)
+{
+    if (name_equal(request->name, core->local.facts.name)) {
+        bool resumed = halt_resume(core, caller);
+        struct action *action = actions_add(caller->out, ACTION_SEND_REPLY);
+        action->reply.id = request->id;
+        action->reply.accepted = resumed;
+        name_set(action->reply.text, TEXT_BYTES, resumed ? RESUMED : NOT_HALTED);
+    }
+}
+
+static void give(struct core *core, const struct request *request, struct caller *caller)
+{
+    if (request->kind == REQUEST_NODE_RESUME) {
+        give_resume(core, request, caller);
+    } else if (halt_here(core)) {
+        answer_now(core, request, false,
+                   "this node is halted; give the command on another, or first: stead node resume",
+                   caller);
+    } else {
+        keep_pending(core, request, caller);
+    }
+}
+
 void request_on_event(struct core *core, const struct request *request, struct caller *caller)
 {
     struct local *local = &core->local;
@@ -94,10 +152,13 @@ void request_on_event(struct core *core, const struct request *request, struct c
                 request->id.agent_start == local->facts.agent_start;
     if (here && find_pending(local, &request->id) == NULL && !was_answered(local, request) &&
         state_find_request(&core->cluster, &request->id) == NULL) {
-        keep_pending(core, request, caller);
+        give(core, request, caller);
         return;
     }
-    if (actor_holds(core)) { /* a later actor is asked again by the command's node */
+    if (request->kind == REQUEST_NODE_RESUME) {
+        take_resume(core, request, caller);
+    } else if (actor_holds(core) &&
+               !halt_here(core)) { /* a later actor is asked again by the command's node */
         add_inbox(&local->acting, request);
     }
 }
@@ -105,8 +166,8 @@ void request_on_event(struct core *core, const struct request *request, struct c
 void request_on_reply(struct core *core, const struct reply *reply, struct caller *caller)
 {
     struct pending *pending = find_pending(&core->local, &reply->id);
-    if (pending != NULL && !reply->accepted) {
-        answer(core, caller, pending, false, reply->text);
+    if (pending != NULL && (!reply->accepted || pending->request.kind == REQUEST_NODE_RESUME)) {
+        answer(core, caller, pending, reply->accepted, reply->text);
     }
 }
 
@@ -206,6 +267,7 @@ static const char *validate(struct core *core, const struct request *request, st
     case REQUEST_CONFIG_SET:
         return request_config_set(core, request, scratch);
     case REQUEST_NONE:
+    case REQUEST_NODE_RESUME:
     case REQUEST_CLUSTER_INIT:
     case REQUEST_KIND_COUNT:
         break;

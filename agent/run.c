@@ -391,6 +391,10 @@ void run_on_domain(struct core *core, const struct event_domain *told, struct ca
 void run_on_domains(struct core *core, bool connected, struct caller *caller)
 {
     struct local *local = &core->local;
+    if (local->libvirt != connected) {
+        local->libvirt = connected;
+        peers_hurry(core);
+    }
     if (!connected) {
         for (uint32_t i = 0; i < local->domain_count; i++) {
             local->domains[i].told = false;

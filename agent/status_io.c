@@ -22,6 +22,7 @@ struct status_io {
     Control__Node nodes[NODES_SHOWN_MAX];
     Control__Node *node_list[NODES_SHOWN_MAX];
     char *proofs[NODES_MAX][PROOFS];
+    char troubles[NODES_MAX][TEXT_BYTES];
     char machines[NODES_MAX][UUID_TEXT_BYTES];
     char boots[NODES_MAX][UUID_TEXT_BYTES];
     Control__Vm vms[CONTROL_VMS_MAX];
@@ -133,7 +134,12 @@ static void fill_node(struct status_io *status, const struct core *core, uint32_
     node->bmc = lent(record->bmc.address);
     node->bmc_verified = record->bmc.verified;
     node->memory_mib = record->memory_mib;
-    node->trouble = lent(query_node_trouble(core, (uint8_t)slot));
+    node->silent_ms = query_silent_ms(core, (uint8_t)slot, now_ms);
+    node->restarts = query_restarts(core, (uint8_t)slot);
+    query_agent_trouble(core, (uint8_t)slot, status->troubles[slot]);
+    node->trouble = status->troubles[slot][0] != '\0'
+                        ? status->troubles[slot]
+                        : lent(query_node_trouble(core, (uint8_t)slot));
     node->proofs = status->proofs[slot];
     node->n_proofs = fill_proofs(status->proofs[slot], record->proofs);
 }

@@ -41,6 +41,7 @@ enum action_kind {
     ACTION_KILL,             /* SIGKILL guests of ours by pidfd, no libvirt in the path: the one of
                                 vm.uuid, or all when that is zero; then look in /proc */
     ACTION_SAVE_INCARNATION, /* keep `incarnation` with the boot id in /run/stead */
+    ACTION_FORGET_MARK,      /* halted no more: take the mark away; no answer */
     ACTION_LET_GO,           /* answer Corosync's question (EVENT_LEAVING) by `let_go`; no answer */
     ACTION_ALARM,            /* tell people of `alarm`; no answer */
     ACTION_KIND_COUNT

@@ -82,6 +82,14 @@ static const struct alarm_about table[ALARM_KIND_COUNT] = {
                             "its agent finds something wrong with its host",
                             "what the text says; stead-agent --check there tells all", false,
                             CLUSTER, 10000, 3000},
+    [ALARM_HALTED] = {"agent-halted", "852d7b84800449f18f0a8a8431c6ff8a",
+                      "an assertion failed in its agent: it decides nothing, its VMs run on",
+                      "report it with journalctl -u stead-agent there; then stead node resume NODE",
+                      true, CLUSTER, 1000, 1000},
+    [ALARM_RESTLESS] = {"agent-restless", "41564619a0c841c99881b3080a98fcbf",
+                        "its agent is started again and again",
+                        "journalctl -u stead-agent there tells why it ends", false, CLUSTER, 1000,
+                        3000},
 };
 
 const struct alarm_about *alarm_about(enum alarm_kind kind)

@@ -30,6 +30,8 @@ enum alarm_kind {
     ALARM_CLOCK_JUMPED,    /* the wall clock jumped */
     ALARM_NO_SPARE,        /* one node's VMs would find no room elsewhere */
     ALARM_HOST_TROUBLE,    /* an agent finds something wrong with its host */
+    ALARM_HALTED,          /* an assertion failed in its agent: it decides nothing */
+    ALARM_RESTLESS,        /* its agent is started again and again */
     ALARM_KIND_COUNT
 };
 

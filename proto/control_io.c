@@ -83,6 +83,7 @@ static bool command_is_sane(const Control__Command *command)
         return command->name[0] == '\0';
     case CONTROL__COMMAND_KIND__COMMAND_NODE_FENCE:
     case CONTROL__COMMAND_KIND__COMMAND_NODE_UNFENCE:
+    case CONTROL__COMMAND_KIND__COMMAND_NODE_RESUME:
     case CONTROL__COMMAND_KIND__COMMAND_VM_REMOVE:
     case CONTROL__COMMAND_KIND__COMMAND_VM_START:
     case CONTROL__COMMAND_KIND__COMMAND_VM_STOP:

@@ -35,7 +35,7 @@ enum event_kind {
     EVENT_DOMAINS,      /* libvirt connection: lost, or listed completely */
     EVENT_KILLED,       /* answers ACTION_KILL */
     EVENT_SAVED,        /* answers ACTION_SAVE_INCARNATION */
-    EVENT_LEAVING,      /* Corosync here asks whether it may end; or it is gone, or stayed */
+    EVENT_LEAVING,      /* Corosync here asks whether it may end, or the host shuts down; or over */
     EVENT_TROUBLE,      /* an edge finds this wrong with the host, or (empty text) no more */
     EVENT_KIND_COUNT
 };
@@ -143,8 +143,8 @@ struct event {
             bool connected; /* true: every domain of ours has just been told by EVENT_DOMAIN */
         } domains;
         struct {
-            bool asked;  /* false: over, whatever came of it */
-            bool forced; /* it ends after a while whatever we say */
+            enum leaving why; /* NOT: over, whatever came of it */
+            bool forced;      /* RING: it ends after a while whatever we say */
         } leaving;
         struct {
             enum outcome outcome;

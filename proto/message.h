@@ -61,6 +61,22 @@ struct observation {
     enum vm_trouble trouble; /* with OBSERVED_CONDITION */
 };
 
+/* What a failed assertion left: where the state stood, and what failed ("FILE:LINE: CONDITION"). */
+struct mark {
+    uint32_t epoch;
+    uint64_t version;
+    uint64_t decided; /* mark_decided() of the header there */
+    char reason[TEXT_BYTES];
+};
+
+/* Why a node is about to leave the ring. */
+enum leaving {
+    LEAVING_NOT,
+    LEAVING_RING, /* its Corosync restarts, its guests run on: it asks for leave */
+    LEAVING_HOST, /* its host shuts down, and ends its guests */
+    LEAVING_COUNT
+};
+
 struct beat {
     uint32_t nodeid;
     uint64_t agent_start; /* random, one per agent process */
@@ -76,11 +92,15 @@ struct beat {
     char name[NAME_BYTES];
     uint32_t memory_mib;
     uint32_t feature_level;
-    bool able;                /* a good RADOS answer within able_ms, and admitted */
-    bool storage;             /* its present handle works (it reads the state) */
-    bool empty;               /* no guest of ours is alive on this host, seen in /proc */
-    bool wants_answer;        /* not fresh: please answer at once */
-    bool leaving;             /* its Corosync is about to be restarted: it asks for leave */
+    bool able;         /* a good RADOS answer within able_ms, and admitted */
+    bool storage;      /* its present handle works (it reads the state) */
+    bool empty;        /* no guest of ours is alive on this host, seen in /proc */
+    bool wants_answer; /* not fresh: please answer at once */
+    bool halted;       /* an assertion failed in it: `mark` */
+    bool libvirt;      /* connected, and every domain of ours was listed */
+    enum leaving leaving;
+    uint32_t restarts; /* how often it was started lately; 0: it is steady */
+    struct mark mark;
     uint32_t alarms;          /* mask of 1 << enum alarm_kind: what only it sees of itself */
     char trouble[TEXT_BYTES]; /* what is wrong with its host, with the remedy; empty: nothing */
     uint32_t answer_count;
@@ -101,6 +121,7 @@ enum request_kind {
     REQUEST_VM_STOP,
     REQUEST_CONFIG_SET, /* `name` is the setting */
     REQUEST_NODE_REMOVE,
+    REQUEST_NODE_RESUME, /* not the actor's: the named node itself answers it */
     REQUEST_KIND_COUNT
 };
 
@@ -129,7 +150,8 @@ struct request {
 
 enum message_kind { MESSAGE_NONE, MESSAGE_BEAT, MESSAGE_DELTA, MESSAGE_REQUEST, MESSAGE_REPLY };
 
-/* The actor's refusal of a command (acceptance is seen in the committed history). */
+/* The actor's refusal of a command (acceptance is seen in the committed history), or the answer of
+ * the node named in a REQUEST_NODE_RESUME. */
 struct reply {
     struct origin id;
     bool accepted;

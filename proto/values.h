@@ -48,6 +48,13 @@ bool client_equal(const struct client *a, const struct client *b);
 /* The address entry of a client: "IP:0/NONCE" -> "IP:0/0", which blocklists every client there. */
 struct client client_address_entry(const struct client *client);
 
+/* How many decisions this epoch has seen up to there. Commits that merely take a term, or record a
+ * handle, are none: they could not have cured anything. */
+static inline uint64_t mark_decided(const struct header *header)
+{
+    return header->next_history - header->term; /* each term taken is one entry of the history */
+}
+
 bool clients_hold(const struct clients *clients, const struct client *client);
 /* Adds `client` unless it is there already or is none; false when the list is full. */
 bool clients_add(struct clients *clients, const struct client *client);

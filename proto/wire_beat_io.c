@@ -4,6 +4,7 @@
 #include "proto/wire_inner_io.h"
 
 _Static_assert((int)STEAD__OBSERVATION_KIND__OBSERVED_BY_HAND == OBSERVED_BY_HAND, "message.h");
+_Static_assert((int)STEAD__LEAVING__LEAVING_HOST == LEAVING_COUNT - 1, "message.h");
 
 #define OBSERVATION_KIND_COUNT (OBSERVED_BY_HAND + 1)
 
@@ -20,6 +21,7 @@ bool wire_beat_ok(const struct beat *beat)
     }
     return wire_text_ok(beat->name, sizeof(beat->name)) &&
            wire_text_ok(beat->trouble, TEXT_BYTES) &&
+           wire_text_ok(beat->mark.reason, sizeof(beat->mark.reason)) &&
            wire_text_ok(beat->client.address, CLIENT_BYTES) &&
            wire_text_ok(beat->bmc.address, ADDRESS_BYTES);
 }
@@ -68,6 +70,29 @@ static void lists_to_pb(struct wire_arena *arena, const struct beat *beat, Stead
     }
 }
 
+static Stead__Mark *mark_to_pb(struct wire_arena *arena, const struct mark *mark)
+{
+    Stead__Mark *pb = wire_arena_get(arena, sizeof(*pb));
+    stead__mark__init(pb);
+    pb->epoch = mark->epoch;
+    pb->decided = mark->decided;
+    pb->version = mark->version;
+    pb->reason = wire_text_to_pb(mark->reason);
+    return pb;
+}
+
+static bool mark_from_pb(const Stead__Mark *pb, struct beat *ret_beat)
+{
+    if (pb == NULL) {
+        return true;
+    }
+    ret_beat->halted = true;
+    ret_beat->mark.epoch = pb->epoch;
+    ret_beat->mark.decided = pb->decided;
+    ret_beat->mark.version = pb->version;
+    return wire_text_from_pb(pb->reason, ret_beat->mark.reason, TEXT_BYTES);
+}
+
 Stead__Beat *wire_beat_to_pb(struct wire_arena *arena, const struct beat *beat)
 {
     Stead__Beat *pb = wire_arena_get(arena, sizeof(*pb));
@@ -91,8 +116,11 @@ Stead__Beat *wire_beat_to_pb(struct wire_arena *arena, const struct beat *beat)
     pb->empty = beat->empty;
     pb->wants_answer = beat->wants_answer;
     pb->trouble = wire_text_to_pb(beat->trouble);
-    pb->leaving = beat->leaving;
     pb->alarms = beat->alarms;
+    pb->leaving = (Stead__Leaving)beat->leaving;
+    pb->halted = beat->halted ? mark_to_pb(arena, &beat->mark) : NULL;
+    pb->restarts = beat->restarts;
+    pb->libvirt = beat->libvirt;
     lists_to_pb(arena, beat, pb);
     return pb;
 }
@@ -142,6 +170,10 @@ static bool lists_from_pb(const Stead__Beat *pb, struct beat *ret_beat)
 bool wire_beat_from_pb(const Stead__Beat *pb, struct beat *ret_beat)
 {
     memset(ret_beat, 0, sizeof(*ret_beat));
+    if (!wire_enum_ok((int)pb->leaving, LEAVING_COUNT)) {
+        return false;
+    }
+    ret_beat->leaving = (enum leaving)pb->leaving;
     ret_beat->nodeid = pb->nodeid;
     ret_beat->agent_start = pb->agent_start;
     ret_beat->sent_ms = pb->sent_ms;
@@ -154,8 +186,9 @@ bool wire_beat_from_pb(const Stead__Beat *pb, struct beat *ret_beat)
     ret_beat->storage = pb->storage;
     ret_beat->empty = pb->empty;
     ret_beat->wants_answer = pb->wants_answer;
-    ret_beat->leaving = pb->leaving;
     ret_beat->alarms = pb->alarms;
+    ret_beat->restarts = pb->restarts;
+    ret_beat->libvirt = pb->libvirt;
     wire_incarnation_from_pb(pb->incarnation, &ret_beat->incarnation);
     return wire_uuid_from_pb(&pb->machine, &ret_beat->machine) &&
            wire_uuid_from_pb(&pb->boot, &ret_beat->boot) &&
@@ -163,5 +196,5 @@ bool wire_beat_from_pb(const Stead__Beat *pb, struct beat *ret_beat)
            wire_text_from_pb(pb->trouble, ret_beat->trouble, TEXT_BYTES) &&
            wire_bmc_from_pb(pb->bmc, &ret_beat->bmc) &&
            wire_name_from_pb(pb->name, NAME_REQUIRED, ret_beat->name, sizeof(ret_beat->name)) &&
-           lists_from_pb(pb, ret_beat);
+           mark_from_pb(pb->halted, ret_beat) && lists_from_pb(pb, ret_beat);
 }

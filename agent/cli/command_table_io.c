@@ -92,6 +92,11 @@ static const struct command commands[] = {
      "For a node that was frozen or cut off rather than rebooted; one that was rebooted returns "
      "by itself.",
      "stead node unfence n3"},
+    {"node resume", "NODE", cli_node_resume, WATCH, 0, "let a halted node work again",
+     "After a failed assertion an agent keeps its VMs and decides nothing. It works again when the "
+     "state has moved on, or by this: when you know why it halted, or it acted on a fault that is "
+     "gone.",
+     "stead node resume n2"},
     {"node remove", "NODE", cli_node_remove, OPTION_I_VOUCH | OPTION_YES | WATCH, 0,
      "take it out for good",
      "A fence: it is proven harmless, its VMs start elsewhere, then it is forgotten but for what "

@@ -71,5 +71,6 @@ enum cli_exit cli_send_command(const struct cli_options *options, Control__Comma
  * --yes is refused. CLI_DONE: go on. */
 enum cli_exit cli_let_confirm(const struct cli_options *options, const char *explanation,
                               const char *word);
+cli_command cli_node_resume;
 
 #endif

@@ -98,13 +98,15 @@ static json_t *node_value(const Control__Node *node)
     set(object, "state", text_value(node->state));
     set(object, "in_ring", json_boolean(node->in_ring));
     set(object, "agent_alive", json_boolean(node->agent_alive));
+    set(object, "silent_ms", integer(node->silent_ms));
+    set(object, "restarts", integer(node->restarts));
+    set(object, "trouble", text_or_null(node->trouble));
     set(object, "incarnation", text_or_null(incarnation));
     set(object, "machine", text_value(node->machine));
     set(object, "boot", text_value(node->boot));
     set(object, "client", text_or_null(node->client));
     set(object, "bmc", bmc_value(node));
     set(object, "memory_mib", integer(node->memory_mib));
-    set(object, "trouble", text_or_null(node->trouble));
     set(object, "memory_used_mib", integer(node->memory_used_mib));
     set(object, "vm_count", integer(node->vm_count));
     set(object, "proofs", proofs);

@@ -107,6 +107,11 @@ enum cli_exit cli_node_unfence(const struct cli_options *options, const char *na
     return order(options, CONTROL__COMMAND_KIND__COMMAND_NODE_UNFENCE, name, GOAL_NODE_ONLINE);
 }
 
+enum cli_exit cli_node_resume(const struct cli_options *options, const char *name)
+{
+    return cli_send_command(options, CONTROL__COMMAND_KIND__COMMAND_NODE_RESUME, name);
+}
+
 /* ---- node fence */
 
 enum cli_exit cli_let_confirm(const struct cli_options *options, const char *explanation,

@@ -108,6 +108,27 @@ static const char *bmc_word(const Control__Node *node)
     return node->bmc_verified ? "verified" : "unverified";
 }
 
+#define AGENT_BYTES 32
+
+/* "alive", "silent 5 m", "-". */
+static const char *agent_word(const Control__Node *node, char ret_word[AGENT_BYTES])
+{
+    unsigned long long seconds = node->silent_ms / 1000;
+    if (node->agent_alive || !node->in_ring || node->silent_ms == 0) {
+        snprintf(ret_word, AGENT_BYTES, "%s",
+                 node->agent_alive ? "alive"
+                 : node->in_ring   ? "silent"
+                                   : "-");
+    } else if (seconds < 120) {
+        snprintf(ret_word, AGENT_BYTES, "silent %llu s", seconds);
+    } else if (seconds < 7200) {
+        snprintf(ret_word, AGENT_BYTES, "silent %llu m", seconds / 60);
+    } else {
+        snprintf(ret_word, AGENT_BYTES, "silent %llu h", seconds / 3600);
+    }
+    return ret_word;
+}
+
 void cli_print_nodes(const Control__Status *status, bool all)
 {
     static const struct column columns[] = {{"NODE", 0, 0},
@@ -128,7 +149,8 @@ void cli_print_nodes(const Control__Status *status, bool all)
         put(line, 0, "%s%s", node->name, strcmp(node->name, status->actor) == 0 ? "*" : "");
         put(line, 1, "%u", node->nodeid);
         put(line, 2, "%s", node->state);
-        put(line, 3, "%s", node->agent_alive ? "alive" : node->in_ring ? "silent" : "-");
+        char agent[AGENT_BYTES];
+        put(line, 3, "%s", agent_word(node, agent));
         put(line, 4, "%u", node->vm_count);
         put(line, 5, "%u MiB", node->memory_used_mib);
         put(line, 6, "%u MiB", node->memory_mib);
@@ -179,9 +201,13 @@ void cli_print_vms(const struct cli_status *status)
 void cli_print_node(const Control__Node *node)
 {
     printf("Name         %s (nodeid %u)\n", node->name, node->nodeid);
+    char agent[AGENT_BYTES];
     printf("State        %s\n", node->state);
+    if (node->trouble[0] != '\0') {
+        printf("Trouble      %s\n", node->trouble);
+    }
     printf("Corosync     %s, agent %s\n", node->in_ring ? "in the ring" : "not in the ring",
-           node->agent_alive ? "alive" : "silent");
+           agent_word(node, agent));
     if (node->incarnation_number != 0) {
         printf("Incarnation  %u.%u\n", node->incarnation_epoch, node->incarnation_number);
     }
@@ -191,9 +217,6 @@ void cli_print_node(const Control__Node *node)
            node->bmc[0] != '\0' ? bmc_word(node) : "");
     printf("Memory       %u of %u MiB for %u VM(s)\n", node->memory_used_mib, node->memory_mib,
            node->vm_count);
-    if (node->trouble[0] != '\0') {
-        printf("Trouble      %s\n", node->trouble);
-    }
     if (node->n_proofs > 0) {
         printf("Last fence   proven by");
         for (size_t i = 0; i < node->n_proofs; i++) {

@@ -255,10 +255,19 @@ static inline void random_beat(uint64_t *seed, struct beat *ret_beat)
     ret_beat->storage = coin(seed);
     ret_beat->empty = coin(seed);
     ret_beat->wants_answer = coin(seed);
-    ret_beat->leaving = coin(seed);
     ret_beat->alarms = (uint32_t)wide(seed);
     ret_beat->epoch = (uint32_t)wide(seed);
     random_text(seed, ret_beat->trouble, TEXT_BYTES);
+    ret_beat->leaving = (enum leaving)below(seed, LEAVING_COUNT);
+    ret_beat->halted = coin(seed);
+    if (ret_beat->halted) {
+        ret_beat->mark.epoch = (uint32_t)wide(seed);
+        ret_beat->mark.decided = wide(seed);
+        ret_beat->mark.version = wide(seed);
+        random_text(seed, ret_beat->mark.reason, TEXT_BYTES);
+    }
+    ret_beat->restarts = (uint32_t)wide(seed);
+    ret_beat->libvirt = coin(seed);
     ret_beat->answer_count = below(seed, NODES_MAX + 1);
     for (uint32_t i = 0; i < ret_beat->answer_count; i++) {
         ret_beat->answers[i].nodeid = (uint32_t)wide(seed);

@@ -13,6 +13,7 @@
 #include <setjmp.h>
 
 #include "agent/core.h"
+#include "agent/starts.h"
 #include "tests/sim/sim_queue.h"
 #include "tests/sim/sim_rng.h"
 #include "tests/sim/sim_scenario.h"
@@ -85,6 +86,9 @@ struct sim_host {
     bool corosync_asked;     /* it is being stopped, and asked its agent */
     uint64_t corosync_life;  /* changes with each of its ends */
     bool has_file;           /* /run/stead */
+    struct starts starts;    /* /run/stead/starts */
+    bool marked;             /* /run/stead/halted */
+    struct mark mark;
     struct incarnation file;
     struct sim_agent agent;
 };

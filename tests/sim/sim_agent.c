@@ -9,6 +9,7 @@
 
 #include "agent/query.h"
 #include "proto/assert.h"
+#include "proto/values.h"
 #include "tests/sim/sim_bmc.h"
 #include "tests/sim/sim_call.h"
 #include "tests/sim/sim_check.h"
@@ -127,6 +128,9 @@ static void carry_out(struct sim *sim, uint32_t node, const struct action *actio
         return;
     case ACTION_SAVE_INCARNATION:
         save_incarnation(sim, node, action);
+        return;
+    case ACTION_FORGET_MARK:
+        sim->hosts[node].marked = false;
         return;
     case ACTION_LET_GO:
         sim_corosync_let_go(sim, node);
@@ -268,6 +272,10 @@ static struct facts facts_of(struct sim *sim, uint32_t node)
     if (host->has_file) {
         facts.incarnation = host->file;
     }
+    facts.restarts = host->starts.count;
+    facts.steady_ms = starts_steady_ms(&host->starts);
+    facts.halted = host->marked;
+    facts.mark = host->mark;
     facts.bmc = sim_bmc_address(sim, node);
     facts.bmc.verified = false;
     return facts;
@@ -290,6 +298,7 @@ void sim_agent_start(struct sim *sim, uint32_t node)
     agent->has_handle = false;
     agent->tick_us = 0;
     agent->checked_version = 0;
+    starts_note(&sim->hosts[node].starts, sim_clock_ms(sim, node));
     struct facts facts = facts_of(sim, node);
     sim->stepping = node;
     core_init(agent->core, &facts, sim_clock_ms(sim, node));
@@ -332,6 +341,7 @@ static bool end_process(struct sim *sim, uint32_t node)
 void sim_agent_leave(struct sim *sim, uint32_t node)
 {
     agent_of(sim, node)->stopped = sim->hosts[node].up;
+    sim->hosts[node].starts = (struct starts){0};
     (void)end_process(sim, node);
 }
 
@@ -340,5 +350,23 @@ void sim_agent_kill(struct sim *sim, uint32_t node)
     if (!end_process(sim, node)) {
         return;
     }
-    sim_put(sim, RESTART_US, node, (struct sim_task){.run = run_restart});
+    struct starts next = sim->hosts[node].starts;
+    starts_note(&next, sim_clock_ms(sim, node));
+    uint64_t hold_up_us = starts_steady_ms(&next) != 0 ? STARTS_HOLD_UP_MS * MS : 0;
+    sim_put(sim, RESTART_US + hold_up_us, node, (struct sim_task){.run = run_restart});
+}
+
+void sim_agent_halt(struct sim *sim, uint32_t node)
+{
+    struct sim_host *host = &sim->hosts[node];
+    if (!host->agent.alive) {
+        return;
+    }
+    const struct header *header = &host->agent.core->cluster.header;
+    host->marked = true;
+    host->mark = (struct mark){
+        .epoch = header->epoch, .version = header->version, .decided = mark_decided(header)};
+    name_set(host->mark.reason, sizeof(host->mark.reason), "agent/story.c:1: as the story has it");
+    sim_log(sim, node, "an assertion fails at version %llu", (unsigned long long)header->version);
+    sim_agent_kill(sim, node);
 }

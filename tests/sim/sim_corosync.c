@@ -58,7 +58,7 @@ void sim_corosync_stop(struct sim *sim, uint32_t node)
     }
     host->corosync_asked = true;
     put_end(sim, node, host->agent.alive ? WAIT_US : END_US);
-    struct event event = {.kind = EVENT_LEAVING, .leaving = {.asked = true, .forced = true}};
+    struct event event = {.kind = EVENT_LEAVING, .leaving = {.why = LEAVING_RING, .forced = true}};
     sim_agent_tell(sim, node, 200, &event);
 }
 

@@ -21,7 +21,7 @@ enum node_word sim_node_word(const struct sim *sim, uint32_t node)
     }
     const struct sim_host *host = &sim->hosts[node];
     if (state == NODE_ADMITTED && host->up && sim_cpg_works(sim, node)) {
-        return host->agent.alive ? NODE_ONLINE : NODE_UNATTENDED;
+        return !host->agent.alive ? NODE_UNATTENDED : host->marked ? NODE_HALTED : NODE_ONLINE;
     }
     bool away = state == NODE_ADMITTED && sim->rados.state->nodes[node].away_ms != 0;
     return away ? NODE_AWAY : NODE_OFFLINE;
@@ -42,6 +42,8 @@ const char *sim_node_text(enum node_word word)
         return "unattended";
     case NODE_IS_REMOVED:
         return "removed";
+    case NODE_HALTED:
+        return "halted";
     }
     stead_panic(__FILE__, __LINE__, "node word");
 }

@@ -10,6 +10,8 @@
 
 #define FIRMWARE_US (10 * SECOND) /* of the boot, before the kernel's clock starts */
 #define AGENT_START_US (300 * MS)
+#define GOODBYE_US (20 * MS)
+#define SHUTDOWN_US (3 * SECOND)
 #define KILLED_BACK_US (30 * SECOND)
 #define KILLED_FREEZE_US (20 * SECOND)
 
@@ -64,6 +66,8 @@ static void power_off(struct sim *sim, uint32_t node)
     host->up = false;
     host->frozen = false;
     host->has_file = false;
+    host->marked = false;
+    host->starts = (struct starts){0};
     host->corosync_asked = false;
     host->corosync_life++;
     host->libvirt = LIBVIRT_OK;
@@ -111,6 +115,49 @@ void sim_host_power(struct sim *sim, uint32_t node, bool on)
     host->life++;
     host->clock_us = SECOND - (sim->now_us + firmware_us); /* counts from the kernel's start */
     sim_put(sim, boot_us, node, (struct sim_task){.run = run_boot});
+}
+
+static void run_guests_end(struct sim *sim, struct sim_task *task)
+{
+    for (uint32_t i = 0; i < sim->guest_count; i++) {
+        if (sim->guests[i].node == task->host && sim->guests[i].alive) {
+            sim_guest_end(sim, i, END_DESTROYED, false);
+        }
+    }
+    sim_cpg_leave(sim, task->host);
+}
+
+static void run_goodbye(struct sim *sim, struct sim_task *task)
+{
+    sim_agent_leave(sim, task->host);
+}
+
+static void run_power_end(struct sim *sim, struct sim_task *task)
+{
+    uint32_t node = (uint32_t)task->number;
+    if (sim->hosts[node].life != task->other >> 1) {
+        return; /* somebody was quicker */
+    }
+    sim_host_power(sim, node, false);
+    if ((task->other & 1) != 0) {
+        sim_host_power(sim, node, true);
+    }
+}
+
+void sim_host_shutdown(struct sim *sim, uint32_t node, bool again)
+{
+    struct sim_host *host = &sim->hosts[node];
+    if (!host->up) {
+        return;
+    }
+    struct event event = {.kind = EVENT_LEAVING, .leaving = {.why = LEAVING_HOST}};
+    sim_host_hurt(sim, node);
+    sim_agent_tell(sim, node, 0, &event);
+    sim_put(sim, GOODBYE_US, node, (struct sim_task){.run = run_goodbye});
+    sim_put(sim, 2 * GOODBYE_US, node, (struct sim_task){.run = run_guests_end});
+    sim_put(sim, SHUTDOWN_US, SIM_NO_HOST,
+            (struct sim_task){
+                .run = run_power_end, .number = node, .other = (uint64_t)host->life << 1 | again});
 }
 
 void sim_host_net(struct sim *sim, uint32_t node, bool up)

@@ -5,6 +5,9 @@
 #include "tests/sim/sim.h"
 
 void sim_host_power(struct sim *sim, uint32_t node, bool on);
+/* By its own init: the agent says so, guests and Corosync are ended, then the power goes, or the
+ * host boots anew. */
+void sim_host_shutdown(struct sim *sim, uint32_t node, bool again);
 void sim_host_net(struct sim *sim, uint32_t node, bool up);
 void sim_host_freeze(struct sim *sim, uint32_t node, uint64_t for_us);
 void sim_host_storage(struct sim *sim, uint32_t node, enum path_state path, uint64_t slow_us);

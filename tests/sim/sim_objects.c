@@ -385,6 +385,7 @@ void sim_objects_execute(struct sim *sim, struct sim_call *call)
     case ACTION_SAVE_INCARNATION:
     case ACTION_LET_GO:
     case ACTION_ALARM:
+    case ACTION_FORGET_MARK:
     case ACTION_KIND_COUNT:
         break;
     }

@@ -23,7 +23,8 @@ static uint32_t choose_node(const struct sim *sim, const struct scenario_step *s
     for (uint32_t n = 0; n < sim->node_count; n++) {
         const struct sim_host *host = &sim->hosts[n];
         bool elsewhere = step->kind == STEP_CLUSTER_JOIN && step->node != n;
-        if (!elsewhere && host->up && !host->frozen && host->agent.alive && sim_cpg_works(sim, n) &&
+        if (!elsewhere && host->up && !host->frozen && host->agent.alive && !host->marked &&
+            sim_cpg_works(sim, n) &&
             (step->kind == STEP_CLUSTER_JOIN || sim_rados_reaches(sim, n, true))) {
             return n;
         }
@@ -57,6 +58,17 @@ static const char *prepare_vm(struct sim *sim, uint32_t v, struct request *reque
     return NULL;
 }
 
+static enum request_kind about_node(enum step_kind kind)
+{
+    if (kind == STEP_NODE_FENCE) {
+        return REQUEST_NODE_FENCE;
+    }
+    if (kind == STEP_NODE_UNFENCE) {
+        return REQUEST_NODE_UNFENCE;
+    }
+    return kind == STEP_NODE_REMOVE ? REQUEST_NODE_REMOVE : REQUEST_NODE_RESUME;
+}
+
 static const char *fill(struct sim *sim, const struct scenario_step *step, struct request *request)
 {
     const char *vm = sim->story->vms[step->vm].name;
@@ -77,9 +89,11 @@ static const char *fill(struct sim *sim, const struct scenario_step *step, struc
     case STEP_VM_ADD:
         request->kind = REQUEST_VM_ADD;
         return prepare_vm(sim, step->vm, request);
+    case STEP_NODE_RESUME:
+    case STEP_NODE_REMOVE:
     case STEP_NODE_FENCE:
     case STEP_NODE_UNFENCE:
-        request->kind = step->kind == STEP_NODE_FENCE ? REQUEST_NODE_FENCE : REQUEST_NODE_UNFENCE;
+        request->kind = about_node(step->kind);
         request->vouched = step->on;
         name_set(request->name, sizeof(request->name), node);
         return NULL;
@@ -87,11 +101,6 @@ static const char *fill(struct sim *sim, const struct scenario_step *step, struc
         request->kind = REQUEST_CONFIG_SET;
         name_set(request->name, sizeof(request->name), step->setting);
         name_set(request->value, sizeof(request->value), step->value);
-        return NULL;
-    case STEP_NODE_REMOVE:
-        request->kind = REQUEST_NODE_REMOVE;
-        request->vouched = step->on;
-        name_set(request->name, sizeof(request->name), node);
         return NULL;
     case STEP_CLUSTER_JOIN:
         request->kind = REQUEST_NODE_JOIN;
@@ -119,6 +128,9 @@ static const char *fill(struct sim *sim, const struct scenario_step *step, struc
     case STEP_GUEST:
     case STEP_HAND:
     case STEP_POOL:
+    case STEP_HALT:
+    case STEP_SHUTDOWN:
+    case STEP_REBOOT:
         break;
     }
     stead_panic(__FILE__, __LINE__, "a command");
@@ -193,7 +205,7 @@ void sim_operator_answer(struct sim *sim, uint32_t node, const struct reply *rep
                           command->step->words);
         }
         close_command(sim, command, reply->accepted, reply->text);
-        if (reply->accepted) {
+        if (reply->accepted && command->step->kind != STEP_NODE_RESUME) { /* commits nothing */
             sim_check_acknowledged(sim, command);
         }
         return;

@@ -204,6 +204,24 @@ static void take_service(struct words *words, struct scenario_step *step, enum s
     }
 }
 
+static void at_halt(struct words *words, struct scenario_step *step)
+{
+    step->kind = STEP_HALT;
+    (void)take_node(words, step);
+}
+
+static void at_shutdown(struct words *words, struct scenario_step *step)
+{
+    step->kind = STEP_SHUTDOWN;
+    (void)take_node(words, step);
+}
+
+static void at_reboot(struct words *words, struct scenario_step *step)
+{
+    step->kind = STEP_REBOOT;
+    (void)take_node(words, step);
+}
+
 static void at_stop(struct words *words, struct scenario_step *step)
 {
     take_service(words, step, STEP_STOP_AGENT, STEP_STOP_COROSYNC);
@@ -289,14 +307,15 @@ static void do_vm(struct words *words, struct scenario_step *step)
 
 static void do_node(struct words *words, struct scenario_step *step)
 {
-    static const char *const verbs[] = {"fence", "unfence", "remove"};
-    static const enum step_kind kinds[] = {STEP_NODE_FENCE, STEP_NODE_UNFENCE, STEP_NODE_REMOVE};
+    static const char *const verbs[] = {"fence", "unfence", "remove", "resume"};
+    static const enum step_kind kinds[] = {STEP_NODE_FENCE, STEP_NODE_UNFENCE, STEP_NODE_REMOVE,
+                                           STEP_NODE_RESUME};
     int verb = words_choice(words, "command", verbs, COUNT_OF(verbs));
     if (verb < 0) {
         return;
     }
     step->kind = kinds[verb];
-    if (take_node(words, step) && verb != 1) {
+    if (take_node(words, step) && (verb == 0 || verb == 2)) {
         step->on = words_take_if(words, "--i-vouch");
     }
 }
@@ -380,12 +399,27 @@ void parse_at(struct words *words)
         const char *word;
         void (*parse)(struct words *, struct scenario_step *);
     } kinds[] = {
-        {"power", at_power},    {"net", at_net},         {"partition", at_partition},
-        {"heal", at_heal},      {"storage", at_storage}, {"state", at_state},
-        {"bmc", at_bmc},        {"libvirt", at_libvirt}, {"freeze", at_freeze},
-        {"kill", at_kill},      {"do", at_do},           {"object", at_object},
-        {"stop", at_stop},      {"start", at_start},     {"machine", at_machine},
-        {"guest", parse_guest}, {"hand", parse_hand},    {"pool", parse_pool},
+        {"power", at_power},
+        {"net", at_net},
+        {"partition", at_partition},
+        {"heal", at_heal},
+        {"storage", at_storage},
+        {"state", at_state},
+        {"bmc", at_bmc},
+        {"libvirt", at_libvirt},
+        {"freeze", at_freeze},
+        {"kill", at_kill},
+        {"do", at_do},
+        {"object", at_object},
+        {"halt", at_halt},
+        {"shutdown", at_shutdown},
+        {"reboot", at_reboot},
+        {"stop", at_stop},
+        {"start", at_start},
+        {"machine", at_machine},
+        {"guest", parse_guest},
+        {"hand", parse_hand},
+        {"pool", parse_pool},
     };
     const char *known[COUNT_OF(kinds)];
     struct scenario_step step = {0};

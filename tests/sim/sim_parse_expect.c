@@ -98,8 +98,8 @@ static void expect_vm(struct words *words, struct scenario_expect *expect)
 
 static void expect_node(struct words *words, struct scenario_expect *expect)
 {
-    static const char *const known[] = {"online", "offline",    "fenced",
-                                        "away",   "unattended", "removed"};
+    static const char *const known[] = {"online",     "offline", "fenced", "away",
+                                        "unattended", "removed", "halted"};
     const char *name = words_take(words, "a node");
     expect->kind = EXPECT_NODE;
     if (name == NULL || !words_node(words, name, &expect->node)) {

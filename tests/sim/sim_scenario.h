@@ -79,6 +79,10 @@ enum step_kind {
     STEP_NODE_REMOVE,
     STEP_CLUSTER_JOIN,
     STEP_MACHINE,
+    STEP_HALT,
+    STEP_NODE_RESUME,
+    STEP_SHUTDOWN,
+    STEP_REBOOT,
     STEP_GUEST,
     STEP_HAND,
     STEP_POOL,
@@ -150,7 +154,8 @@ enum node_word {
     NODE_IS_FENCED,
     NODE_AWAY,
     NODE_UNATTENDED,
-    NODE_IS_REMOVED
+    NODE_IS_REMOVED,
+    NODE_HALTED
 };
 
 struct scenario_expect {

@@ -103,7 +103,11 @@ static void step_start_agent(struct sim *sim, uint32_t node)
 static void run_service(struct sim *sim, struct sim_task *task)
 {
     const struct scenario_step *step = &sim->story->steps[task->number];
-    if (step->kind == STEP_STOP_AGENT) {
+    if (step->kind == STEP_SHUTDOWN || step->kind == STEP_REBOOT) {
+        sim_host_shutdown(sim, step->node, step->kind == STEP_REBOOT);
+    } else if (step->kind == STEP_HALT) {
+        sim_agent_halt(sim, step->node);
+    } else if (step->kind == STEP_STOP_AGENT) {
         sim_agent_leave(sim, step->node);
     } else if (step->kind == STEP_START_AGENT) {
         step_start_agent(sim, step->node);
@@ -115,6 +119,19 @@ static void run_service(struct sim *sim, struct sim_task *task)
         ASSERT(step->kind == STEP_START_COROSYNC);
         sim_corosync_start(sim, step->node);
     }
+}
+
+static void step_bmc(struct sim_host *host, const struct scenario_step *step)
+{
+    host->bmc = step->bmc;
+    host->bmc_slow_us = step->duration_us;
+}
+
+/* A host's own services, in its own time. */
+static void put_service(struct sim *sim, const struct scenario_step *step)
+{
+    sim_put(sim, 0, step->node,
+            (struct sim_task){.run = run_service, .number = (uint64_t)(step - sim->story->steps)});
 }
 
 static void step_do(struct sim *sim, const struct scenario_step *step)
@@ -138,8 +155,7 @@ static void step_do(struct sim *sim, const struct scenario_step *step)
         sim_rados_object(sim, step->object);
         return;
     case STEP_BMC:
-        sim->hosts[step->node].bmc = step->bmc;
-        sim->hosts[step->node].bmc_slow_us = step->duration_us;
+        step_bmc(&sim->hosts[step->node], step);
         return;
     case STEP_LIBVIRT:
         sim_virt_trouble(sim, step->node, step->libvirt, step->duration_us);
@@ -150,14 +166,15 @@ static void step_do(struct sim *sim, const struct scenario_step *step)
     case STEP_KILL_AGENT:
         sim_agent_kill(sim, step->node);
         return;
+    case STEP_SHUTDOWN:
+    case STEP_REBOOT:
+    case STEP_HALT:
     case STEP_STOP_AGENT:
     case STEP_START_AGENT:
     case STEP_KILL_COROSYNC:
     case STEP_STOP_COROSYNC:
     case STEP_START_COROSYNC:
-        sim_put(
-            sim, 0, step->node,
-            (struct sim_task){.run = run_service, .number = (uint64_t)(step - sim->story->steps)});
+        put_service(sim, step);
         return;
     case STEP_KILL_VM:
         step_kill_vm(sim, step);
@@ -174,6 +191,7 @@ static void step_do(struct sim *sim, const struct scenario_step *step)
     case STEP_CONFIG_SET:
     case STEP_NODE_REMOVE:
     case STEP_CLUSTER_JOIN:
+    case STEP_NODE_RESUME:
         sim_operator_do(sim, step);
         return;
     case STEP_GUEST:

@@ -156,7 +156,16 @@ static void make_bmc(struct sketch *sketch, uint32_t node)
 static void make_service(struct sketch *sketch, uint32_t node)
 {
     const char *service = any(sketch, 0, 2) == 0 ? "agent" : "corosync";
-    switch (any(sketch, 0, 6)) {
+    switch (any(sketch, 0, 9)) {
+    case 8:
+        at(sketch, "reboot n%u", node);
+        return;
+    case 9:
+        at(sketch, "shutdown n%u", node);
+        return;
+    case 7:
+        at(sketch, "halt n%u", node);
+        return;
     case 0:
         at(sketch, "start n%u %s", node, service);
         return;
@@ -282,6 +291,7 @@ static void make_heal(struct sketch *sketch)
         sketch->now_ms += UNFENCE_EVERY_S * 1000;
         for (uint32_t n = 1; n <= sketch->nodes; n++) {
             at(sketch, "do node unfence n%u", n);
+            at(sketch, "do node resume n%u", n);
         }
     }
     line(sketch, "run %llums", (unsigned long long)sketch->now_ms + SETTLE_S * 1000);

@@ -80,8 +80,6 @@ static bool not_yet(const char *word)
         "mend",
         "qdevice",
         "clock",
-        "reboot",
-        "shutdown",
         "version",
         "load",
         "set",
@@ -116,7 +114,6 @@ static bool not_yet(const char *word)
         "migrating",
         "draining",
         "maintenance",
-        "halted",
     };
     for (size_t i = 0; i < COUNT_OF(words); i++) {
         if (strcmp(word, words[i]) == 0) {

@@ -39,6 +39,19 @@ TEST(the_lowest_able_takes_the_term)
     free(u);
 }
 
+/* A lower one whose agent ends again and again is passed over. */
+TEST(a_restless_node_comes_last)
+{
+    struct unit *u = unit_new(3);
+    unit_start(u);
+    u->peers[2].restarts = 5;
+    unit_beat(u, 2, NULL);
+    unit_leave(u, 1);
+    unit_commit(u);
+    assert_int_equal(u->core.cluster.header.actor, 3);
+    free(u);
+}
+
 /* A node with a lower able one beside it leaves the term to that one. */
 TEST(a_lower_able_node_goes_first)
 {
@@ -395,6 +408,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_lowest_able_takes_the_term),
+        cmocka_unit_test(a_restless_node_comes_last),
         cmocka_unit_test(a_lower_able_node_goes_first),
         cmocka_unit_test(a_lower_node_that_is_not_able_is_passed_over),
         cmocka_unit_test(the_present_actor_goes_on),

@@ -4,10 +4,10 @@
 
 #define N3 2 /* slot */
 
-static void ask(struct unit *u, bool asked, bool forced)
+static void ask(struct unit *u, enum leaving why, bool forced)
 {
     struct event event = unit_event(EVENT_LEAVING, 0);
-    event.leaving.asked = asked;
+    event.leaving.why = why;
     event.leaving.forced = forced;
     unit_step(u, &event);
 }
@@ -39,7 +39,7 @@ static struct unit *acting(void)
 
 static void n3_announces(struct unit *u)
 {
-    u->peers[3].leaving = true;
+    u->peers[3].leaving = LEAVING_RING;
     unit_commit(u);
     assert_int_equal(unit_copy_node(u, 3)->away_ms, u->core.cluster.settings.leave_ms);
 }
@@ -47,7 +47,7 @@ static void n3_announces(struct unit *u)
 static void n3_is_back(struct unit *u)
 {
     const uint32_t all[] = {1, 2, 3};
-    u->peers[3].leaving = false;
+    u->peers[3].leaving = LEAVING_NOT;
     unit_ring(u, true, 3, all);
 }
 
@@ -55,9 +55,9 @@ static void n3_is_back(struct unit *u)
 TEST(corosync_goes_once_the_others_know)
 {
     struct unit *u = follower();
-    ask(u, true, true);
+    ask(u, LEAVING_RING, true);
     unit_pass(u, 300);
-    assert_true(u->core.local.beat.leaving);
+    assert_int_equal(u->core.local.beat.leaving, LEAVING_RING);
     unit_none(u, ACTION_LET_GO);
     accept_ours(u);
     assert_true(unit_take(u, ACTION_LET_GO).let_go.agreed);
@@ -70,7 +70,7 @@ TEST(corosync_goes_once_the_others_know)
 TEST(corosync_is_not_held_up_for_ever)
 {
     struct unit *u = follower();
-    ask(u, true, true);
+    ask(u, LEAVING_RING, true);
     unit_pass(u, 2900);
     unit_none(u, ACTION_LET_GO);
     unit_pass(u, 200);
@@ -82,10 +82,10 @@ TEST(corosync_is_not_held_up_for_ever)
 TEST(an_objection_ends_the_announcement)
 {
     struct unit *u = follower();
-    ask(u, true, false);
+    ask(u, LEAVING_RING, false);
     unit_pass(u, 3500);
     assert_false(unit_take(u, ACTION_LET_GO).let_go.agreed);
-    assert_false(u->core.local.beat.leaving);
+    assert_int_equal(u->core.local.beat.leaving, LEAVING_NOT);
     free(u);
 }
 
@@ -97,7 +97,7 @@ TEST(outside_it_goes_at_once)
     u->facts.incarnation = (struct incarnation){0};
     unit_open(u, unit_client(2, 900));
     unit_ring(u, true, 3, u->ring.nodeids);
-    ask(u, true, true);
+    ask(u, LEAVING_RING, true);
     assert_true(unit_take(u, ACTION_LET_GO).let_go.agreed);
     free(u);
 }
@@ -106,13 +106,13 @@ TEST(outside_it_goes_at_once)
 TEST(who_stays_takes_it_back)
 {
     struct unit *u = follower();
-    ask(u, true, true);
+    ask(u, LEAVING_RING, true);
     accept_ours(u);
     (void)unit_take(u, ACTION_LET_GO);
     unit_pass(u, 14000);
-    assert_true(u->core.local.beat.leaving);
+    assert_int_equal(u->core.local.beat.leaving, LEAVING_RING);
     unit_pass(u, 2000);
-    assert_false(u->core.local.beat.leaving);
+    assert_int_equal(u->core.local.beat.leaving, LEAVING_NOT);
     free(u);
 }
 
@@ -120,10 +120,10 @@ TEST(who_stays_takes_it_back)
 TEST(once_it_is_gone_we_say_no_more_that_it_goes)
 {
     struct unit *u = follower();
-    ask(u, true, true);
-    ask(u, false, false);
+    ask(u, LEAVING_RING, true);
+    ask(u, LEAVING_NOT, false);
     unit_pass(u, 4000);
-    assert_false(u->core.local.beat.leaving);
+    assert_int_equal(u->core.local.beat.leaving, LEAVING_NOT);
     unit_none(u, ACTION_LET_GO);
     free(u);
 }
@@ -164,7 +164,7 @@ TEST(no_announcement_takes_the_quorum_along)
     struct unit *u = acting();
     unit_leave(u, 2);
     unit_settle(u, 500);
-    u->peers[3].leaving = true;
+    u->peers[3].leaving = LEAVING_RING;
     unit_settle(u, 1000);
     assert_int_equal(unit_copy_node(u, 3)->away_ms, 0);
     free(u);
@@ -174,8 +174,8 @@ TEST(no_announcement_takes_the_quorum_along)
 TEST(of_two_only_one_is_accepted)
 {
     struct unit *u = acting();
-    u->peers[2].leaving = true;
-    u->peers[3].leaving = true;
+    u->peers[2].leaving = LEAVING_RING;
+    u->peers[3].leaving = LEAVING_RING;
     unit_settle(u, 1000);
     uint32_t away = 0;
     away += unit_copy_node(u, 2)->away_ms != 0;
@@ -188,7 +188,7 @@ TEST(of_two_only_one_is_accepted)
 TEST(the_acting_node_announces_itself)
 {
     struct unit *u = acting();
-    ask(u, true, true);
+    ask(u, LEAVING_RING, true);
     unit_commit(u);
     assert_int_equal(unit_copy_node(u, 1)->away_ms, u->core.cluster.settings.leave_ms);
     assert_true(unit_take(u, ACTION_LET_GO).let_go.agreed);
@@ -217,7 +217,7 @@ TEST(another_incarnation_announces_nothing)
 {
     struct unit *u = acting();
     u->peers[3].incarnation = (struct incarnation){1, 99};
-    u->peers[3].leaving = true;
+    u->peers[3].leaving = LEAVING_RING;
     unit_settle(u, 1000);
     assert_int_equal(unit_copy_node(u, 3)->away_ms, 0);
     free(u);
@@ -230,11 +230,73 @@ TEST(the_setting_may_forbid_it)
     unit_vm(u, 0, VM_RUNNING, N3);
     unit_set(u, "leave_ms", 0);
     unit_lead(u);
-    u->peers[3].leaving = true;
+    u->peers[3].leaving = LEAVING_RING;
     unit_settle(u, 1000);
     unit_leave(u, 3);
     unit_settle(u, 500);
     assert_int_equal(unit_copy_node(u, 3)->state, NODE_LOST);
+    free(u);
+}
+
+/* A host that shuts down says so to its end, and asks for nothing. */
+TEST(a_host_that_shuts_down_says_so)
+{
+    struct unit *u = follower();
+    ask(u, LEAVING_HOST, false);
+    ask(u, LEAVING_RING, true);
+    ask(u, LEAVING_NOT, false);
+    unit_pass(u, 4000);
+    assert_int_equal(u->core.local.beat.leaving, LEAVING_HOST);
+    unit_none(u, ACTION_LET_GO);
+    free(u);
+}
+
+static struct unit *n3_with_a_bmc(uint32_t proof)
+{
+    struct unit *u = unit_new(1);
+    struct bmc_address bmc = {.address = "10.1.0.3", .cipher_suite = 17, .verified = true};
+    unit_vm(u, 0, VM_RUNNING, N3);
+    u->image.nodes[N3].bmc = bmc;
+    u->peers[3].bmc = bmc;
+    unit_set(u, "proof", proof);
+    unit_lead(u);
+    u->peers[3].leaving = LEAVING_HOST;
+    unit_settle(u, 500);
+    return u;
+}
+
+/* It is lost as it leaves, its barrier raised, and nobody pulls its plug meanwhile. */
+TEST(a_host_that_shuts_down_keeps_its_power)
+{
+    struct unit *u = n3_with_a_bmc(PROOF_STORAGE);
+    assert_int_equal(unit_copy_node(u, 3)->away_ms, 0);
+    unit_leave(u, 3);
+    unit_settle(u, 500);
+    assert_int_equal(unit_copy_node(u, 3)->state, NODE_LOST);
+    unit_none(u, ACTION_POWER_OFF);
+    assert_int_equal(unit_logged(u, ACTION_BLOCK_ADD) > 0, 1);
+    free(u);
+}
+
+/* Unless its power is the proof that the policy asks for. */
+TEST(policy_power_pulls_the_plug_all_the_same)
+{
+    struct unit *u = n3_with_a_bmc(PROOF_POWER);
+    unit_leave(u, 3);
+    unit_settle(u, 500);
+    assert_int_equal(unit_logged(u, ACTION_POWER_OFF), 1);
+    free(u);
+}
+
+/* What it said is over once it speaks again and says nothing of the kind. */
+TEST(a_shutdown_is_forgotten_once_it_is_back)
+{
+    struct unit *u = n3_with_a_bmc(PROOF_STORAGE);
+    u->peers[3].leaving = LEAVING_NOT;
+    unit_settle(u, 500);
+    unit_leave(u, 3);
+    unit_settle(u, 500);
+    assert_int_equal(unit_logged(u, ACTION_POWER_OFF), 1);
     free(u);
 }
 
@@ -255,6 +317,10 @@ int main(void)
         cmocka_unit_test(a_fence_by_hand_comes_first),
         cmocka_unit_test(another_incarnation_announces_nothing),
         cmocka_unit_test(the_setting_may_forbid_it),
+        cmocka_unit_test(a_host_that_shuts_down_says_so),
+        cmocka_unit_test(a_host_that_shuts_down_keeps_its_power),
+        cmocka_unit_test(policy_power_pulls_the_plug_all_the_same),
+        cmocka_unit_test(a_shutdown_is_forgotten_once_it_is_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

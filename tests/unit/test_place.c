@@ -66,6 +66,32 @@ TEST(memory_is_hard)
     assert_int_equal(place_choose(&loads, 4077, 0, 0), NODE_NONE);
 }
 
+/* A restless node is taken only where no steady one has the room. */
+TEST(restless_nodes_come_last)
+{
+    struct loads loads = three_nodes();
+    loads.restless = 1;
+    place_add(&loads, 1, 100);
+    place_add(&loads, 2, 100);
+    assert_int_equal(place_choose(&loads, 100, 0, 0), 1);
+    assert_int_equal(place_choose(&loads, 4000, 0, 0), 0);
+}
+
+/* A node whose libvirt does not answer is no place. */
+TEST(a_node_without_libvirt_is_no_place)
+{
+    struct unit *u = unit_new(1);
+    unit_vm(u, 0, VM_STOPPED, NODE_NONE);
+    u->image.nodes[0].memory_mib = 512;
+    u->facts.memory_mib = 512;
+    u->peers[2].libvirt = false;
+    unit_lead(u);
+    unit_commit(u);
+    assert_int_equal(unit_copy_vm(u, 0)->state, VM_STARTING);
+    assert_int_equal(unit_copy_vm(u, 0)->node, 2);
+    free(u);
+}
+
 /* Memory sums do not run over. */
 TEST(memory_does_not_overflow)
 {
@@ -174,6 +200,8 @@ int main(void)
         cmocka_unit_test(kept_memory_is_not_given_away),
         cmocka_unit_test(ties_go_to_the_lowest_slot),
         cmocka_unit_test(memory_is_hard),
+        cmocka_unit_test(restless_nodes_come_last),
+        cmocka_unit_test(a_node_without_libvirt_is_no_place),
         cmocka_unit_test(memory_does_not_overflow),
         cmocka_unit_test(only_able_nodes),
         cmocka_unit_test(avoided_only_as_the_last),

@@ -71,6 +71,7 @@ static inline void unit_fill_node(struct unit *u, uint32_t nodeid)
         .feature_level = FEATURE_LEVEL,
         .able = true,
         .storage = true,
+        .libvirt = true,
     };
     memcpy(beat->name, node->name, NAME_BYTES);
 }

@@ -83,12 +83,13 @@ def writers_of(stamps):
         w = writers.get(s.boot)
         if not w:
             w = writers[s.boot] = {
-                "boot": s.boot, "stamps": 0, "gaps": 0, "rate": s.rate,
+                "boot": s.boot, "stamps": 0, "gaps": 0, "pause_s": 0, "rate": s.rate,
                 "first_seq": s.seq, "first_pos": s.pos, "first_time": s.time,
                 "first_read": {"boot": s.first_boot, "seq": s.first_seq, "pos": s.first_pos} if s.first_pos else None,
             }
         else:
             w["gaps"] += s.seq - w["last_seq"] - 1
+            w["pause_s"] = max(w["pause_s"], round(s.time - w["last_time"], 3))
         w["stamps"] += 1
         w["last_seq"], w["last_pos"], w["last_time"] = s.seq, s.pos, s.time
     return writers
@@ -137,7 +138,7 @@ def tell(name, result):
         seconds = w["last_time"] - w["first_time"]
         print("  %d. boot %s  seq %d..%d  %d stamps in %.1f s%s%s%s" % (
             n, w["boot"][:8], w["first_seq"], w["last_seq"], w["stamps"], seconds,
-            "  (%.0f/s)" % ((w["stamps"] - 1) / seconds) if seconds > 1 else "",
+            "  (%.0f/s, longest pause %d ms)" % ((w["stamps"] - 1) / seconds, w["pause_s"] * 1000) if seconds > 1 else "",
             "  console acked %d" % w["acked"] if "acked" in w else "",
             "  silent before: %.1f s" % (w["first_time"] - before) if before else ""))
         before = w["last_time"]
