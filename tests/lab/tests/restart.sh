@@ -168,6 +168,7 @@ test_libvirtd_down() { # it stays away: said, no place for others, and its guest
     within 15 'it is stopped' vm_is moves stopped
     must 'start' stead vm start moves
     within 30 'it runs, and not on n3' eval "vm_is moves running && ! vm_runs_on moves 3"
+    lab bmc 3 dead # so that its agent has to end what runs there
     lab net 3 down
     within 20 'virt3 runs on a survivor' vm_runs_off virt3 3
     within 20 'its old QEMU is killed without libvirtd' no_qemu virt3 3
