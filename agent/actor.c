@@ -242,6 +242,10 @@ static void remove_leases(const struct delta *delta, struct caller *caller)
             struct action *action = actions_add(caller->out, ACTION_LEASE_REMOVE);
             action->lease.lease.vm = record->vm.uuid; /* the draft still holds what it removes */
             action->lease.lease.generation = record->vm.generation;
+            if (record->vm.state == VM_RUNNING) { /* given back as it runs */
+                action->lease.lease.state = LEASE_HELD;
+                action->lease.lease.incarnation = record->vm.incarnation;
+            }
         }
     }
 }

@@ -58,6 +58,8 @@ struct agent {
     struct server_io *server;
     struct notify_io *notify;
     struct create_options create_options;
+    struct settle_io *settle;
+    struct vm_tools vm_tools;
     bool begun;
     bool leaving;
     bool settled; /* the start is over */
@@ -125,6 +127,25 @@ static int open_edges(struct agent *agent)
         r = create_io_open(edges->storage, edges->libvirt, &agent->create_options, &sink,
                            &edges->create);
     }
+    if (r == 0) {
+        r = nvram_io_open(agent->loop, edges->storage, &edges->nvram);
+    }
+    return r;
+}
+
+/* What operators' commands about VMs need of this node. */
+static int open_tools(struct agent *agent)
+{
+    const struct core *core = effects_io_core(agent->effects);
+    nvram_io_begin(agent->edges.nvram, core);
+    int r = settle_io_open(agent->loop, core, agent->edges.libvirt, &agent->settle);
+    agent->vm_tools = (struct vm_tools){.loop = agent->loop,
+                                        .core = core,
+                                        .storage = agent->edges.storage,
+                                        .libvirt = agent->edges.libvirt,
+                                        .create = agent->edges.create,
+                                        .settle = agent->settle,
+                                        .guest_user = agent->config.ceph_guest_user};
     return r;
 }
 
@@ -161,7 +182,13 @@ static void begin(struct agent *agent, uint32_t nodeid, const char *name)
     agent->edges.answer = answer;
     agent->edges.answer_context = agent;
     effects_io_begin(agent->effects, &agent->facts, &agent->edges);
-    server_io_begin(agent->server, effects_io_core(agent->effects), agent->edges.storage);
+    r = open_tools(agent);
+    if (r < 0) {
+        journal_io_say(LOG_ERR, "cannot begin: %s", strerror(-r));
+        stop(agent, EXIT_RESTART);
+        return;
+    }
+    server_io_begin(agent->server, &agent->vm_tools);
     identify_bmc(agent);
     qb_loop_timer_add(agent->loop, QB_LOOP_LOW, SETTLE_NS, agent, settle, &agent->settle_timer);
     notify_io_ready(agent->notify);

@@ -9,16 +9,21 @@
 #include "agent/host_io.h"
 #include "agent/query.h"
 #include "agent/vm_add_io.h"
+#include "agent/vm_remove_io.h"
 #include "proto/assert.h"
 #include "proto/values.h"
 
 #define SWEEP_NS 500000000ull
+#define DETAIL_MS 5000        /* a look at a definition and a domain */
 #define STOP_TIMEOUT_MS 60000 /* of a VM whose operator did not say */
 
 struct waiting {
     uint64_t counter; /* of its origin; 0: free */
     uint64_t deadline_ms;
-    void *client; /* NULL: hung up */
+    void *client;          /* NULL: hung up */
+    struct uuid held;      /* a domain of this node that the command is about; zero: none */
+    struct review *review; /* to be told with the outcome, owned; NULL: none */
+    char note[TEXT_BYTES]; /* likewise, if it is done */
 };
 
 struct command_io {
@@ -28,17 +33,17 @@ struct command_io {
     command_tell *tell;
     void *context;
     const struct core *core; /* NULL: not begun */
-    struct storage_io *storage;
+    const struct vm_tools *tools;
     uint64_t next_counter;
     uint32_t count;
     bool timing; /* the timer is set */
     struct waiting list[REQUESTS_MAX];
 };
 
-/* A VM_ADD whose definition is being written. */
-struct adding {
+/* A command that this node works at before it becomes a request. */
+struct work {
     struct command_io *commands;
-    struct request request;
+    struct request request; /* its id and `by` */
 };
 
 static struct waiting *find(struct command_io *commands, uint64_t counter)
@@ -54,17 +59,24 @@ static struct waiting *find(struct command_io *commands, uint64_t counter)
 static void finish(struct command_io *commands, struct waiting *waiting,
                    const struct command_outcome *outcome)
 {
-    void *client = waiting->client;
+    struct waiting over = *waiting;
+    struct command_outcome told = *outcome;
     *waiting = (struct waiting){.counter = 0};
     commands->count--;
-    if (client != NULL) {
-        commands->tell(commands->context, client, outcome);
+    if (!uuid_is_zero(&over.held)) {
+        settle_io_drop(commands->tools->settle, &over.held,
+                       outcome->verdict != CONTROL__VERDICT__VERDICT_UNKNOWN);
     }
+    if (over.client != NULL) {
+        told.review = over.review != NULL ? over.review : outcome->review;
+        commands->tell(commands->context, over.client, &told);
+    }
+    free(over.review);
 }
 
 static void refuse(struct command_io *commands, void *client, const char *text)
 {
-    struct command_outcome outcome = {CONTROL__VERDICT__VERDICT_REFUSED, text, 0};
+    struct command_outcome outcome = {.verdict = CONTROL__VERDICT__VERDICT_REFUSED, .text = text};
     commands->tell(commands->context, client, &outcome);
 }
 
@@ -173,85 +185,101 @@ static void take_config_set(struct command_io *commands, void *client, const cha
     }
 }
 
-/* ---- vm add */
+/* ---- vm add, vm remove */
 
-static void prepared(void *context, enum outcome outcome, uint64_t generation, const char *text)
+/* Found on the way, told at the end. Without memory it is not told, which keeps nobody from adding.
+ */
+static void keep_review(struct waiting *waiting, const struct review *review)
 {
-    struct adding *adding = context;
-    struct command_io *commands = adding->commands;
-    struct command_outcome refused = {CONTROL__VERDICT__VERDICT_REFUSED, text, 0};
-    struct waiting *waiting = find(commands, adding->request.id.counter);
-    if (outcome == OUTCOME_DONE && waiting != NULL) {
-        adding->request.generation = generation;
-        send_request(commands, &adding->request);
+    waiting->review = review != NULL ? malloc(sizeof(*review)) : NULL;
+    if (waiting->review != NULL) {
+        *waiting->review = *review;
+    }
+}
+
+static void worked(void *context, const struct vm_work_result *result)
+{
+    struct work *work = context;
+    struct command_io *commands = work->commands;
+    struct waiting *waiting = find(commands, work->request.id.counter);
+    struct command_outcome outcome = {.verdict = result->done ? CONTROL__VERDICT__VERDICT_DONE
+                                                              : CONTROL__VERDICT__VERDICT_REFUSED,
+                                      .text = result->text,
+                                      .review = result->review};
+    if (result->request != NULL && waiting != NULL) {
+        struct request request = *result->request;
+        request.id = work->request.id;
+        memcpy(request.by, work->request.by, sizeof(request.by));
+        keep_review(waiting, result->review);
+        name_set(waiting->note, sizeof(waiting->note), result->text != NULL ? result->text : "");
+        waiting->held = result->held ? request.uuid : waiting->held;
+        send_request(commands, &request);
     } else if (waiting != NULL) {
-        if (text == NULL || text[0] == '\0') {
-            refused.text = "Ceph did not answer in time; nothing was added, try again";
-        }
-        finish(commands, waiting, &refused);
+        finish(commands, waiting, &outcome);
+    } else if (result->held) { /* its time is up; nothing was sent */
+        settle_io_drop(commands->tools->settle, &result->request->uuid, true);
     }
-    free(adding);
+    free(work);
 }
 
-/* The cheap refusals, before anything is written to the pool. */
-static const char *already_there(const struct core *core, const struct domain_facts *facts)
+static struct work *begin_work(struct command_io *commands, void *client, const char *by)
 {
-    for (uint32_t i = 0; i < core->cluster.vm_end; i++) {
-        const struct vm_record *vm = &core->cluster.vms[i];
-        if (vm->state == VM_FREE) {
-            continue;
-        }
-        if (strcmp(vm->name, facts->name) == 0) {
-            return "a VM of that name is already registered: see `stead vm list`";
-        }
-        if (uuid_equal(&vm->uuid, &facts->uuid)) {
-            return "a VM with the UUID of this XML is already registered: give it another one";
-        }
+    struct work *work = calloc(1, sizeof(*work));
+    if (work == NULL) {
+        refuse(commands, client, "the agent is out of memory");
+        return NULL;
     }
-    return NULL;
-}
-
-static void fill_add(struct request *request, const Control__VmAdd *add, const struct vm_to_add *vm)
-{
-    request->kind = REQUEST_VM_ADD;
-    name_set(request->name, sizeof(request->name), add->name);
-    name_set(request->on, sizeof(request->on), add->on);
-    request->uuid = vm->facts.uuid;
-    request->memory_mib = add->memory_mib != 0 ? add->memory_mib : vm->facts.memory_mib;
-    request->priority = add->priority;
-    request->want = add->stopped ? WANT_STOPPED : WANT_RUNNING;
-    request->definition_version = vm->definition.version;
-    request->definition_digest = vm->definition.digest;
-    request->stop_timeout_ms = STOP_TIMEOUT_MS;
+    work->commands = commands;
+    if (!begin(commands, client, by, &work->request)) {
+        free(work);
+        return NULL;
+    }
+    return work;
 }
 
 static void take_vm_add(struct command_io *commands, void *client, const char *by,
                         const Control__VmAdd *add)
 {
-    char text[TEXT_BYTES] = "";
-    struct vm_to_add vm;
-    if (!query_loaded(commands->core)) {
-        refuse(commands, client, "there is no cluster here yet: `stead cluster init` or `join`");
-        return;
+    struct work *work = begin_work(commands, client, by);
+    if (work != NULL) {
+        vm_add_io_begin(commands->tools, add, host_io_boottime_ms() + COMMAND_MS / 2, worked, work);
     }
-    if (vm_add_io_read(add, &vm, text) < 0) {
-        refuse(commands, client, text);
-        return;
+}
+
+static void take_vm_remove(struct command_io *commands, void *client, const char *by,
+                           const Control__Command *command)
+{
+    struct work *work = begin_work(commands, client, by);
+    if (work != NULL) {
+        vm_remove_io_begin(commands->tools, command, host_io_boottime_ms() + COMMAND_MS / 2, worked,
+                           work);
     }
-    const char *there = already_there(commands->core, &vm.facts);
-    struct adding *adding = there == NULL ? calloc(1, sizeof(*adding)) : NULL;
-    if (adding == NULL) {
-        refuse(commands, client, there != NULL ? there : "the agent is out of memory");
-    } else if (!begin(commands, client, by, &adding->request)) {
-        free(adding);
-    } else {
-        adding->commands = commands;
-        fill_add(&adding->request, add, &vm);
-        storage_io_prepare_vm(commands->storage, &vm.definition,
-                              &commands->core->cluster.header.cluster_id,
-                              host_io_boottime_ms() + COMMAND_MS / 2, prepared, adding);
+}
+
+/* ---- vm show */
+
+static void told_detail(void *context, const struct vm_detail *detail)
+{
+    struct work *work = context;
+    struct command_io *commands = work->commands;
+    struct waiting *waiting = find(commands, work->request.id.counter);
+    struct command_outcome outcome = {.verdict = CONTROL__VERDICT__VERDICT_DONE,
+                                      .text = detail->text != NULL ? detail->text : "",
+                                      .review = detail->review,
+                                      .detail = detail};
+    if (waiting != NULL) {
+        finish(commands, waiting, &outcome);
     }
-    vm_add_io_free(&vm);
+    free(work);
+}
+
+static void take_vm_ask(struct command_io *commands, void *client, const Control__VmAsk *asked)
+{
+    struct work *work = begin_work(commands, client, "");
+    if (work != NULL) {
+        vm_detail_io_begin(commands->tools, asked->name, asked->xml,
+                           host_io_boottime_ms() + DETAIL_MS, told_detail, work);
+    }
 }
 
 /* ---- outside */
@@ -261,12 +289,18 @@ void command_io_take(struct command_io *commands, void *client, const char *by,
 {
     if (commands->core == NULL) {
         refuse(commands, client, "this agent waits for Corosync: systemctl start corosync");
+    } else if (request->ask_case == CONTROL__REQUEST__ASK_VM) {
+        take_vm_ask(commands, client, request->vm);
     } else if (request->ask_case == CONTROL__REQUEST__ASK_VM_ADD) {
         take_vm_add(commands, client, by, request->vm_add);
     } else if (request->ask_case == CONTROL__REQUEST__ASK_CONFIG_SET) {
         take_config_set(commands, client, by, request->config_set);
     } else {
         ASSERT(request->ask_case == CONTROL__REQUEST__ASK_COMMAND);
+        if (request->command->kind == CONTROL__COMMAND_KIND__COMMAND_VM_REMOVE) {
+            take_vm_remove(commands, client, by, request->command);
+            return;
+        }
         take_command(commands, client, by, request->command);
     }
 }
@@ -277,10 +311,14 @@ void command_io_answer(struct command_io *commands, const struct reply *reply)
     if (waiting == NULL || reply->id.agent_start != commands->core->local.facts.agent_start) {
         return;
     }
+    char text[2 * TEXT_BYTES + 8];
+    bool noted = reply->accepted && waiting->note[0] != '\0';
+    snprintf(text, sizeof(text), "%s%s%s", reply->text, noted ? "; " : "",
+             noted ? waiting->note : "");
     struct command_outcome outcome = {
         .verdict =
             reply->accepted ? CONTROL__VERDICT__VERDICT_DONE : CONTROL__VERDICT__VERDICT_REFUSED,
-        .text = reply->text,
+        .text = text,
         .committed = reply->accepted ? commands->core->cluster.header.version : 0,
     };
     finish(commands, waiting, &outcome);
@@ -304,8 +342,8 @@ static void sweep(void *context)
 {
     struct command_io *commands = context;
     const struct command_outcome unknown = {
-        CONTROL__VERDICT__VERDICT_UNKNOWN,
-        "no answer within 30 s; it may have been done or be done yet: ask `stead history`", 0};
+        .verdict = CONTROL__VERDICT__VERDICT_UNKNOWN,
+        .text = "no answer within 30 s; it may have been done or be done yet: ask `stead history`"};
     uint64_t now_ms = host_io_boottime_ms();
     for (uint32_t i = 0; i < REQUESTS_MAX; i++) {
         struct waiting *waiting = &commands->list[i];
@@ -319,11 +357,10 @@ static void sweep(void *context)
     }
 }
 
-void command_io_begin(struct command_io *commands, const struct core *core,
-                      struct storage_io *storage)
+void command_io_begin(struct command_io *commands, const struct vm_tools *tools)
 {
-    commands->core = core;
-    commands->storage = storage;
+    commands->core = tools->core;
+    commands->tools = tools;
 }
 
 int command_io_open(qb_loop_t *loop, const struct sink *sink, command_tell *tell, void *context,

@@ -8,10 +8,11 @@
 
 #include <qb/qbloop.h>
 
-#include "agent/core.h"
+#include "agent/vm_detail_io.h"
+#include "agent/vm_tools_io.h"
 #include "proto/control_io.h"
+#include "proto/review.h"
 #include "proto/sink.h"
-#include "storage/storage_io.h"
 
 #define COMMAND_MS 30000
 
@@ -20,7 +21,9 @@ struct command_io;
 struct command_outcome {
     Control__Verdict verdict;
     const char *text;
-    uint64_t committed; /* version; 0: not known */
+    uint64_t committed;          /* version; 0: not known */
+    const struct review *review; /* of a VM that was to be added, or is asked about; NULL: none */
+    const struct vm_detail *detail; /* of a VM that is asked about; NULL: none */
 };
 
 /* Tells the client behind `client` (an opaque pointer of the server's). Called at most once per
@@ -30,9 +33,9 @@ typedef void command_tell(void *context, void *client, const struct command_outc
 int command_io_open(qb_loop_t *loop, const struct sink *sink, command_tell *tell, void *context,
                     struct command_io **ret_commands);
 
-/* The core and the storage edge are there now; before that every command is refused. */
-void command_io_begin(struct command_io *commands, const struct core *core,
-                      struct storage_io *storage);
+/* The core and its edges are there now; before that every command is refused. `tools` is borrowed
+ * for good. */
+void command_io_begin(struct command_io *commands, const struct vm_tools *tools);
 
 /* One request of kind COMMAND or VM_ADD, sane as control_unpack_request() leaves it. `by` is the
  * operator's name. */

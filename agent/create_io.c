@@ -8,8 +8,10 @@
 
 #include "agent/journal_io.h"
 #include "agent/keyring_io.h"
+#include "migration/review_io.h"
 #include "proto/digest.h"
 #include "proto/values.h"
+#include "storage/nvram_io.h"
 
 #define SECRETS_MAX 16 /* different secrets in use at one time; more are set each time anew */
 
@@ -31,6 +33,7 @@ struct create_io {
 struct creation {
     struct create_io *io;
     struct action action;
+    char *xml;
 };
 
 static void fail(struct create_io *io, const struct action *action, const char *why)
@@ -89,7 +92,7 @@ static void see_to_secret(struct create_io *io, const char *uuid)
     explicit_bzero(key, sizeof(key));
 }
 
-static void see_to_secrets(struct create_io *io, const char *xml)
+void create_io_bring_secrets(struct create_io *io, const char *xml)
 {
     struct domain_facts facts;
     char text[TEXT_BYTES];
@@ -107,6 +110,43 @@ static void see_to_secrets(struct create_io *io, const char *xml)
     }
 }
 
+static void create(struct creation *creation)
+{
+    libvirt_io_create(creation->io->libvirt, &creation->action, creation->xml);
+    free(creation->xml);
+    free(creation);
+}
+
+static void have_nvram(void *context, enum outcome outcome)
+{
+    struct creation *creation = context;
+    if (outcome == OUTCOME_DONE) {
+        create(creation);
+        return;
+    }
+    fail(creation->io, &creation->action,
+         "its firmware variables could not be brought to this node from the pool");
+    free(creation->xml);
+    free(creation);
+}
+
+/* Firmware variables first, if it has any: QEMU opens the file when it is created. */
+static void bring_nvram(struct creation *creation, const char *xml)
+{
+    struct nvram_place place = {.vm = creation->action.vm.uuid};
+    review_nvram_path(xml, place.path, sizeof(place.path));
+    creation->xml = strdup(xml);
+    if (creation->xml == NULL) {
+        fail(creation->io, &creation->action, "out of memory");
+        free(creation);
+    } else if (place.path[0] == '\0') {
+        create(creation);
+    } else {
+        storage_io_restore_nvram(creation->io->storage, &place, creation->action.deadline_ms,
+                                 have_nvram, creation);
+    }
+}
+
 static void have_definition(void *context, enum outcome outcome,
                             const struct definition *definition)
 {
@@ -121,8 +161,9 @@ static void have_definition(void *context, enum outcome outcome,
                action->vm.definition_digest) {
         fail(io, action, "its definition in the pool is not the one the cluster decided on");
     } else {
-        see_to_secrets(io, definition->xml);
-        libvirt_io_create(io->libvirt, action, definition->xml);
+        create_io_bring_secrets(io, definition->xml);
+        bring_nvram(creation, definition->xml);
+        return;
     }
     free(creation);
 }
@@ -134,8 +175,7 @@ void create_io_act(struct create_io *io, const struct action *action)
         fail(io, action, "out of memory");
         return;
     }
-    creation->io = io;
-    creation->action = *action;
+    *creation = (struct creation){.io = io, .action = *action};
     storage_io_read_definition(io->storage, &action->vm.uuid, action->vm.definition_version,
                                action->deadline_ms, have_definition, creation);
 }

@@ -1,6 +1,7 @@
 /*
  * Creating a domain takes two rooms and a key: the definition from RADOS, Ceph's secret for
- * libvirt, then the domain, paused. This strings them together for ACTION_DOMAIN_CREATE.
+ * libvirt, the firmware variables if it has any, then the domain, paused. This strings them
+ * together for ACTION_DOMAIN_CREATE.
  */
 #ifndef STEAD_AGENT_CREATE_IO_H
 #define STEAD_AGENT_CREATE_IO_H
@@ -22,6 +23,9 @@ int create_io_open(struct storage_io *storage, struct libvirt_io *libvirt,
 
 /* ACTION_DOMAIN_CREATE; ends in EVENT_DOMAIN_DONE. */
 void create_io_act(struct create_io *io, const struct action *action);
+
+/* Gives libvirt the Ceph secrets that the disks in `xml` name. What cannot be given is said. */
+void create_io_bring_secrets(struct create_io *io, const char *xml);
 
 /* libvirt went away: what it knew of secrets may be gone when it returns. */
 void create_io_forget_secrets(struct create_io *io);

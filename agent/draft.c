@@ -80,7 +80,7 @@ struct vm_record *draft_vm(struct core *core, uint32_t slot)
 void draft_remove_vm(struct core *core, uint32_t slot)
 {
     struct vm_record *vm = draft_vm(core, slot);
-    ASSERT(vm->state == VM_STOPPED);
+    ASSERT(vm->state == VM_STOPPED || vm->state == VM_RUNNING); /* this: given back */
     find(core, RECORD_VM, slot)->removed = true;
 }
 

@@ -50,6 +50,16 @@ static void save_incarnation(struct effects *effects, const struct action *actio
     sink_put(&sink, &event);
 }
 
+static void change_lease(const struct edges *edges, const struct action *action)
+{
+    struct actions none = {.count = 0};
+    if (action->lease.lease.state == LEASE_FREE) {
+        nvram_io_release(edges->nvram, action);
+    } else {
+        storage_io_act(edges->storage, action, &none);
+    }
+}
+
 static void carry_out(struct effects *effects, const struct action *action)
 {
     const struct edges *edges = &effects->edges;
@@ -71,7 +81,6 @@ static void carry_out(struct effects *effects, const struct action *action)
     case ACTION_STATE_READ:
     case ACTION_COMMIT:
     case ACTION_LEASE_READ:
-    case ACTION_LEASE_CHANGE:
     case ACTION_LEASE_REMOVE:
     case ACTION_BLOCK_ADD:
     case ACTION_BLOCK_REMOVE:
@@ -79,6 +88,9 @@ static void carry_out(struct effects *effects, const struct action *action)
     case ACTION_LOCKS_BREAK:
     case ACTION_WATCHERS_READ:
         storage_io_act(edges->storage, action, effects->out);
+        break;
+    case ACTION_LEASE_CHANGE:
+        change_lease(edges, action);
         break;
     case ACTION_POWER_OFF:
         bmc_io_act(edges->bmc, action);

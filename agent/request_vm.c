@@ -47,9 +47,31 @@ static const char *place_on(struct core *core, const struct request *request, ui
     return NULL;
 }
 
+/* The node a running domain is adopted on, or given back to: still the same life of it? */
+static const char *its_node(const struct core *core, const struct request *request,
+                            uint8_t *ret_node)
+{
+    uint8_t node = state_find_node(&core->cluster, request->nodeid);
+    *ret_node = node;
+    if (node == NODE_NONE || draft_peek_node(core, node)->state != NODE_ADMITTED ||
+        !incarnation_equal(draft_peek_node(core, node)->incarnation, request->incarnation)) {
+        return "the node it runs on is not in the cluster any more as it was; see stead node list";
+    }
+    return NULL;
+}
+
+/* Its lease is held already, with the clients it has open: from this commit on it is ours. */
+static void draft_adopted(struct core *core, struct vm_record *vm, uint8_t node)
+{
+    vm->state = VM_RUNNING;
+    vm->node = node;
+    vm->incarnation = draft_peek_node(core, node)->incarnation;
+    vm->action = draft_action(core);
+}
+
 const char *request_vm_add(struct core *core, const struct request *request)
 {
-    uint8_t node;
+    uint8_t node = NODE_NONE;
     uint32_t slot = free_vm_slot(core);
     if (draft_has_vm_name(core, request->name)) {
         return "a VM of that name is there already";
@@ -63,7 +85,8 @@ const char *request_vm_add(struct core *core, const struct request *request)
     if (slot == VMS_MAX) {
         return "the cluster is full (10000 VMs)";
     }
-    const char *refused = place_on(core, request, &node);
+    const char *refused =
+        request->adopt ? its_node(core, request, &node) : place_on(core, request, &node);
     if (refused != NULL) {
         return refused;
     }
@@ -82,6 +105,11 @@ const char *request_vm_add(struct core *core, const struct request *request)
     };
     memcpy(vm->name, request->name, NAME_BYTES);
     core->local.acting.vm_retry_ms[slot] = 0; /* the slot's last VM may have been resting */
+    if (request->adopt) {
+        draft_adopted(core, vm, node);
+        request_entry(core, request, HISTORY_VM_ADDED, request->nodeid, vm, "adopted as it runs");
+        return NULL;
+    }
     request_entry(core, request, HISTORY_VM_ADDED, 0, vm, "added");
     if (node != NODE_NONE && request->want == WANT_RUNNING) {
         struct loads loads;
@@ -114,11 +142,33 @@ const char *request_vm_want(struct core *core, const struct request *request, en
     return NULL;
 }
 
+/* It is libvirt's again, where it runs: its node lets go of it when it sees the record gone. */
+static const char *give_back(struct core *core, const struct request *request, uint32_t slot)
+{
+    uint8_t node;
+    struct vm_record vm = *draft_peek_vm(core, slot);
+    const char *refused = its_node(core, request, &node);
+    if (refused != NULL) {
+        return refused;
+    }
+    if (vm.state != VM_RUNNING || vm.want != WANT_RUNNING || vm.node != node ||
+        !incarnation_equal(vm.incarnation, request->incarnation)) {
+        return "it does not run on this node now; see stead vm show";
+    }
+    draft_remove_vm(core, slot);
+    request_entry(core, request, HISTORY_VM_REMOVED, request->nodeid, &vm,
+                  "given back to libvirt as it runs");
+    return NULL;
+}
+
 const char *request_vm_remove(struct core *core, const struct request *request)
 {
     uint32_t slot = state_find_vm(&core->cluster, request->name);
     if (slot == VMS_MAX) {
         return "no such VM; see stead vm list";
+    }
+    if (request->keep_running) {
+        return give_back(core, request, slot);
     }
     const struct vm_record *vm = draft_peek_vm(core, slot);
     if (vm->state != VM_STOPPED || vm->want == WANT_RUNNING) {

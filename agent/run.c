@@ -193,6 +193,10 @@ void run_drop_all(struct core *core)
 static void follow_record(struct run_step *step)
 {
     struct run *run = step->run;
+    bool known = state_find_vm_uuid(&step->core->cluster, &run->vm) != VMS_MAX;
+    if (run->state == RUN_UP && !known) { /* a record goes while its VM runs for this alone */
+        run_move(step, RUN_OVER, "given back to libvirt");
+    }
     const struct vm_record *vm = run_assigned(step->core, run);
     bool same = vm != NULL && action_id_equal(vm->action, run->action);
     if (run->state == RUN_OVER) {

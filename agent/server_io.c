@@ -12,6 +12,11 @@
 #include "proto/assert.h"
 #include "proto/values.h"
 
+struct findings {
+    Control__Finding list[FINDINGS_MAX];
+    Control__Finding *pointers[FINDINGS_MAX];
+};
+
 struct server_io {
     struct socket_io *socket;
     struct command_io *commands;
@@ -19,10 +24,34 @@ struct server_io {
     struct settings_page settings;
     const struct core *core;
     char situation[TEXT_BYTES]; /* before the core is there */
+    struct findings findings;   /* of the reply being made */
     uint8_t reply[CONTROL_BYTES_MAX];
 };
 
 /* ---- replies */
+
+static void findings_fill(struct findings *findings, const struct review *review,
+                          Control__Outcome *message)
+{
+    static const char *const treatments[] = {[TREATMENT_REFUSED] = "refused",
+                                             [TREATMENT_ACCEPTED] = "acceptable",
+                                             [TREATMENT_TOLD] = "told"};
+    for (uint32_t i = 0; review != NULL && i < review->count; i++) {
+        const struct finding *finding = &review->list[i];
+        Control__Finding *pb = &findings->list[i];
+        enum treatment treatment = review_treatment(finding->kind);
+        control__finding__init(pb);
+        if (treatment == TREATMENT_ACCEPTED && !review_refuses(review, finding)) {
+            treatment = TREATMENT_TOLD;
+        }
+        pb->kind = (char *)(uintptr_t)review_word(finding->kind);
+        pb->treatment = (char *)(uintptr_t)treatments[treatment];
+        pb->text = (char *)(uintptr_t)finding->text;
+        findings->pointers[i] = pb;
+    }
+    message->n_findings = review != NULL ? review->count : 0;
+    message->findings = findings->pointers;
+}
 
 static void send_reply(struct server_io *server, struct socket_client *client,
                        Control__Reply *reply)
@@ -36,19 +65,26 @@ static void send_reply(struct server_io *server, struct socket_client *client,
 
 static void send_outcome(void *context, void *client, const struct command_outcome *outcome)
 {
+    struct server_io *server = context;
     Control__Outcome message = CONTROL__OUTCOME__INIT;
     Control__Reply reply = CONTROL__REPLY__INIT;
     message.verdict = outcome->verdict;
     message.text = (char *)(uintptr_t)outcome->text;
     message.committed = outcome->committed;
+    findings_fill(&server->findings, outcome->review, &message);
+    if (outcome->detail != NULL) {
+        message.n_places = outcome->detail->count;
+        message.places = (char **)(uintptr_t)outcome->detail->places;
+        message.xml = (char *)(uintptr_t)(outcome->detail->xml != NULL ? outcome->detail->xml : "");
+    }
     reply.answer_case = CONTROL__REPLY__ANSWER_OUTCOME;
     reply.outcome = &message;
-    send_reply(context, client, &reply);
+    send_reply(server, client, &reply);
 }
 
 static void send_refusal(struct server_io *server, struct socket_client *client, const char *text)
 {
-    struct command_outcome outcome = {CONTROL__VERDICT__VERDICT_REFUSED, text, 0};
+    struct command_outcome outcome = {.verdict = CONTROL__VERDICT__VERDICT_REFUSED, .text = text};
     send_outcome(server, client, &outcome);
 }
 
@@ -135,10 +171,10 @@ static void client_gone(void *context, struct socket_client *client)
 
 /* ---- outside */
 
-void server_io_begin(struct server_io *server, const struct core *core, struct storage_io *storage)
+void server_io_begin(struct server_io *server, const struct vm_tools *tools)
 {
-    server->core = core;
-    command_io_begin(server->commands, core, storage);
+    server->core = tools->core;
+    command_io_begin(server->commands, tools);
 }
 
 void server_io_say(struct server_io *server, const char *situation)

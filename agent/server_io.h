@@ -9,9 +9,8 @@
 
 #include <qb/qbloop.h>
 
-#include "agent/core.h"
+#include "agent/vm_tools_io.h"
 #include "proto/sink.h"
-#include "storage/storage_io.h"
 
 struct server_io;
 
@@ -19,8 +18,9 @@ struct server_io;
 int server_io_open(qb_loop_t *loop, const char *path, const struct sink *sink,
                    struct server_io **ret_server);
 
-/* The core is there now. Before that, status is answered with `server_io_say()`'s sentence. */
-void server_io_begin(struct server_io *server, const struct core *core, struct storage_io *storage);
+/* The core and its edges are there now; `tools` is borrowed for good. Before that, status is
+ * answered with `server_io_say()`'s sentence. */
+void server_io_begin(struct server_io *server, const struct vm_tools *tools);
 void server_io_say(struct server_io *server, const char *situation);
 
 /* ACTION_ANSWER. */

@@ -187,6 +187,7 @@ static int put_lease(struct restoring *restoring, uint32_t slot, const char *obj
     const size_t value_size = 0;
     rados_write_op_create(write, LIBRADOS_CREATE_EXCLUSIVE, NULL);
     rados_write_op_omap_set2(write, keys, values, &key_size, &value_size, 1);
+    backup_set_nvram(write, &restoring->backup, object);
     r = lease_set(write, &lease);
     if (r == 0) {
         r = rados_write_op_operate(write, restoring->pool->io, object, NULL, 0);

@@ -1,10 +1,7 @@
 /*
- * What `vm add` must know of a domain: who it is, what it weighs, which RBD images it writes, and
- * whether anything in it ties it to the host it was written for.
- *
- * Refused is what would make the VM fail, or be another VM, on the next host: a disk that is not in
- * RADOS, a device of the host, state kept in a local file. Paths of programs and kernels are not
- * judged: each host has its own, and a missing one fails the start with libvirt's own words.
+ * What stead must know of a domain: who it is, what it weighs, and which RBD images it writes. Only
+ * what makes no sense at all fails here; whether the VM may be added is the review's question
+ * (migration/review_io.h).
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -14,18 +11,6 @@
 
 #include "migration/domain_xml_io.h"
 #include "migration/libvirt_io.h"
-
-#define CLEANUP_TEXT __attribute__((cleanup(domain_xml_free_text)))
-
-static xmlChar *attribute(xmlNodePtr node, const char *name)
-{
-    return node ? xmlGetNoNsProp(node, (const xmlChar *)name) : NULL;
-}
-
-static const char *or_none(const xmlChar *text)
-{
-    return text ? (const char *)text : "?";
-}
 
 __attribute__((format(printf, 2, 3))) static int refuse(char *ret_text, const char *format, ...)
 {
@@ -84,7 +69,7 @@ static int memory_read(xmlNodePtr domain, struct domain_facts *facts, char *ret_
 {
     xmlNodePtr node = domain_xml_child(domain, "memory");
     CLEANUP_TEXT xmlChar *text = node ? xmlNodeGetContent(node) : NULL;
-    CLEANUP_TEXT xmlChar *unit = attribute(node, "unit");
+    CLEANUP_TEXT xmlChar *unit = domain_xml_attribute(node, "unit");
     char *end = NULL;
     uint64_t scale = unit_bytes(unit ? (const char *)unit : "KiB");
     uint64_t number = text ? strtoull((const char *)text, &end, 10) : 0;
@@ -116,144 +101,51 @@ static int identity_read(xmlNodePtr domain, struct domain_facts *facts, char *re
 
 /* --- disks --------------------------------------------------------------------------------- */
 
-/* "disk vda" and what it lies on, for people. */
-static int refuse_local(xmlNodePtr disk, const char *target, char *ret_text)
+/* "HOST:PORT,HOST": the monitors it names; none that does not fit whole. */
+static void hosts_read(xmlNodePtr source, char *ret_hosts, size_t size)
 {
-    static const char *const places[] = {"file", "dev", "dir", "volume", "protocol", "path"};
-    xmlNodePtr source = domain_xml_child(disk, "source");
-    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-        CLEANUP_TEXT xmlChar *place = attribute(source, places[i]);
-        if (place) {
-            return refuse(ret_text,
-                          "disk %s is not an RBD image but %s '%s', which no other host has: move "
-                          "it to RBD, or take it out",
-                          target, places[i], (const char *)place);
+    size_t length = 0;
+    xmlNodePtr host = domain_xml_child(source, "host");
+    for (; host; host = domain_xml_next(host)) {
+        CLEANUP_TEXT xmlChar *name = domain_xml_attribute(host, "name");
+        CLEANUP_TEXT xmlChar *port = domain_xml_attribute(host, "port");
+        bool six = name && strchr((const char *)name, ':') && name[0] != '[';
+        int more = !name
+                       ? 0
+                       : snprintf(ret_hosts + length, size - length, "%s%s%s%s%s%s",
+                                  length > 0 ? "," : "", six ? "[" : "", (const char *)name,
+                                  six ? "]" : "", port ? ":" : "", port ? (const char *)port : "");
+        if (more < 0 || (size_t)more >= size - length) {
+            ret_hosts[length] = '\0';
+            return;
         }
+        length += (size_t)more;
     }
-    return refuse(ret_text, "disk %s is not an RBD image: move it to RBD, or take it out", target);
 }
 
-static int image_add(xmlNodePtr disk, const char *target, struct domain_facts *facts,
-                     char *ret_text)
+/* One that is not written as it must be is left out: the review names it. */
+static void image_add(xmlNodePtr disk, struct domain_facts *facts)
 {
     xmlNodePtr source = domain_xml_child(disk, "source");
-    CLEANUP_TEXT xmlChar *name = attribute(source, "name");
+    CLEANUP_TEXT xmlChar *name = domain_xml_attribute(source, "name");
     const char *text = (const char *)name;
     const char *slash = text ? strchr(text, '/') : NULL;
-    if (facts->image_count == CLIENTS_PER_VM_MAX) {
-        return refuse(ret_text, "more than %d RBD disks: a run lease cannot name their clients",
-                      CLIENTS_PER_VM_MAX);
+    if (!slash || strchr(slash + 1, '/') || facts->image_count == CLIENTS_PER_VM_MAX) {
+        return;
     }
-    uint32_t index = facts->image_count;
-    if (!slash || strchr(slash + 1, '/') ||
-        !copy_whole(facts->images[index].pool, sizeof(facts->images[index].pool), text,
-                    (size_t)(slash - text)) ||
-        !copy_whole(facts->images[index].image, sizeof(facts->images[index].image), slash + 1,
-                    strlen(slash + 1))) {
-        return refuse(ret_text, "disk %s: its <source name> '%s' is not POOL/IMAGE", target,
-                      or_none(name));
+    struct domain_image *image = &facts->images[facts->image_count];
+    if (!copy_whole(image->pool, sizeof(image->pool), text, (size_t)(slash - text)) ||
+        !copy_whole(image->image, sizeof(image->image), slash + 1, strlen(slash + 1))) {
+        return;
     }
-    /* <auth> is a child of <source> since libvirt 3.9, of <disk> before; both are still read. */
-    xmlNodePtr auth = domain_xml_child(source, "auth");
-    auth = auth ? auth : domain_xml_child(disk, "auth");
-    CLEANUP_TEXT xmlChar *secret = attribute(domain_xml_child(auth, "secret"), "uuid");
+    CLEANUP_TEXT xmlChar *secret =
+        domain_xml_attribute(domain_xml_child(domain_xml_auth(disk), "secret"), "uuid");
     struct uuid uuid;
-    if (secret && domain_xml_uuid((const char *)secret, &uuid) < 0) {
-        return refuse(ret_text, "disk %s: the uuid of its <secret> is none", target);
+    if (secret && domain_xml_uuid((const char *)secret, &uuid) == 0) {
+        domain_xml_uuid_text(&uuid, image->secret);
     }
-    if (secret) {
-        domain_xml_uuid_text(&uuid, facts->images[index].secret);
-    }
+    hosts_read(source, image->hosts, sizeof(image->hosts));
     facts->image_count++;
-    return 0;
-}
-
-static int disk_read(xmlNodePtr disk, struct domain_facts *facts, char *ret_text)
-{
-    CLEANUP_TEXT xmlChar *device = attribute(disk, "device");
-    CLEANUP_TEXT xmlChar *name = attribute(domain_xml_child(disk, "target"), "dev");
-    const char *target = or_none(name);
-    bool drive = device && (strcmp((const char *)device, "cdrom") == 0 ||
-                            strcmp((const char *)device, "floppy") == 0);
-    if (drive && !domain_xml_child(disk, "source")) {
-        return 0; /* an empty drive moves with anyone */
-    }
-    if (!domain_xml_is_rbd(disk)) {
-        return refuse_local(disk, target, ret_text);
-    }
-    if (domain_xml_child(disk, "shareable")) {
-        return refuse(ret_text,
-                      "disk %s is <shareable>: several guests may write it, so no run lease can "
-                      "guard it; use one image per guest",
-                      target);
-    }
-    if (domain_xml_child(disk, "transient")) {
-        return refuse(ret_text, "disk %s is <transient>: its changes live in a local file", target);
-    }
-    /* A read-only image has no writer to guard, and librbd puts no watcher on it. */
-    if (drive || domain_xml_child(disk, "readonly") ||
-        domain_xml_child(domain_xml_child(disk, "source"), "snapshot")) {
-        return 0;
-    }
-    return image_add(disk, target, facts, ret_text);
-}
-
-/* --- what cannot move ---------------------------------------------------------------------- */
-
-static int hostdev_refuse(xmlNodePtr node, char *ret_text)
-{
-    CLEANUP_TEXT xmlChar *type = attribute(node, "type");
-    xmlNodePtr address = domain_xml_child(domain_xml_child(node, "source"), "address");
-    CLEANUP_TEXT xmlChar *bus = attribute(address, "bus");
-    CLEANUP_TEXT xmlChar *slot = attribute(address, "slot");
-    if (bus && slot) {
-        return refuse(ret_text,
-                      "<hostdev> passes through the %s device at bus %s slot %s of one host: take "
-                      "it out, for the VM cannot run elsewhere with it",
-                      or_none(type), (const char *)bus, (const char *)slot);
-    }
-    return refuse(
-        ret_text,
-        "<hostdev> passes through a %s device of one host: take it out, for the VM cannot "
-        "run elsewhere with it",
-        or_none(type));
-}
-
-struct tie {
-    const char *element;
-    const char *attribute; /* NULL: the element itself ties it */
-    const char *value;
-    const char *why;
-};
-
-static const struct tie ties[] = {
-    {"interface", "type", "hostdev", "passes a network card of one host through"},
-    {"interface", "type", "vdpa", "uses a vDPA device of one host"},
-    {"filesystem", NULL, NULL, "shares a directory of one host"},
-    {"tpm", NULL, NULL, "keeps its TPM's state on one host"},
-    {"serial", "type", "dev", "uses a serial port of one host"},
-    {"parallel", "type", "dev", "uses a parallel port of one host"},
-    {"input", "type", "passthrough", "uses an input device of one host"},
-    {"input", "type", "evdev", "uses an input device of one host"},
-    {"memory", "model", "nvdimm", "keeps memory in a file of one host"},
-    {"memory", "model", "virtio-pmem", "keeps memory in a file of one host"},
-    {"shmem", NULL, NULL, "shares memory with a process of one host"},
-};
-
-static int device_check(xmlNodePtr node, char *ret_text)
-{
-    if (strcmp((const char *)node->name, "hostdev") == 0) {
-        return hostdev_refuse(node, ret_text);
-    }
-    for (size_t i = 0; i < sizeof(ties) / sizeof(ties[0]); i++) {
-        const struct tie *tie = &ties[i];
-        if (strcmp((const char *)node->name, tie->element) == 0 &&
-            (!tie->attribute || domain_xml_attribute_is(node, tie->attribute, tie->value))) {
-            return refuse(ret_text, "<%s> %s: take it out, for the VM cannot run elsewhere with it",
-                          tie->element, tie->why);
-        }
-    }
-    return 0;
 }
 
 int domain_xml_facts(const char *xml, struct domain_facts *ret_facts, char *ret_text)
@@ -265,24 +157,15 @@ int domain_xml_facts(const char *xml, struct domain_facts *ret_facts, char *ret_
                                 "--security-info VM` prints");
     }
     xmlNodePtr domain = xmlDocGetRootElement(doc);
-    xmlNodePtr devices = domain_xml_child(domain, "devices");
     int r = identity_read(domain, &facts, ret_text);
-    for (xmlNodePtr node = devices ? devices->children : NULL; r == 0 && node; node = node->next) {
-        if (node->type != XML_ELEMENT_NODE) {
-            continue;
+    xmlNodePtr disk = domain_xml_child(domain_xml_child(domain, "devices"), "disk");
+    for (; r == 0 && disk; disk = domain_xml_next(disk)) {
+        if (domain_xml_is_written(disk)) {
+            image_add(disk, &facts);
         }
-        bool disk = strcmp((const char *)node->name, "disk") == 0;
-        r = disk ? disk_read(node, &facts, ret_text) : device_check(node, ret_text);
     }
-    if (r < 0) {
-        return r;
+    if (r == 0) {
+        *ret_facts = facts;
     }
-    if (facts.image_count == 0) {
-        return refuse(ret_text,
-                      "%s has no writable RBD disk, so no storage can guard it: give it "
-                      "a <disk type='network'> with <source protocol='rbd'>",
-                      facts.name);
-    }
-    *ret_facts = facts;
-    return 0;
+    return r;
 }

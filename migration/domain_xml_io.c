@@ -5,6 +5,7 @@
  * writes; with `stop` QEMU pauses it at the first refused write.
  */
 #include "migration/domain_xml_io.h"
+#include "migration/domain_io.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -13,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define NVRAM_FOLDER "/var/lib/libvirt/qemu/nvram" /* libvirt's own, of qemu:///system */
 #define PARSE_OPTIONS (XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING)
 
 static const xmlChar *x(const char *text)
@@ -71,6 +73,11 @@ xmlNodePtr domain_xml_next(xmlNodePtr node)
     return first_named(node->next, node->name);
 }
 
+xmlChar *domain_xml_attribute(xmlNodePtr node, const char *name)
+{
+    return node ? xmlGetNoNsProp(node, x(name)) : NULL;
+}
+
 bool domain_xml_attribute_is(xmlNodePtr node, const char *name, const char *value)
 {
     __attribute__((cleanup(domain_xml_free_text))) xmlChar *text =
@@ -82,6 +89,52 @@ bool domain_xml_is_rbd(xmlNodePtr disk)
 {
     return domain_xml_attribute_is(disk, "type", "network") &&
            domain_xml_attribute_is(domain_xml_child(disk, "source"), "protocol", "rbd");
+}
+
+bool domain_xml_is_written(xmlNodePtr disk)
+{
+    bool drive = domain_xml_attribute_is(disk, "device", "cdrom") ||
+                 domain_xml_attribute_is(disk, "device", "floppy");
+    return domain_xml_is_rbd(disk) && !drive && !domain_xml_child(disk, "readonly") &&
+           !domain_xml_child(domain_xml_child(disk, "source"), "snapshot");
+}
+
+static void nvram_read(xmlNodePtr nvram, char *ret_path, size_t size)
+{
+    CLEANUP_TEXT xmlChar *path = xmlNodeGetContent(nvram);
+    CLEANUP_TEXT xmlChar *file = /* since libvirt 8.5 */
+        domain_xml_attribute(domain_xml_child(nvram, "source"), "file");
+    const char *text = file ? (const char *)file : path ? (const char *)path : "";
+    snprintf(ret_path, size, "%s", strlen(text) < size ? text : "");
+}
+
+bool domain_xml_nvram(xmlNodePtr domain, char *ret_path, size_t size)
+{
+    xmlNodePtr os = domain_xml_child(domain, "os");
+    xmlNodePtr loader = domain_xml_child(os, "loader");
+    xmlNodePtr nvram = domain_xml_child(os, "nvram");
+    xmlNodePtr name = domain_xml_child(domain, "name");
+    bool flash = domain_xml_attribute_is(loader, "type", "pflash") &&
+                 domain_xml_attribute_is(loader, "readonly", "yes");
+    bool keeps = nvram || flash || domain_xml_attribute_is(os, "firmware", "efi");
+    ret_path[0] = '\0';
+    if (!keeps || domain_xml_attribute_is(loader, "stateless", "yes")) {
+        return false;
+    }
+    if (nvram) {
+        nvram_read(nvram, ret_path, size);
+    }
+    CLEANUP_TEXT xmlChar *text = name ? xmlNodeGetContent(name) : NULL;
+    if (ret_path[0] == '\0' && text) {
+        snprintf(ret_path, size, NVRAM_FOLDER "/%s_VARS.fd", (const char *)text);
+    }
+    return true;
+}
+
+xmlNodePtr domain_xml_auth(xmlNodePtr disk)
+{
+    xmlNodePtr auth = domain_xml_child(domain_xml_child(disk, "source"), "auth");
+    return auth ? auth : domain_xml_child(disk, "auth");
 }
 
 /* --- identities ---------------------------------------------------------------------------- */
@@ -166,20 +219,37 @@ static bool is_mark(xmlNodePtr node)
     return node->type == XML_ELEMENT_NODE && node->ns && xmlStrEqual(node->ns->href, x(MARK_URI));
 }
 
-static int mark_put(xmlNodePtr domain, const struct domain_mark *mark)
+static bool is_pending(xmlNodePtr node)
 {
-    char text[32];
+    return node->type == XML_ELEMENT_NODE && node->ns &&
+           xmlStrEqual(node->ns->href, x(PENDING_URI));
+}
+
+static void marks_drop(xmlNodePtr domain)
+{
     xmlNodePtr metadata = domain_xml_child(domain, "metadata");
-    metadata = metadata ? metadata : xmlNewChild(domain, NULL, x("metadata"), NULL);
-    if (!metadata) {
-        return -ENOMEM;
-    }
-    for (xmlNodePtr node = metadata->children, next; node; node = next) {
+    for (xmlNodePtr node = metadata ? metadata->children : NULL, next; node; node = next) {
         next = node->next;
-        if (is_mark(node)) {
+        if (is_mark(node) || is_pending(node)) {
             xmlUnlinkNode(node);
             xmlFreeNode(node);
         }
+    }
+}
+
+static xmlNodePtr metadata_of(xmlNodePtr domain)
+{
+    xmlNodePtr metadata = domain_xml_child(domain, "metadata");
+    return metadata ? metadata : xmlNewChild(domain, NULL, x("metadata"), NULL);
+}
+
+static int mark_put(xmlNodePtr domain, const struct domain_mark *mark)
+{
+    char text[32];
+    marks_drop(domain);
+    xmlNodePtr metadata = metadata_of(domain);
+    if (!metadata) {
+        return -ENOMEM;
     }
     xmlNodePtr vm = xmlNewChild(metadata, NULL, x("vm"), NULL);
     xmlNsPtr ns = vm ? xmlNewNs(vm, x(MARK_URI), x(MARK_PREFIX)) : NULL;
@@ -237,6 +307,35 @@ static int ends_put(xmlNodePtr domain)
     return 0;
 }
 
+/* CD-ROMs and floppies from files of one host: where the file is missing, libvirt starts with an
+ * empty drive (startupPolicy, since libvirt 0.9.7). */
+static int media_loosen(xmlNodePtr domain)
+{
+    xmlNodePtr disk = domain_xml_child(domain_xml_child(domain, "devices"), "disk");
+    for (; disk; disk = domain_xml_next(disk)) {
+        xmlNodePtr source = domain_xml_child(disk, "source");
+        bool drive = domain_xml_attribute_is(disk, "device", "cdrom") ||
+                     domain_xml_attribute_is(disk, "device", "floppy");
+        bool local = domain_xml_attribute_is(disk, "type", "file") ||
+                     domain_xml_attribute_is(disk, "type", "block");
+        if (drive && local && source && !xmlSetProp(source, x("startupPolicy"), x("optional"))) {
+            return -ENOMEM;
+        }
+    }
+    return 0;
+}
+
+/* The path is written down, so that every node keeps the variables at the same place. */
+static int nvram_put(xmlNodePtr domain)
+{
+    char path[512];
+    xmlNodePtr os = domain_xml_child(domain, "os");
+    if (!domain_xml_nvram(domain, path, sizeof(path)) || domain_xml_child(os, "nvram")) {
+        return 0;
+    }
+    return xmlNewTextChild(os, NULL, x("nvram"), x(path)) ? 0 : -ENOMEM;
+}
+
 /* The UUID is what every later call and the dead process's arguments name it by. */
 static int uuid_put(xmlNodePtr domain, const struct uuid *vm, char *ret_text)
 {
@@ -272,6 +371,8 @@ int domain_xml_prepare(const char *xml, const struct uuid *vm, const struct doma
     r = r < 0 ? r : mark_put(domain, mark);
     r = r < 0 ? r : policies_put(domain);
     r = r < 0 ? r : ends_put(domain);
+    r = r < 0 ? r : media_loosen(domain);
+    r = r < 0 ? r : nvram_put(domain);
     if (r == 0) {
         xmlDocDumpMemoryEnc(doc, &bytes, &size, "UTF-8");
     }
@@ -284,6 +385,44 @@ int domain_xml_prepare(const char *xml, const struct uuid *vm, const struct doma
     }
     *ret_xml = copy;
     return 0;
+}
+
+static int remark(const char *xml, bool pending, char **ret_xml)
+{
+    __attribute__((cleanup(domain_xml_free))) xmlDocPtr doc = domain_xml_parse(xml, "domain");
+    __attribute__((cleanup(domain_xml_free_text))) xmlChar *bytes = NULL;
+    int size = 0;
+    if (!doc) {
+        return -EINVAL;
+    }
+    xmlNodePtr domain = xmlDocGetRootElement(doc);
+    marks_drop(domain);
+    if (pending) {
+        xmlNodePtr metadata = metadata_of(domain);
+        xmlNodePtr node = metadata ? xmlNewChild(metadata, NULL, x("pending"), NULL) : NULL;
+        xmlNsPtr ns = node ? xmlNewNs(node, x(PENDING_URI), x(MARK_PREFIX)) : NULL;
+        if (!ns) {
+            return -ENOMEM;
+        }
+        xmlSetNs(node, ns);
+    }
+    xmlDocDumpMemoryEnc(doc, &bytes, &size, "UTF-8");
+    char *copy = bytes ? strdup((const char *)bytes) : NULL;
+    if (!copy) {
+        return -ENOMEM;
+    }
+    *ret_xml = copy;
+    return 0;
+}
+
+int domain_xml_pending(const char *xml, char **ret_xml)
+{
+    return remark(xml, true, ret_xml);
+}
+
+int domain_xml_plain(const char *xml, char **ret_xml)
+{
+    return remark(xml, false, ret_xml);
 }
 
 int domain_xml_status_read(const char *path, struct uuid *ret_vm, bool *ret_ours)

@@ -11,6 +11,7 @@
 
 #define MARK_URI "https://stead.example/1"
 #define MARK_PREFIX "stead"
+#define PENDING_URI "https://stead.example/pending/1" /* see migration/domain_io.h */
 #define MARK_TEXT_BYTES 128
 #define UUID_TEXT_BYTES 37
 #define XML_BYTES_MAX (1024 * 1024)
@@ -38,6 +39,9 @@ int domain_xml_mark_read(const char *text, struct domain_mark *ret_mark);
 int domain_xml_prepare(const char *xml, const struct uuid *vm, const struct domain_mark *mark,
                        char **ret_xml, char ret_text[TEXT_BYTES]);
 
+/* `xml` without any mark, but marked pending. *ret_xml is to be freed. 0, -EINVAL or -ENOMEM. */
+int domain_xml_pending(const char *xml, char **ret_xml);
+
 /* A status file of libvirt's QEMU driver (/run/libvirt/qemu/NAME.xml): whose domain it is and
  * whether it carries our mark. 0 or -errno. */
 int domain_xml_status_read(const char *path, struct uuid *ret_vm, bool *ret_ours);
@@ -50,8 +54,21 @@ void domain_xml_free_text(xmlChar **text); /* likewise */
 xmlDocPtr domain_xml_parse(const char *xml, const char *root);
 xmlNodePtr domain_xml_child(xmlNodePtr parent, const char *name); /* first such element, or NULL */
 xmlNodePtr domain_xml_next(xmlNodePtr node); /* the next element of the same name, or NULL */
+/* The attribute's value, or NULL (also when `node` is). Free with domain_xml_free_text. */
+xmlChar *domain_xml_attribute(xmlNodePtr node, const char *name);
 /* Is attribute `name` of `node` (which may be NULL) equal to `value`? */
 bool domain_xml_attribute_is(xmlNodePtr node, const char *name, const char *value);
 bool domain_xml_is_rbd(xmlNodePtr disk);
+/* Is it an RBD image that this domain may write? Nobody writes a CD, a snapshot or a read-only
+ * disk, and librbd puts no watcher on those. */
+bool domain_xml_is_written(xmlNodePtr disk);
+
+/* Where its firmware variables lie: the path of its <nvram>, or the one libvirt would give it.
+ * False: it has none. */
+bool domain_xml_nvram(xmlNodePtr domain, char *ret_path, size_t size);
+/* Its <auth>: a child of <source> since libvirt 3.9, of <disk> before; both are still read. */
+xmlNodePtr domain_xml_auth(xmlNodePtr disk);
+
+#define CLEANUP_TEXT __attribute__((cleanup(domain_xml_free_text)))
 
 #endif

@@ -33,8 +33,7 @@ bool libvirt_error_take(virConnectPtr connection, int *ret_code, char ret_text[T
     return !lost && virConnectIsAlive(connection) == 1; /* asking resets the error */
 }
 
-/* What the failure of the last call amounts to. */
-static enum outcome failure(virConnectPtr connection, char *ret_text)
+enum outcome libvirt_failure(virConnectPtr connection, char ret_text[TEXT_BYTES])
 {
     int code;
     if (!libvirt_error_take(connection, &code, ret_text)) {
@@ -162,7 +161,7 @@ static enum outcome call_create(virConnectPtr connection, const struct job *job,
     }
     CLEANUP_DOMAIN virDomainPtr domain =
         virDomainCreateXML(connection, xml, VIR_DOMAIN_START_PAUSED);
-    enum outcome outcome = domain ? OUTCOME_DONE : failure(connection, ret_text);
+    enum outcome outcome = domain ? OUTCOME_DONE : libvirt_failure(connection, ret_text);
     free(xml);
     return outcome;
 }
@@ -185,14 +184,14 @@ static enum outcome resume_marked(virConnectPtr connection, virDomainPtr domain,
         return stale(ret_text);
     }
     if (mark_write(domain, &mark) < 0) {
-        return failure(connection, ret_text);
+        return libvirt_failure(connection, ret_text);
     }
     if (is_stale(job)) {
         mark.starting = true;
         (void)mark_write(domain, &mark); /* else it shows as paused after it ran: a safe error */
         return stale(ret_text);
     }
-    return virDomainResume(domain) == 0 ? OUTCOME_DONE : failure(connection, ret_text);
+    return virDomainResume(domain) == 0 ? OUTCOME_DONE : libvirt_failure(connection, ret_text);
 }
 
 static enum outcome call_resume(virConnectPtr connection, const struct job *job, char *ret_text)
@@ -201,11 +200,11 @@ static enum outcome call_resume(virConnectPtr connection, const struct job *job,
     struct domain_mark mark = {0};
     int state;
     if (!domain || virDomainGetState(domain, &state, NULL, 0) < 0) {
-        return failure(connection, ret_text);
+        return libvirt_failure(connection, ret_text);
     }
     enum mark_sight sight = mark_look(domain, &mark);
     if (sight == MARK_UNREADABLE && virGetLastError()) { /* it could not be asked */
-        return failure(connection, ret_text);
+        return libvirt_failure(connection, ret_text);
     }
     if (sight != MARK_READ || !action_id_equal(mark.action, job->action)) {
         snprintf(ret_text, TEXT_BYTES, "the domain here was not made by this start");
@@ -221,7 +220,7 @@ static enum outcome call_shutdown(virConnectPtr connection, const struct job *jo
 {
     CLEANUP_DOMAIN virDomainPtr domain = find(connection, &job->vm);
     if (!domain || virDomainShutdown(domain) < 0) {
-        return failure(connection, ret_text);
+        return libvirt_failure(connection, ret_text);
     }
     return OUTCOME_DONE;
 }
@@ -283,6 +282,8 @@ enum outcome libvirt_call(struct libvirt_shared *shared, virConnectPtr connectio
         return call_shutdown(connection, job, ret_text);
     case JOB_DESTROY:
         return call_destroy(shared, connection, job, ret_text);
+    case JOB_ASK:
+        return job->ask.work(connection, job->ask.memory, ret_text);
     case JOB_LOOK:
         break;
     }

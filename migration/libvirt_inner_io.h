@@ -17,6 +17,7 @@
 #include <sys/queue.h>
 
 #include "migration/domain_xml_io.h"
+#include "migration/libvirt_ask_io.h"
 #include "proto/action.h"
 #include "proto/event.h"
 
@@ -27,7 +28,7 @@
 #define SECRETS_MAX 16 /* waiting to be told to libvirt */
 #define SECRET_BYTES 128
 
-enum job_kind { JOB_CREATE, JOB_RESUME, JOB_SHUTDOWN, JOB_DESTROY, JOB_LOOK };
+enum job_kind { JOB_CREATE, JOB_RESUME, JOB_SHUTDOWN, JOB_DESTROY, JOB_LOOK, JOB_ASK };
 
 enum job_state {
     JOB_WAITING, /* for a worker, or for an earlier job of the same domain */
@@ -44,10 +45,11 @@ struct job {
     uint64_t valid_until_ms;
     struct uuid vm;
     struct action_id action;
-    enum domain_end end; /* LOOK: how it ended, should it be found gone */
-    uint32_t changes;    /* LOOK: of this domain, so far; to tell whether the look is outdated */
-    bool guarded;        /* DESTROY: only the domain that `action` made */
-    char *xml;           /* CREATE */
+    enum domain_end end;    /* LOOK: how it ended, should it be found gone */
+    uint32_t changes;       /* LOOK: of this domain, so far; to tell whether the look is outdated */
+    bool guarded;           /* DESTROY: only the domain that `action` made */
+    char *xml;              /* CREATE */
+    struct libvirt_ask ask; /* ASK */
 };
 
 enum mark_sight {
@@ -76,6 +78,7 @@ enum change {
 
 enum news_kind {
     NEWS_DONE,      /* a job with an id is answered */
+    NEWS_ASKED,     /* an ASK is answered */
     NEWS_CHANGE,    /* a domain event */
     NEWS_SEEN,      /* what a LOOK found */
     NEWS_CONNECTED, /* changes are told from here on; the list is being made */
@@ -96,6 +99,11 @@ struct news {
             enum outcome outcome;
             char text[TEXT_BYTES];
         } done;
+        struct {
+            struct libvirt_ask ask; /* its memory: NULL while a worker may be in it */
+            enum outcome outcome;
+            char text[TEXT_BYTES];
+        } asked;
         enum change change;
         struct sight seen;
         struct {
@@ -183,6 +191,8 @@ bool libvirt_job_creating(struct libvirt_shared *shared, const struct uuid *vm);
 /* What went wrong in the last call, in words and as libvirt's code. True: the daemon's answer says
  * so; false: it did not answer. Needs the error, so it comes right after the call. */
 bool libvirt_error_take(virConnectPtr connection, int *ret_code, char ret_text[TEXT_BYTES]);
+/* What the failure of the last call amounts to: FAILED, MISSING (no such domain) or UNKNOWN. */
+enum outcome libvirt_failure(virConnectPtr connection, char ret_text[TEXT_BYTES]);
 enum outcome libvirt_call(struct libvirt_shared *shared, virConnectPtr connection,
                           const struct job *job, char ret_text[TEXT_BYTES]);
 void libvirt_call_look(virConnectPtr connection, const struct uuid *vm, struct sight *ret_sight);

@@ -160,6 +160,30 @@ void libvirt_io_set_registered(struct libvirt_io *io,
     io->domains.registered_context = context;
 }
 
+int libvirt_io_ask(struct libvirt_io *io, const struct uuid *vm, uint64_t deadline_ms,
+                   const struct libvirt_ask *ask)
+{
+    struct job *job = calloc(1, sizeof(*job));
+    if (!job) {
+        ask->release(ask->memory);
+        return -ENOMEM;
+    }
+    job->kind = JOB_ASK;
+    job->vm = *vm;
+    job->deadline_ms = deadline_ms;
+    job->ask = *ask;
+    int r = libvirt_job_add(io->shared, job);
+    if (r == 0) {
+        timer_set(io, deadline_ms);
+    }
+    return r;
+}
+
+void libvirt_io_look(struct libvirt_io *io, const struct uuid *vm)
+{
+    known_look(&io->domains, vm);
+}
+
 int libvirt_io_set_ceph_secret(struct libvirt_io *io, const char *uuid, const char *user,
                                const char *key_base64)
 {

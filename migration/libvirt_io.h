@@ -38,23 +38,30 @@ void libvirt_io_create(struct libvirt_io *io, const struct action *action, const
 int libvirt_io_set_ceph_secret(struct libvirt_io *io, const char *uuid, const char *user,
                                const char *key_base64);
 
-/* What `stead vm add` must know of a domain XML. Strings are NUL-terminated. */
+/* Looks whether a domain is ours: for one that was marked by another way than a start. */
+void libvirt_io_look(struct libvirt_io *io, const struct uuid *vm);
+
+/* One RBD image that a domain writes. */
+struct domain_image {
+    char pool[NAME_BYTES];
+    char image[NAME_BYTES * 2];
+    char secret[40]; /* uuid text of its <auth> secret, or empty */
+    char hosts[256]; /* the monitors it names, "HOST:PORT,HOST"; empty: those of ceph.conf */
+};
+
+/* What stead must know of a domain XML. Strings are NUL-terminated. */
 struct domain_facts {
     char name[NAME_BYTES];
     struct uuid uuid;
     bool has_uuid;
     uint32_t memory_mib;
     uint32_t image_count;
-    struct {
-        char pool[NAME_BYTES];
-        char image[NAME_BYTES * 2];
-        char secret[40]; /* uuid text of its <auth> secret, or empty */
-    } images[CLIENTS_PER_VM_MAX];
+    struct domain_image images[CLIENTS_PER_VM_MAX];
 };
 
-/* Reads those facts. -EINVAL with one sentence in ret_text (TEXT_BYTES) naming the element and the
- * remedy when the XML is none, has no RBD disk, or has what cannot move (local disk, passthrough).
- */
+/* Reads those facts. -EINVAL with one sentence in ret_text (TEXT_BYTES) when the XML is none, or
+ * has no name, no memory or a UUID that is none. Whether the VM may be added is for review_domain()
+ * in "migration/review_io.h". */
 int domain_xml_facts(const char *xml, struct domain_facts *ret_facts, char *ret_text);
 
 /* Connects once and asks for the host's name, as a start-up check would. Blocks as long as libvirt

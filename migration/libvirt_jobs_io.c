@@ -16,6 +16,9 @@
 
 static void job_free(struct job *job)
 {
+    if (job->kind == JOB_ASK && job->ask.memory) {
+        job->ask.release(job->ask.memory);
+    }
     free(job->xml);
     free(job);
 }
@@ -71,8 +74,25 @@ struct job *libvirt_job_take(struct libvirt_shared *shared)
     return NULL;
 }
 
-static struct news *job_answer(const struct job *job, enum outcome outcome, const char *text)
+/* `over`: no worker is in it, so its memory goes with the answer. */
+static struct news *ask_answer(struct job *job, enum outcome outcome, const char *text, bool over)
 {
+    struct news *news = libvirt_news_new(NEWS_ASKED, &job->vm);
+    if (news) {
+        news->asked.ask = job->ask;
+        news->asked.ask.memory = over ? job->ask.memory : NULL;
+        job->ask.memory = over ? NULL : job->ask.memory;
+        news->asked.outcome = outcome;
+        snprintf(news->asked.text, sizeof(news->asked.text), "%s", text);
+    }
+    return news;
+}
+
+static struct news *job_answer(struct job *job, enum outcome outcome, const char *text, bool over)
+{
+    if (job->kind == JOB_ASK) {
+        return ask_answer(job, outcome, text, over);
+    }
     struct news *news = libvirt_news_new(NEWS_DONE, &job->vm);
     if (news) {
         news->done.job = job->kind;
@@ -84,21 +104,27 @@ static struct news *job_answer(const struct job *job, enum outcome outcome, cons
     return news;
 }
 
+/* Does anybody wait for it? */
+static bool is_answered(const struct job *job)
+{
+    return job->id != 0 || job->kind == JOB_ASK;
+}
+
 bool libvirt_job_end(struct libvirt_shared *shared, struct job *job, enum outcome outcome,
                      const char *text)
 {
-    struct news *news = job->id != 0 ? job_answer(job, outcome, text) : NULL;
+    struct news *news = NULL;
     pthread_mutex_lock(&shared->lock);
     bool late = job->state == JOB_EXPIRED;
     if (late) {
         shared->written_off--;
     } else { /* off the list before the answer is seen: what comes next must not find it there */
+        news = is_answered(job) ? job_answer(job, outcome, text, true) : NULL;
         job_remove(shared, job);
         pthread_cond_broadcast(&shared->work);
     }
     pthread_mutex_unlock(&shared->lock);
     if (late) {
-        free(news);
         return true;
     }
     if (news) {
@@ -145,10 +171,11 @@ static void expire(struct libvirt_shared *shared, struct job *job)
 {
     bool sent = job->state == JOB_RUNNING;
     struct news *news = NULL;
-    if (job->id != 0) {
+    if (is_answered(job)) {
         news = job_answer(job, OUTCOME_UNKNOWN,
                           sent ? "libvirt did not answer before the deadline"
-                               : "libvirt was busy until the deadline; nothing was sent");
+                               : "libvirt was busy until the deadline; nothing was sent",
+                          !sent);
         if (!news) {
             return; /* no memory: at the next sweep, rather than never */
         }

@@ -338,6 +338,10 @@ void known_on_news(struct known_domains *domains, struct news *news)
     case NEWS_DONE:
         on_done(domains, news);
         break;
+    case NEWS_ASKED:
+        news->asked.ask.done(news->asked.ask.context, news->asked.ask.memory, news->asked.outcome,
+                             news->asked.text);
+        break;
     case NEWS_CHANGE:
         if (domains->listing) {
             STAILQ_INSERT_TAIL(&domains->held, news, link);
@@ -378,6 +382,11 @@ int known_creation_begins(struct known_domains *domains, const struct uuid *vm,
     known->coming = true;
     known->coming_action = action;
     return 0;
+}
+
+void known_look(struct known_domains *domains, const struct uuid *vm)
+{
+    look(domains, vm, END_UNKNOWN);
 }
 
 void known_clear(struct known_domains *domains)

@@ -43,6 +43,8 @@ int known_creation_begins(struct known_domains *domains, const struct uuid *vm,
                           struct action_id action);
 /* Takes over `news`. */
 void known_on_news(struct known_domains *domains, struct news *news);
+/* Asks libvirt what this domain is like; what it is told then is an ordinary change. */
+void known_look(struct known_domains *domains, const struct uuid *vm);
 void known_clear(struct known_domains *domains);
 
 #endif

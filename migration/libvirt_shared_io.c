@@ -149,6 +149,8 @@ void libvirt_news_free(struct news *news)
 {
     if (news->kind == NEWS_LISTED || news->kind == NEWS_COUNTED) {
         free(news->list.sights);
+    } else if (news->kind == NEWS_ASKED && news->asked.ask.memory) {
+        news->asked.ask.release(news->asked.ask.memory);
     }
     free(news);
 }

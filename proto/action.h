@@ -26,8 +26,9 @@ enum action_kind {
     ACTION_COMMIT,           /* compare-and-set actions.delta; with commit.create make the object */
     ACTION_LEASE_READ,       /* read `lease.vm` */
     ACTION_LEASE_CHANGE,     /* compare-and-set: lease.generation - 1 -> `lease` whole */
-    ACTION_LEASE_REMOVE,     /* remove lease and definition of lease.vm if free at lease.generation;
-                                no answer: what is left behind is reported at the next add */
+    ACTION_LEASE_REMOVE,     /* remove lease and definition of lease.vm if still in lease.state, by
+                                lease.incarnation, at lease.generation; no answer: what is left behind
+                                is reported at the next add */
     ACTION_BLOCK_ADD,        /* blocklist block.entries for years, read back, wait for the map */
     ACTION_BLOCK_REMOVE,     /* take block.entries off, read back */
     ACTION_BLOCK_CHECK,      /* are block.entries on the list? */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "proto/limits.h"
+#include "proto/review.h"
 
 bool control_is_name(const char *name)
 {
@@ -96,6 +97,14 @@ static bool command_is_sane(const Control__Command *command)
     return false;
 }
 
+/* Either an XML, or the name of a domain that is there. */
+static bool vm_add_is_sane(const Control__VmAdd *add)
+{
+    return control_is_name(add->name) && name_or_empty(add->on) &&
+           strlen(add->accept) < ACCEPT_BYTES && (add->xml[0] == '\0') == (add->adopt != 0) &&
+           strlen(add->xml) <= CONTROL_XML_MAX;
+}
+
 static bool request_is_sane(const Control__Request *request)
 {
     switch (request->ask_case) {
@@ -105,9 +114,10 @@ static bool request_is_sane(const Control__Request *request)
         return true;
     case CONTROL__REQUEST__ASK_COMMAND:
         return command_is_sane(request->command);
+    case CONTROL__REQUEST__ASK_VM:
+        return control_is_name(request->vm->name);
     case CONTROL__REQUEST__ASK_VM_ADD:
-        return control_is_name(request->vm_add->name) && name_or_empty(request->vm_add->on) &&
-               request->vm_add->xml[0] != '\0' && strlen(request->vm_add->xml) <= CONTROL_XML_MAX;
+        return vm_add_is_sane(request->vm_add);
     case CONTROL__REQUEST__ASK_CONFIG:
         return name_or_empty(request->config->name);
     case CONTROL__REQUEST__ASK_CONFIG_SET:
@@ -127,6 +137,8 @@ bool control_only_asks(const Control__Request *request)
     case CONTROL__REQUEST__ASK_HISTORY:
     case CONTROL__REQUEST__ASK_CONFIG:
         return true;
+    case CONTROL__REQUEST__ASK_VM:
+        return !request->vm->xml; /* a definition may hold the password of a screen */
     case CONTROL__REQUEST__ASK_COMMAND:
     case CONTROL__REQUEST__ASK_VM_ADD:
     case CONTROL__REQUEST__ASK_CONFIG_SET:

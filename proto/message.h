@@ -142,10 +142,13 @@ struct request {
     uint64_t definition_digest;
     uint64_t generation; /* of the lease object as it was made or found free */
     uint32_t stop_timeout_ms;
-    /* REQUEST_NODE_JOIN */
+    /* REQUEST_NODE_JOIN; and the node of the VM that is adopted or given back as it runs */
     uint32_t nodeid;
     /* REQUEST_CONFIG_SET */
     char value[NAME_BYTES]; /* as people write it; "default": no longer set */
+    bool adopt;             /* VM_ADD: it runs on `nodeid` already; its lease is made held */
+    bool keep_running;      /* VM_REMOVE: it runs on `nodeid`, and goes on without stead */
+    struct incarnation incarnation; /* of that node */
 };
 
 enum message_kind { MESSAGE_NONE, MESSAGE_BEAT, MESSAGE_DELTA, MESSAGE_REQUEST, MESSAGE_REPLY };

@@ -34,6 +34,9 @@ Stead__Request *wire_request_to_pb(struct wire_arena *arena, const struct reques
     pb->stop_timeout_ms = request->stop_timeout_ms;
     pb->nodeid = request->nodeid;
     pb->value = wire_text_to_pb(request->value);
+    pb->adopt = request->adopt;
+    pb->keep_running = request->keep_running;
+    pb->incarnation = wire_incarnation_to_pb(arena, &request->incarnation);
     return pb;
 }
 
@@ -54,6 +57,9 @@ bool wire_request_from_pb(const Stead__Request *pb, struct request *ret_request)
     ret_request->generation = pb->generation;
     ret_request->stop_timeout_ms = pb->stop_timeout_ms;
     ret_request->nodeid = pb->nodeid;
+    ret_request->adopt = pb->adopt;
+    ret_request->keep_running = pb->keep_running;
+    wire_incarnation_from_pb(pb->incarnation, &ret_request->incarnation);
     wire_origin_from_pb(pb->id, &ret_request->id);
     return wire_name_from_pb(pb->name, NAME_OPTIONAL, ret_request->name, NAME_BYTES) &&
            wire_name_from_pb(pb->on, NAME_OPTIONAL, ret_request->on, NAME_BYTES) &&

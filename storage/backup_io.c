@@ -14,7 +14,7 @@
 
 #include "proto/digest.h"
 #include "proto/wire_io.h"
-#include "storage/definition_io.h"
+#include "storage/nvram_io.h"
 #include "storage/op_io.h"
 #include "storage/state.h"
 #include "storage/state_io.h"
@@ -24,7 +24,7 @@
 #define TRIES_MAX 20
 #define TRY_NS 100000000L
 #define NAME_MAX_BYTES 256
-#define VALUE_MAX_BYTES DEFINITION_BYTES_MAX
+#define VALUE_MAX_BYTES NVRAM_BYTES_MAX /* the largest: a copy of firmware variables */
 #define ENTRIES_MAX 1000000
 
 /* ---- entries in memory */

@@ -55,6 +55,10 @@ int backup_present_header(rados_ioctx_t pool, bool *ret_exists, struct header *r
 int backup_put_state(rados_ioctx_t pool, const struct cluster *image, bool exists,
                      const struct header *present);
 
+/* Adds to `write`, which makes the lease object `object` anew, the copy of firmware variables that
+ * the backup has of it, if any. */
+void backup_set_nvram(rados_write_op_t write, const struct backup *backup, const char *object);
+
 /* Writes an object of the backup back, exactly, if there is none of that name. 0, -EEXIST, -ENOENT
  * (not in the backup) or -errno. */
 int backup_put_object(rados_ioctx_t pool, const struct backup *backup, const char *object);

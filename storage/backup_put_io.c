@@ -5,6 +5,7 @@
 
 #include "proto/wire_io.h"
 #include "storage/backup_io.h"
+#include "storage/lease_io.h"
 #include "storage/op_io.h"
 #include "storage/state_io.h"
 
@@ -115,6 +116,21 @@ int backup_put_state(rados_ioctx_t pool, const struct cluster *image, bool exist
 }
 
 /* ---- leases and definitions */
+
+void backup_set_nvram(rados_write_op_t write, const struct backup *backup, const char *object)
+{
+    for (size_t i = 0; i < backup->count; i++) {
+        const struct backup_entry *entry = &backup->entries[i];
+        if (strcmp(entry->object, object) != 0) {
+            continue;
+        }
+        if (strcmp(entry->key, LEASE_KEY_NVRAM) == 0) {
+            set_key(write, entry->key, entry->value, entry->size);
+        } else if (entry->key[0] == '\0' && entry->size > 0) {
+            rados_write_op_write_full(write, (const char *)entry->value, entry->size);
+        }
+    }
+}
 
 int backup_put_object(rados_ioctx_t pool, const struct backup *backup, const char *object)
 {

@@ -212,7 +212,8 @@ void lease_io_change(struct storage_io *io, const struct action *action)
     }
 }
 
-/* ---- remove: only while free at that generation; its definitions after it */
+/* ---- remove: only while free (or held by that life) at that generation; its definitions after it
+ */
 
 static void remove_next_definition(struct op *op, int result)
 {
@@ -262,9 +263,11 @@ static void remove_read(struct op *op, int result)
     if (result >= 0) {
         note_versions(lease, op->aio.page, &found, &is_there);
     }
-    if (!is_there || found.state != LEASE_FREE || found.generation != lease->wanted.generation) {
+    if (!is_there || found.state != lease->wanted.state ||
+        !incarnation_equal(found.incarnation, lease->wanted.incarnation) ||
+        found.generation != lease->wanted.generation) {
         STORAGE_WARN("storage: %s is left in place: %s", lease->object,
-                     result < 0 ? strerror(-result) : "not free as it was");
+                     result < 0 ? strerror(-result) : "not as it was");
         op_answer(op, result < 0 ? op_outcome(result) : OUTCOME_REFUSED);
         return;
     }
@@ -281,7 +284,7 @@ static void remove_read(struct op *op, int result)
 static void remove_begin(struct op *op)
 {
     struct aio *aio = op_new_read(op);
-    rados_read_op_omap_get_vals2(aio->read, "", "", DEFINITIONS_MAX + 2, &aio->page, &aio->more,
+    rados_read_op_omap_get_vals2(aio->read, "", "", DEFINITIONS_MAX + 3, &aio->page, &aio->more,
                                  NULL);
     op_read(op, ((struct lease_op *)op)->object, remove_read);
 }

@@ -8,6 +8,7 @@
 #define LEASE_KEY_GENERATION "generation"
 #define LEASE_KEY_VALUE "lease"
 #define LEASE_KEY_DEFINITION "def/" /* "def/0000000001": that version of the definition exists */
+#define LEASE_KEY_NVRAM "nvram"     /* who copied firmware variables into the object's data */
 #define LEASE_GENERATION_BYTES 24
 #define LEASE_BYTES 1024 /* the largest packed lease is below */
 

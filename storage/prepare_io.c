@@ -1,23 +1,24 @@
 /*
- * `vm add`, the part in RADOS: the images are there, the lease is there and free, the definition is
- * stored. In that order: what stands half-way is a free lease, which holds nobody up.
+ * `vm add`, the part in RADOS: the images are claimed, the lease is there, the definition is
+ * stored. In that order: what stands half-way is a claim of a VM nobody knows and a lease without a
+ * VM. A free one holds nobody up; a held one (of a running domain) is said, and taken up by the
+ * next try.
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <rbd/librbd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "proto/values.h"
+#include "storage/claim_io.h"
 #include "storage/definition_io.h"
 #include "storage/handle_io.h"
 #include "storage/lease_io.h"
 
 struct prepare_op {
     struct op op;
-    struct definition definition; /* without its XML: that is in `bytes` */
-    struct uuid cluster_id;
+    struct preparation wanted; /* without the XML: that is in `bytes` */
     uint8_t *bytes;
     size_t size;
     enum outcome outcome; /* the worker's, with generation and text */
@@ -42,36 +43,36 @@ static bool failed(struct prepare_op *prepare, int result, const char *what, con
     return true;
 }
 
-static int open_image(rados_t cluster, const char *pool, const char *name)
+static bool claimed(struct prepare_op *prepare)
 {
-    rados_ioctx_t images;
-    rbd_image_t image;
-    int r = rados_ioctx_create(cluster, pool, &images);
-    if (r < 0) {
-        return r;
+    const struct definition *const definition = &prepare->wanted.definition;
+    char name[NAME_BYTES * 3 + 2];
+    uint32_t image = 0;
+    const int r =
+        claims_take(handle_pool(prepare->op.handle), definition, prepare->wanted.claims, &image);
+    snprintf(name, sizeof(name), "%s/%s", definition->images[image].pool,
+             definition->images[image].name);
+    if (r == -ECANCELED) {
+        prepare->outcome = OUTCOME_REFUSED;
+        snprintf(prepare->text, sizeof(prepare->text),
+                 "another VM was just given the image %.130s: see stead vm list", name);
+        return false;
     }
-    r = rbd_open_read_only(images, name, &image, NULL);
-    if (r == 0) {
-        rbd_close(image);
-    }
-    rados_ioctx_destroy(images);
-    return r;
+    return !failed(prepare, r, "claim on", name);
 }
 
-static bool images_open(struct prepare_op *prepare)
+/* Free, or held by this node for the domain that runs on it. */
+static struct lease lease_wanted(const struct preparation *wanted, uint64_t generation)
 {
-    const struct definition *const definition = &prepare->definition;
-    for (uint32_t i = 0; i < definition->image_count; i++) {
-        char name[NAME_BYTES * 3 + 2];
-        snprintf(name, sizeof(name), "%s/%s", definition->images[i].pool,
-                 definition->images[i].name);
-        const int r = open_image(handle_cluster(prepare->op.handle), definition->images[i].pool,
-                                 definition->images[i].name);
-        if (failed(prepare, r, "image", name)) {
-            return false;
-        }
+    struct lease lease = {
+        .cluster_id = wanted->cluster_id, .vm = wanted->definition.vm, .generation = generation};
+    if (wanted->running) {
+        lease.state = LEASE_HELD;
+        lease.holder = wanted->holder;
+        lease.incarnation = wanted->incarnation;
+        lease.clients = wanted->clients;
     }
-    return true;
+    return lease;
 }
 
 static void set_version_key(rados_write_op_t write, uint32_t version)
@@ -83,16 +84,14 @@ static void set_version_key(rados_write_op_t write, uint32_t version)
     rados_write_op_omap_set2(write, keys, values, key_sizes, value_sizes, 1);
 }
 
-/* Free, the definition's version its first generation (storage_io.h says why). -EEXIST if there is
- * one already. */
+/* The definition's version is its first generation (storage_io.h says why). -EEXIST if there is one
+ * already. */
 static int make_lease(struct prepare_op *prepare, const char *object)
 {
-    const struct lease lease = {.cluster_id = prepare->cluster_id,
-                                .vm = prepare->definition.vm,
-                                .generation = prepare->definition.version};
+    const struct lease lease = lease_wanted(&prepare->wanted, prepare->wanted.definition.version);
     rados_write_op_t write = rados_create_write_op();
     rados_write_op_create(write, LIBRADOS_CREATE_EXCLUSIVE, NULL);
-    set_version_key(write, prepare->definition.version);
+    set_version_key(write, prepare->wanted.definition.version);
     int r = lease_set(write, &lease);
     if (r == 0) {
         r = rados_write_op_operate(write, handle_pool(prepare->op.handle), object, NULL, 0);
@@ -117,6 +116,38 @@ static int read_lease(rados_ioctx_t pool, const char *object, struct lease *ret_
     return r;
 }
 
+/* Of an earlier life of it; those of this one are copied after this. */
+static void drop_nvram(rados_write_op_t write)
+{
+    const char *const key = LEASE_KEY_NVRAM;
+    const size_t key_size = strlen(key);
+    rados_write_op_omap_rm_keys2(write, &key, &key_size, 1);
+}
+
+/* Left by an adoption of this node's that never came to its commit. */
+static bool is_half_done(const struct prepare_op *prepare, const struct lease *lease)
+{
+    return prepare->wanted.running && lease->state == LEASE_HELD &&
+           lease->holder == prepare->wanted.holder;
+}
+
+static bool usable(struct prepare_op *prepare, const struct lease *lease, const char *object)
+{
+    const bool ours = uuid_equal(&lease->cluster_id, &prepare->wanted.cluster_id);
+    const bool its = uuid_equal(&lease->vm, &prepare->wanted.definition.vm);
+    if (ours && its && (lease->state == LEASE_FREE || is_half_done(prepare, lease))) {
+        return true;
+    }
+    prepare->outcome = OUTCOME_REFUSED;
+    snprintf(prepare->text, sizeof(prepare->text),
+             ours ? "its run lease is held by node %" PRIu32
+                    " (object %s): if a vm add --adopt broke off there, repeat it there"
+                  : "its run lease is another cluster's (held there by node %" PRIu32
+                    "; object %s): remove the VM there first",
+             lease->holder, object);
+    return false;
+}
+
 /* One that is there already will do if it is this cluster's and free; it then tells of this version
  * too, one generation on, so that a late removal or change of before does not match. */
 static bool use_lease(struct prepare_op *prepare, const char *object)
@@ -126,32 +157,27 @@ static bool use_lease(struct prepare_op *prepare, const char *object)
     if (failed(prepare, read_lease(pool, object, &lease), "run lease", object)) {
         return false;
     }
-    const bool ours = uuid_equal(&lease.cluster_id, &prepare->cluster_id);
-    if (!ours || lease.state != LEASE_FREE || !uuid_equal(&lease.vm, &prepare->definition.vm)) {
-        prepare->outcome = OUTCOME_REFUSED;
-        snprintf(prepare->text, sizeof(prepare->text),
-                 ours ? "its run lease is held by node %" PRIu32 " (object %s)"
-                      : "its run lease is another cluster's (held there by node %" PRIu32
-                        "; object %s): remove the VM there first",
-                 lease.holder, object);
+    if (!usable(prepare, &lease, object)) {
         return false;
     }
+    const struct lease next = lease_wanted(&prepare->wanted, lease.generation + 1);
     rados_write_op_t write = rados_create_write_op();
-    lease_compare(write, lease.generation++);
-    set_version_key(write, prepare->definition.version);
-    int r = lease_set(write, &lease);
+    lease_compare(write, lease.generation);
+    drop_nvram(write);
+    set_version_key(write, prepare->wanted.definition.version);
+    int r = lease_set(write, &next);
     if (r == 0) {
         r = rados_write_op_operate(write, pool, object, NULL, 0);
     }
     rados_release_write_op(write);
-    prepare->generation = lease.generation;
+    prepare->generation = next.generation;
     return !failed(prepare, r, "run lease", object);
 }
 
 static bool have_lease(struct prepare_op *prepare)
 {
     char object[LEASE_OBJECT_BYTES];
-    lease_object(&prepare->definition.vm, object);
+    lease_object(&prepare->wanted.definition.vm, object);
     const int r = make_lease(prepare, object);
     return r == -EEXIST ? use_lease(prepare, object) : !failed(prepare, r, "run lease", object);
 }
@@ -160,12 +186,12 @@ static void prepare_work(struct job *job)
 {
     struct prepare_op *prepare = (struct prepare_op *)op_of(job);
     prepare->outcome = OUTCOME_UNKNOWN; /* nothing is begun after the deadline */
-    if (storage_stale(prepare->op.deadline_ms) || !images_open(prepare) ||
+    if (storage_stale(prepare->op.deadline_ms) || !claimed(prepare) ||
         storage_stale(prepare->op.deadline_ms) || !have_lease(prepare)) {
         return;
     }
     char object[DEFINITION_OBJECT_BYTES];
-    definition_object(&prepare->definition.vm, prepare->definition.version, object);
+    definition_object(&prepare->wanted.definition.vm, prepare->wanted.definition.version, object);
     const int r = rados_write_full(handle_pool(prepare->op.handle), object,
                                    (const char *)prepare->bytes, prepare->size);
     if (!failed(prepare, r, "definition", object)) {
@@ -203,15 +229,15 @@ static void prepare_release(struct op *op)
     free(((struct prepare_op *)op)->bytes);
 }
 
-void storage_io_prepare_vm(struct storage_io *io, const struct definition *definition,
-                           const struct uuid *cluster_id, uint64_t deadline_ms,
+void storage_io_prepare_vm(struct storage_io *io, const struct preparation *preparation,
+                           uint64_t deadline_ms,
                            void (*done)(void *context, enum outcome outcome, uint64_t generation,
                                         const char *text),
                            void *context)
 {
     uint8_t *bytes = NULL;
     size_t size = 0;
-    if (definition_pack(definition, &bytes, &size) < 0) {
+    if (definition_pack(&preparation->definition, &bytes, &size) < 0) {
         done(context, OUTCOME_FAILED, 0, "its definition is too large, or not as its digest says");
         return;
     }
@@ -222,9 +248,8 @@ void storage_io_prepare_vm(struct storage_io *io, const struct definition *defin
         return;
     }
     prepare->op.release = prepare_release;
-    prepare->definition = *definition;
-    prepare->definition.xml = NULL;
-    prepare->cluster_id = *cluster_id;
+    prepare->wanted = *preparation;
+    prepare->wanted.definition.xml = NULL;
     prepare->bytes = bytes;
     prepare->size = size;
     prepare->done = done;

@@ -62,13 +62,31 @@ void storage_io_read_definition(struct storage_io *io, const struct uuid *vm, ui
                                              const struct definition *definition),
                                 void *context);
 
-/* `vm add`: checks that every image opens (names the missing one in `text`), writes the definition
- * object and makes the lease object, free, its first generation being the definition's version (or
- * raises a free one by one); the generation is told. Give each add of one UUID a greater version,
- * such as the clock's seconds: then no change or removal meant for an earlier life of it can match.
- * REFUSED with the reason in `text` when the lease is held. `done` as above. */
-void storage_io_prepare_vm(struct storage_io *io, const struct definition *definition,
-                           const struct uuid *cluster_id, uint64_t deadline_ms,
+/* Which VM an image belongs to, and since when (CLOCK_REALTIME). */
+struct image_claim {
+    struct uuid vm; /* zero: nobody's */
+    uint64_t wall_s;
+};
+
+/* What `vm add` writes for one VM. */
+struct preparation {
+    struct definition definition; /* its XML is borrowed for the call */
+    struct uuid cluster_id;
+    struct image_claim claims[IMAGES_MAX]; /* as storage_io_check_images() saw them */
+    bool running; /* the domain runs already: the lease is made held, by: */
+    uint32_t holder;
+    struct incarnation incarnation;
+    struct clients clients;
+};
+
+/* `vm add`, the part in RADOS: claims the images, makes the lease object, free or (`running`) held,
+ * its first generation being the definition's version (or raises the one that is there by one), and
+ * writes the definition; the generation is told. Give each add of one UUID a greater version, such
+ * as the clock's seconds: then no change or removal meant for an earlier life of it can match.
+ * REFUSED with the reason in `text` when an image was claimed meanwhile or the lease is held; one
+ * that the very node holds which adopts again is its own half-done try. `done` as above. */
+void storage_io_prepare_vm(struct storage_io *io, const struct preparation *preparation,
+                           uint64_t deadline_ms,
                            void (*done)(void *context, enum outcome outcome, uint64_t generation,
                                         const char *text),
                            void *context);

@@ -123,38 +123,6 @@ enum cli_exit cli_node_list(const struct cli_options *options, const char *name)
 
 /* ---- one thing */
 
-static const Control__Vm *find_vm(const struct cli_status *status)
-{
-    for (size_t page = 0; page < status->page_count; page++) {
-        if (status->pages[page]->status->n_vms > 0) {
-            return status->pages[page]->status->vms[0];
-        }
-    }
-    return NULL;
-}
-
-enum cli_exit cli_vm_show(const struct cli_options *options, const char *name)
-{
-    struct cli_status status;
-    enum cli_exit result = fetch_status(name, &status);
-    if (result != CLI_DONE) {
-        return result;
-    }
-    const Control__Vm *vm = find_vm(&status);
-    if (!status.pages[0]->status->loaded) {
-        result = no_cluster(status.pages[0]->status);
-    } else if (vm == NULL) {
-        fprintf(stderr, "stead: no VM is called '%s': see `stead vm list`\n", name);
-        result = CLI_FAILED;
-    } else if (wants_json(options)) {
-        cli_json_vm(vm);
-    } else {
-        cli_print_vm(vm);
-    }
-    cli_free_status(&status);
-    return result;
-}
-
 static enum cli_exit no_such_node(const Control__Status *status, const char *name)
 {
     const char *names[NODES_MAX];

@@ -54,14 +54,17 @@ static const struct command commands[] = {
      "no host outside the cluster's ring runs any of them.",
      "stead cluster restore /var/backups/stead-state"},
     {"vm add", "NAME", cli_vm_add,
-     OPTION_XML | OPTION_ON | OPTION_PRIORITY | OPTION_MEMORY | OPTION_STOPPED | WATCH, OPTION_XML,
-     "register a VM from its domain XML",
-     "NAME must be the name in the XML, and every disk an RBD image. The definition is kept in "
-     "RADOS; from then on stead starts the VM as a transient domain, on the node with the fewest "
-     "VMs unless --on says where first.",
-     "stead vm add web --xml web.xml --memory 4G"},
-    {"vm remove", "VM", cli_vm_remove, WATCH, 0, "forget a stopped VM; its disks stay",
-     "Takes the definition and the run lease out of the pool. The images are left alone.",
+     OPTION_XML | OPTION_ADOPT | OPTION_ON | OPTION_PRIORITY | OPTION_MEMORY | OPTION_STOPPED |
+         OPTION_ACCEPT | OPTION_DRY_RUN | WATCH,
+     0, "register a VM from XML, or a domain here",
+     "Either --xml or --adopt. Everything that keeps the domain from running elsewhere is said "
+     "first, and refused if it cannot be cured. The definition goes to RADOS; a domain that runs "
+     "goes on running.",
+     "stead vm add web --adopt --dry-run"},
+    {"vm remove", "VM", cli_vm_remove, OPTION_KEEP_RUNNING | OPTION_NO_DEFINE | WATCH, 0,
+     "give a stopped VM back to libvirt here",
+     "Its domain is defined again on the node where this is given, with autostart off; then the "
+     "definition and the run lease leave the pool. The images are left alone.",
      "stead vm remove web"},
     {"vm start", "VM", cli_vm_start, WATCH, 0, "want it running, wherever there is room",
      "From then on it is started again whenever it ends, on whichever node can take it.",
@@ -73,7 +76,10 @@ static const struct command commands[] = {
     {"vm list", NULL, cli_vm_list, 0, 0, "all VMs",
      "The state is what the cluster has committed; REASON says what an unfinished one waits for.",
      "stead vm list"},
-    {"vm show", "VM", cli_vm_show, 0, 0, "one VM", "All that the state holds of it.",
+    {"vm show", "VM", cli_vm_show, OPTION_DUMPXML, 0, "one VM, its console and screen",
+     "All that the state holds of it, what is known of its definition, and where console and "
+     "screen "
+     "are: as they are now, on the node where it runs; elsewhere, how to ask there.",
      "stead vm show web"},
     {"node list", NULL, cli_node_list, OPTION_ALL, 0, "all nodes",
      "STATE is online, offline, away (announced), unattended (its agent is silent), lost (being "

@@ -230,10 +230,29 @@ void cli_json_node(const Control__Node *node)
     print(object);
 }
 
-void cli_json_vm(const Control__Vm *vm)
+static json_t *findings(const Control__Outcome *outcome)
+{
+    json_t *list = made(json_array());
+    for (size_t i = 0; outcome != NULL && i < outcome->n_findings; i++) {
+        json_t *one = made(json_object());
+        set(one, "kind", text_value(outcome->findings[i]->kind));
+        set(one, "treatment", text_value(outcome->findings[i]->treatment));
+        set(one, "text", text_value(outcome->findings[i]->text));
+        json_array_append_new(list, one);
+    }
+    return list;
+}
+
+void cli_json_vm(const Control__Vm *vm, const Control__Outcome *detail)
 {
     json_t *object = begin();
+    json_t *places = made(json_array());
+    for (size_t i = 0; detail != NULL && i < detail->n_places; i++) {
+        json_array_append_new(places, made(text_value(detail->places[i])));
+    }
     set(object, "vm", vm_value(vm));
+    set(object, "places", places);
+    set(object, "findings", findings(detail));
     print(object);
 }
 
@@ -316,5 +335,6 @@ void cli_json_outcome(const Control__Outcome *outcome)
     set(object, "outcome", text_value(word));
     set(object, "text", text_value(outcome->text));
     set(object, "committed", outcome->committed != 0 ? integer(outcome->committed) : json_null());
+    set(object, "findings", findings(outcome));
     print(object);
 }

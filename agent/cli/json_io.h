@@ -11,8 +11,8 @@ enum json_part { JSON_ALL, JSON_NODES, JSON_VMS };
 void cli_json_status(const struct cli_status *status, enum json_part part, bool all);
 void cli_json_alarms(const Control__Status *status);
 void cli_json_node(const Control__Node *node);
-void cli_json_vm(const Control__Vm *vm);
-void cli_json_decision(const Control__Decision *decision); /* on one line */
+void cli_json_vm(const Control__Vm *vm, const Control__Outcome *detail); /* NULL: not told */
+void cli_json_decision(const Control__Decision *decision);               /* on one line */
 void cli_json_history(const Control__Decision *const *decisions, size_t count);
 void cli_json_settings(const Control__Config *config);
 void cli_json_outcome(const Control__Outcome *outcome);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "agent/nearest.h"
+#include "proto/review.h"
 
 static const struct cli_option rows[] = {
     {"--json", OPTION_JSON, NULL, NULL, "one JSON object on stdout, for scripts"},
@@ -36,6 +37,13 @@ static const struct cli_option rows[] = {
     {"--follow", OPTION_FOLLOW, NULL, NULL, "print new ones as they come, until Ctrl-C"},
     {"--last", OPTION_LAST, "N", "a number, 1 or more", "only the last N entries"},
     {"--all", OPTION_ALL, NULL, NULL, "removed ones too"},
+    {"--adopt", OPTION_ADOPT, NULL, NULL, "the libvirt domain NAME of this node, as it is"},
+    {"--accept", OPTION_ACCEPT, "KINDS", "kinds of findings, such as passthrough,tpm",
+     "take it all the same; it then starts on fewer nodes"},
+    {"--dry-run", OPTION_DRY_RUN, NULL, NULL, "only say what would be found"},
+    {"--keep-running", OPTION_KEEP_RUNNING, NULL, NULL, "as it runs; given on its node"},
+    {"--no-define", OPTION_NO_DEFINE, NULL, NULL, "only keep its XML in a file of this node"},
+    {"--dumpxml", OPTION_DUMPXML, NULL, NULL, "its definition alone, as vm add takes it"},
 };
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
 
@@ -97,6 +105,9 @@ static int set_value(struct cli_options *options, enum option_bit bit, const cha
     int r = 0;
     if (bit == OPTION_XML) {
         options->xml = value;
+    } else if (bit == OPTION_ACCEPT) {
+        options->accept = value;
+        r = strlen(value) < ACCEPT_BYTES ? 0 : -EINVAL;
     } else if (bit == OPTION_ON) {
         options->on = value;
     } else if (bit == OPTION_VM) {

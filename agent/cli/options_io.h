@@ -27,6 +27,12 @@ enum option_bit { /* which options were given, or may be */
                   OPTION_SINCE = 1u << 17,
                   OPTION_FOLLOW = 1u << 18,
                   OPTION_ALL = 1u << 19,
+                  OPTION_ADOPT = 1u << 20,
+                  OPTION_ACCEPT = 1u << 21,
+                  OPTION_DRY_RUN = 1u << 22,
+                  OPTION_KEEP_RUNNING = 1u << 23,
+                  OPTION_NO_DEFINE = 1u << 24,
+                  OPTION_DUMPXML = 1u << 25,
 };
 
 #define CLI_WORDS_MAX 4
@@ -36,6 +42,7 @@ struct cli_options {
     size_t word_count;
     const char *words[CLI_WORDS_MAX];
     const char *xml;
+    const char *accept;
     const char *on;
     const char *vm;
     const char *node;

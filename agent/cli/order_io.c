@@ -10,6 +10,27 @@
 #include "agent/cli/json_io.h"
 #include "agent/cli/watch_io.h"
 
+static void print_finding(FILE *out, const Control__Finding *finding)
+{
+    bool acceptable = strcmp(finding->treatment, "acceptable") == 0;
+    fprintf(out, "  %-8s %-15s %s%s%s\n", acceptable ? "refused" : finding->treatment,
+            finding->kind, finding->text, acceptable ? "; all the same: --accept " : "",
+            acceptable ? finding->kind : "");
+}
+
+/* What was found at `vm add`, what refuses it first: on stdout where it was added all the same,
+ * else on stderr. */
+static void print_findings(FILE *out, const Control__Outcome *outcome)
+{
+    for (int told = 0; told < 2; told++) {
+        for (size_t i = 0; i < outcome->n_findings; i++) {
+            if ((strcmp(outcome->findings[i]->treatment, "told") == 0) == (told == 1)) {
+                print_finding(out, outcome->findings[i]);
+            }
+        }
+    }
+}
+
 static enum cli_exit print_outcome(const struct cli_options *options,
                                    const Control__Outcome *outcome)
 {
@@ -28,6 +49,9 @@ static enum cli_exit print_outcome(const struct cli_options *options,
         fprintf(stderr, "stead: %s%s\n",
                 outcome->verdict == CONTROL__VERDICT__VERDICT_UNKNOWN ? "outcome unknown: " : "",
                 outcome->text);
+    }
+    if ((options->given & OPTION_JSON) == 0) {
+        print_findings(done ? stdout : stderr, outcome);
     }
     return done ? CLI_DONE : CLI_FAILED;
 }
@@ -61,6 +85,8 @@ enum cli_exit cli_send_command(const struct cli_options *options, Control__Comma
     command.name = (char *)(uintptr_t)name;
     command.vouched = (options->given & OPTION_I_VOUCH) != 0;
     command.stop_timeout_ms = options->timeout_ms;
+    command.keep_running = (options->given & OPTION_KEEP_RUNNING) != 0;
+    command.no_define = (options->given & OPTION_NO_DEFINE) != 0;
     request.ask_case = CONTROL__REQUEST__ASK_COMMAND;
     request.command = &command;
     return cli_send_request(options, &request);
@@ -198,17 +224,22 @@ enum cli_exit cli_vm_add(const struct cli_options *options, const char *name)
 {
     Control__Request request = CONTROL__REQUEST__INIT;
     Control__VmAdd add = CONTROL__VM_ADD__INIT;
-    if (options->xml == NULL) {
-        fputs("stead: vm add wants its definition: --xml FILE (libvirt's domain XML), or --xml -\n",
+    bool adopt = (options->given & OPTION_ADOPT) != 0;
+    if (adopt == (options->xml != NULL)) {
+        fputs("stead: vm add wants either its definition, --xml FILE (libvirt's domain XML; - is "
+              "stdin), or --adopt: the libvirt domain NAME of this node\n",
               stderr);
         return CLI_USAGE;
     }
-    char *xml = read_xml(options->xml);
-    if (xml == NULL) {
+    char *xml = adopt ? NULL : read_xml(options->xml);
+    if (!adopt && xml == NULL) {
         return CLI_FAILED;
     }
     add.name = (char *)(uintptr_t)name;
-    add.xml = xml;
+    add.xml = adopt ? add.xml : xml;
+    add.adopt = adopt;
+    add.dry_run = (options->given & OPTION_DRY_RUN) != 0;
+    add.accept = (char *)(uintptr_t)(options->accept != NULL ? options->accept : "");
     add.on = (char *)(uintptr_t)(options->on != NULL ? options->on : "");
     add.priority = options->priority;
     add.memory_mib = options->memory_mib;

@@ -254,6 +254,22 @@ void cli_print_vm(const Control__Vm *vm)
     }
 }
 
+void cli_print_vm_detail(const Control__Outcome *detail)
+{
+    for (size_t i = 0; detail != NULL && i < detail->n_places; i++) {
+        const char *words = strchr(detail->places[i], ':');
+        bool console = strncmp(detail->places[i], "console:", 8) == 0;
+        printf("%-12s %s\n", console ? "Console" : "Screen", words != NULL ? words + 2 : "");
+    }
+    for (size_t i = 0; detail != NULL && i < detail->n_findings; i++) {
+        printf("%-12s %s: %s\n", i == 0 ? "Known of it" : "", detail->findings[i]->kind,
+               detail->findings[i]->text);
+    }
+    if (detail != NULL && detail->text[0] != '\0') {
+        printf("Definition   %s\n", detail->text);
+    }
+}
+
 /* ---- history */
 
 void cli_print_decision(const Control__Decision *decision)

@@ -14,6 +14,8 @@ void cli_print_node(const Control__Node *node);
 void cli_print_vm(const Control__Vm *vm);
 void cli_print_settings(const Control__Config *config);
 void cli_print_decision(const Control__Decision *decision); /* one line */
+/* What the agent tells beside; NULL: nothing. */
+void cli_print_vm_detail(const Control__Outcome *detail);
 void cli_print_history(const Control__Decision *const *decisions, size_t count);
 
 #endif

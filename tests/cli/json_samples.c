@@ -85,7 +85,7 @@ int main(void)
     announce("node show");
     cli_json_node(filled(&control__node__descriptor));
     announce("vm show");
-    cli_json_vm(filled(&control__vm__descriptor));
+    cli_json_vm(filled(&control__vm__descriptor), filled(&control__outcome__descriptor));
     announce("history");
     const Control__Decision *decision = filled(&control__decision__descriptor);
     cli_json_history(&decision, 1);

@@ -93,7 +93,9 @@ static void serve(const char *path, int ready, bool large)
     }
     server_io_say(server, "waiting for the test");
     if (large) {
-        server_io_begin(server, large_core(), NULL);
+        static struct vm_tools tools;
+        tools.core = large_core();
+        server_io_begin(server, &tools);
     }
     if (write(ready, "x", 1) != 1) {
         _exit(1);

@@ -319,14 +319,14 @@ static void add_definition(struct world *world, const struct uuid *vm, const cha
 {
     char xml[] = "<domain/>";
     struct definition definition = {.vm = *vm, .version = 3, .xml = xml};
-    const struct uuid cluster_id = uuid_from(1);
     definition.digest = digest_bytes(DIGEST_SEED, xml, strlen(xml));
     for (; images[definition.image_count] != NULL; definition.image_count++) {
         strcpy(definition.images[definition.image_count].pool, "rbd");
         strcpy(definition.images[definition.image_count].name, images[definition.image_count]);
     }
-    storage_io_prepare_vm(world->seats[0].io, &definition, &cluster_id, boot_ms() + ANSWER_MS,
-                          on_prepared, world);
+    const struct preparation preparation = {.definition = definition, .cluster_id = uuid_from(1)};
+    storage_io_prepare_vm(world->seats[0].io, &preparation, boot_ms() + ANSWER_MS, on_prepared,
+                          world);
     run_guarded(world);
 }
 

@@ -318,6 +318,9 @@ static inline void random_request(uint64_t *seed, struct request *ret_request)
     ret_request->stop_timeout_ms = (uint32_t)wide(seed);
     ret_request->nodeid = (uint32_t)wide(seed);
     random_text(seed, ret_request->value, NAME_BYTES);
+    ret_request->adopt = coin(seed);
+    ret_request->keep_running = coin(seed);
+    ret_request->incarnation = (struct incarnation){(uint32_t)wide(seed), (uint32_t)wide(seed)};
 }
 
 static inline void random_message(uint64_t *seed, enum message_kind kind,

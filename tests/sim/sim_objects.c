@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "proto/assert.h"
+#include "proto/values.h"
 #include "storage/state.h"
 #include "tests/sim/sim_block.h"
 #include "tests/sim/sim_call.h"
@@ -243,7 +244,8 @@ static void do_lease(struct sim *sim, struct sim_call *call)
             event.lease.outcome = OUTCOME_REFUSED;
         }
     } else if (call->action.kind == ACTION_LEASE_REMOVE) {
-        if (lease->state == LEASE_FREE && lease->generation == asked->generation) {
+        if (lease->state == asked->state && lease->generation == asked->generation &&
+            incarnation_equal(lease->incarnation, asked->incarnation)) {
             sim->rados.lease_exists[vm] = false;
             sim->vms[vm].known = false;
         }

@@ -10,32 +10,69 @@
 #include "proto/assert.h"
 #include "proto/values.h"
 #include "tests/sim/sim_agent.h"
+#include "tests/sim/sim_block.h"
 #include "tests/sim/sim_check.h"
 #include "tests/sim/sim_cpg.h"
 #include "tests/sim/sim_host.h"
 #include "tests/sim/sim_rados.h"
+#include "tests/sim/sim_virt.h"
 
 #define LOOK_US SECOND
 #define TRIES_MAX 120
 
+static bool takes_commands(const struct sim *sim, const struct scenario_step *step, uint32_t node)
+{
+    const struct sim_host *host = &sim->hosts[node];
+    return host->up && !host->frozen && host->agent.alive && !host->marked &&
+           sim_cpg_works(sim, node) &&
+           (step->kind == STEP_CLUSTER_JOIN || sim_rados_reaches(sim, node, true));
+}
+
+/* What is about a running domain is given where it runs, a join by the node that joins; the rest
+ * anywhere. */
+static bool is_place(const struct sim *sim, const struct scenario_step *step, uint32_t node)
+{
+    if (step->kind == STEP_VM_ADOPT || step->kind == STEP_CLUSTER_JOIN) {
+        return node == step->node;
+    }
+    if (step->kind == STEP_VM_GIVE_BACK) {
+        uint32_t guest = sim_guest_find(sim, step->vm, node);
+        return guest != UINT32_MAX && sim->guests[guest].state == GUEST_RUNNING;
+    }
+    return true;
+}
+
 static uint32_t choose_node(const struct sim *sim, const struct scenario_step *step)
 {
     for (uint32_t n = 0; n < sim->node_count; n++) {
-        const struct sim_host *host = &sim->hosts[n];
-        bool elsewhere = step->kind == STEP_CLUSTER_JOIN && step->node != n;
-        if (!elsewhere && host->up && !host->frozen && host->agent.alive && !host->marked &&
-            sim_cpg_works(sim, n) &&
-            (step->kind == STEP_CLUSTER_JOIN || sim_rados_reaches(sim, n, true))) {
+        if (takes_commands(sim, step, n) && is_place(sim, step, n)) {
             return n;
         }
     }
     return SIM_NO_HOST;
 }
 
+static void fill_place(const struct sim *sim, uint32_t node, struct request *request)
+{
+    request->nodeid = node + 1;
+    request->incarnation = sim->hosts[node].agent.core->local.life.incarnation;
+}
+
+static void fill_vm(const struct sim *sim, uint32_t v, struct request *request)
+{
+    const struct scenario_vm *line = &sim->story->vms[v];
+    request->uuid = sim->vms[v].uuid;
+    request->memory_mib = line->memory_mib;
+    request->priority = line->priority;
+    request->want = line->wanted ? WANT_RUNNING : WANT_STOPPED;
+    request->definition_version = 1;
+    request->definition_digest = v + 1;
+    request->generation = sim->rados.leases[v].generation;
+}
+
 /* What the command itself does before it asks the cluster: definition and lease into RADOS. */
 static const char *prepare_vm(struct sim *sim, uint32_t v, struct request *request)
 {
-    const struct scenario_vm *line = &sim->story->vms[v];
     struct lease *lease = &sim->rados.leases[v];
     if (!sim->rados.lease_exists[v]) {
         *lease = (struct lease){.cluster_id = sim->rados.state->header.cluster_id,
@@ -47,14 +84,8 @@ static const char *prepare_vm(struct sim *sim, uint32_t v, struct request *reque
         return "its lease is held";
     }
     sim->vms[v].known = true;
-    request->uuid = sim->vms[v].uuid;
-    request->memory_mib = line->memory_mib;
-    request->priority = line->priority;
-    request->want = line->wanted ? WANT_RUNNING : WANT_STOPPED;
-    name_set(request->on, sizeof(request->on), sim->story->nodes[line->node].name);
-    request->definition_version = 1;
-    request->definition_digest = v + 1;
-    request->generation = lease->generation;
+    fill_vm(sim, v, request);
+    name_set(request->on, sizeof(request->on), sim->story->nodes[sim->story->vms[v].node].name);
     return NULL;
 }
 
@@ -69,7 +100,70 @@ static enum request_kind about_node(enum step_kind kind)
     return kind == STEP_NODE_REMOVE ? REQUEST_NODE_REMOVE : REQUEST_NODE_RESUME;
 }
 
-static const char *fill(struct sim *sim, const struct scenario_step *step, struct request *request)
+/* A domain that runs by hand: started at the first try, never again by us. */
+static uint32_t plain_guest(struct sim *sim, uint32_t v, uint32_t node)
+{
+    const struct action_id nobody = {0, 0};
+    uint32_t guest = sim_guest_find(sim, v, node);
+    if (guest == UINT32_MAX && !sim->vms[v].known) {
+        guest = sim_guest_new(sim, v, node, nobody);
+        sim_guest_open(sim, guest);
+    }
+    return guest;
+}
+
+/* As agent/vm_add_io.h has it: the lease is made held by this node, with the client its QEMU has.
+ */
+static const char *prepare_adoption(struct sim *sim, uint32_t v, uint32_t node,
+                                    struct request *request)
+{
+    struct lease *lease = &sim->rados.leases[v];
+    uint32_t guest = plain_guest(sim, v, node);
+    struct sim_agent *agent = &sim->hosts[node].agent;
+    bool held = sim->rados.lease_exists[v] && lease->state == LEASE_HELD;
+    if (guest == UINT32_MAX) {
+        return "libvirt on this node has no such domain";
+    }
+    if (agent->core->local.life.state != LIFE_ADMITTED) {
+        return "this node is no member of the cluster now";
+    }
+    if (held && lease->holder != node + 1) {
+        return "its lease is held";
+    }
+    struct client client = sim_address_client(sim->guests[guest].client);
+    uint64_t generation = sim->rados.lease_exists[v] ? lease->generation + 1 : 1;
+    *lease = (struct lease){.cluster_id = sim->rados.state->header.cluster_id,
+                            .vm = sim->vms[v].uuid,
+                            .state = LEASE_HELD,
+                            .holder = node + 1,
+                            .incarnation = agent->core->local.life.incarnation,
+                            .generation = generation};
+    (void)clients_add(&lease->clients, &client);
+    sim->rados.lease_exists[v] = true;
+    sim->vms[v].known = true;
+    sim_guest_run(sim, guest);
+    fill_vm(sim, v, request);
+    fill_place(sim, node, request);
+    request->adopt = true;
+    return NULL;
+}
+
+static void fill_setting(const struct scenario_step *step, struct request *request)
+{
+    request->kind = REQUEST_CONFIG_SET;
+    name_set(request->name, sizeof(request->name), step->setting);
+    name_set(request->value, sizeof(request->value), step->value);
+}
+
+static void fill_join(const struct scenario_step *step, const char *node, struct request *request)
+{
+    request->kind = REQUEST_NODE_JOIN;
+    request->nodeid = step->node + 1;
+    name_set(request->name, sizeof(request->name), node);
+}
+
+static const char *fill(struct sim *sim, const struct scenario_step *step, uint32_t given_on,
+                        struct request *request)
 {
     const char *vm = sim->story->vms[step->vm].name;
     const char *node = sim->story->nodes[step->node].name;
@@ -84,8 +178,14 @@ static const char *fill(struct sim *sim, const struct scenario_step *step, struc
         request->stop_timeout_ms = (uint32_t)(step->duration_us / MS);
         return NULL;
     case STEP_VM_REMOVE:
+    case STEP_VM_GIVE_BACK:
         request->kind = REQUEST_VM_REMOVE;
+        request->keep_running = step->kind == STEP_VM_GIVE_BACK;
+        fill_place(sim, given_on, request);
         return NULL;
+    case STEP_VM_ADOPT:
+        request->kind = REQUEST_VM_ADD;
+        return prepare_adoption(sim, step->vm, given_on, request);
     case STEP_VM_ADD:
         request->kind = REQUEST_VM_ADD;
         return prepare_vm(sim, step->vm, request);
@@ -98,14 +198,10 @@ static const char *fill(struct sim *sim, const struct scenario_step *step, struc
         name_set(request->name, sizeof(request->name), node);
         return NULL;
     case STEP_CONFIG_SET:
-        request->kind = REQUEST_CONFIG_SET;
-        name_set(request->name, sizeof(request->name), step->setting);
-        name_set(request->value, sizeof(request->value), step->value);
+        fill_setting(step, request);
         return NULL;
     case STEP_CLUSTER_JOIN:
-        request->kind = REQUEST_NODE_JOIN;
-        request->nodeid = step->node + 1;
-        name_set(request->name, sizeof(request->name), node);
+        fill_join(step, node, request);
         return NULL;
     case STEP_MACHINE:
     case STEP_POWER:
@@ -153,7 +249,7 @@ static void give(struct sim *sim, struct sim_command *command)
     if (node == SIM_NO_HOST) {
         return;
     }
-    const char *refusal = fill(sim, command->step, &request);
+    const char *refusal = fill(sim, command->step, node, &request);
     if (refusal != NULL) {
         close_command(sim, command, false, refusal);
         return;

@@ -256,9 +256,9 @@ static void do_stop(struct words *words, struct scenario_step *step)
 }
 
 /* A VM that is new, or one that was there: then with what it had. */
-static void do_add(struct words *words, struct scenario_step *step)
+static void do_add(struct words *words, struct scenario_step *step, enum step_kind kind)
 {
-    step->kind = STEP_VM_ADD;
+    step->kind = kind;
     const char *name = words_more(words) ? words->list[words->next].text : NULL;
     for (uint32_t v = 0; name != NULL && v < words->story->vm_count; v++) {
         if (strcmp(words->story->vms[v].name, name) == 0) {
@@ -284,7 +284,7 @@ static void do_add(struct words *words, struct scenario_step *step)
 
 static void do_vm(struct words *words, struct scenario_step *step)
 {
-    static const char *const verbs[] = {"start", "stop", "remove", "add"};
+    static const char *const verbs[] = {"start", "stop", "remove", "add", "adopt", "give-back"};
     switch (words_choice(words, "command", verbs, COUNT_OF(verbs))) {
     case 0:
         step->kind = STEP_VM_START;
@@ -298,7 +298,14 @@ static void do_vm(struct words *words, struct scenario_step *step)
         (void)take_vm(words, step);
         return;
     case 3:
-        do_add(words, step);
+        do_add(words, step, STEP_VM_ADD);
+        return;
+    case 4:
+        do_add(words, step, STEP_VM_ADOPT);
+        return;
+    case 5:
+        step->kind = STEP_VM_GIVE_BACK;
+        (void)take_vm(words, step);
         return;
     default:
         return;

@@ -86,6 +86,8 @@ enum step_kind {
     STEP_GUEST,
     STEP_HAND,
     STEP_POOL,
+    STEP_VM_ADOPT,     /* a domain that runs on `node`, by hand so far */
+    STEP_VM_GIVE_BACK, /* as it runs */
 };
 
 /* What a guest does, or what somebody does to it with virsh. */

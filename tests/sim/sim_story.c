@@ -134,6 +134,16 @@ static void put_service(struct sim *sim, const struct scenario_step *step)
             (struct sim_task){.run = run_service, .number = (uint64_t)(step - sim->story->steps)});
 }
 
+/* What only changes a fact of the world. */
+static void step_change(struct sim *sim, const struct scenario_step *step)
+{
+    if (step->kind == STEP_POOL) {
+        sim->rados.full = step->on;
+    } else {
+        sim->hosts[step->node].machine = sim_uuid(sim);
+    }
+}
+
 static void step_do(struct sim *sim, const struct scenario_step *step)
 {
     switch (step->kind) {
@@ -180,12 +190,15 @@ static void step_do(struct sim *sim, const struct scenario_step *step)
         step_kill_vm(sim, step);
         return;
     case STEP_MACHINE:
-        sim->hosts[step->node].machine = sim_uuid(sim);
+    case STEP_POOL:
+        step_change(sim, step);
         return;
     case STEP_VM_START:
     case STEP_VM_STOP:
     case STEP_VM_ADD:
     case STEP_VM_REMOVE:
+    case STEP_VM_ADOPT:
+    case STEP_VM_GIVE_BACK:
     case STEP_NODE_FENCE:
     case STEP_NODE_UNFENCE:
     case STEP_CONFIG_SET:
@@ -197,9 +210,6 @@ static void step_do(struct sim *sim, const struct scenario_step *step)
     case STEP_GUEST:
     case STEP_HAND:
         sim_hand_step(sim, step);
-        return;
-    case STEP_POOL:
-        sim->rados.full = step->on;
         return;
     }
     stead_panic(__FILE__, __LINE__, "step");

@@ -139,13 +139,13 @@ TEST(history_goes_round)
     free(u);
 }
 
-/* A VM is removed only when it is stopped. */
+/* A VM is removed when it is stopped, or given back as it runs; never on its way between. */
 TEST(only_a_stopped_vm_goes)
 {
     struct unit *u = drafting();
     draft_remove_vm(&u->core, 0);
     assert_true(u->core.local.draft.delta.records[0].removed);
-    draft_vm(&u->core, 1)->state = VM_RUNNING;
+    draft_vm(&u->core, 1)->state = VM_STARTING;
     expect_assert_failure(draft_remove_vm(&u->core, 1));
     free(u);
 }

@@ -388,6 +388,22 @@ TEST(a_copy_started_during_the_end_is_killed)
     world_end(w);
 }
 
+/* A record goes while its guest runs for one reason only: it was given back. It is let alone. */
+TEST(a_guest_given_back_runs_on)
+{
+    struct world *w = world_up();
+    (void)unit_foreign(w->u);
+    (void)unit_foreign_vm(w->u, 0);
+    w->u->foreign.records[0].removed = true;
+    unit_foreign_send(w->u);
+    world_settle(w, 3000);
+    assert_true(w->alive && w->runs);
+    assert_int_equal(w->blocked.count, 0);
+    assert_int_equal(world_state(w), RUN_IDLE);
+    assert_int_equal(w->lease.state, LEASE_HELD); /* it is the acting node's to remove */
+    world_end(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -418,6 +434,7 @@ int main(void)
         cmocka_unit_test(a_guest_that_ended_meanwhile),
         cmocka_unit_test(a_stop_survives_an_agent_restart),
         cmocka_unit_test(an_unread_lease_decides_nothing),
+        cmocka_unit_test(a_guest_given_back_runs_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

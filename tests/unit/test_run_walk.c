@@ -156,6 +156,9 @@ TEST(any_record_in_any_state)
     for (unsigned i = 0; i < UNIT_COUNT(started) + UNIT_COUNT(ended); i++) {
         for (unsigned j = 0; j < UNIT_COUNT(records); j++) {
             bool start = i < UNIT_COUNT(started);
+            if (start && started[i] == RUN_UP && records[j].state == VM_FREE) {
+                continue; /* given back: test_run_end.c */
+            }
             struct world *w = start ? at_start(started[i]) : at_end(ended[i - UNIT_COUNT(started)]);
             world_record(w, records[j].state, records[j].node);
             check_lawful(w);

@@ -30,7 +30,7 @@ forget_vms() { # with their disks and consoles: the next test may use the name a
     local name k
     for name in $(says "*vm"); do
         stead vm stop "$name" --timeout 1s || return
-        stead vm remove "$name" || return
+        stead vm remove "$name" --no-define || return
         "$LAB" rbd rm --no-progress "rbd/$name" || return
         for k in 1 2 3; do
             "$LAB" sh "$k" rm -f "/var/log/stead-lab/$name.log"

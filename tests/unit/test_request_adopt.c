@@ -1,0 +1,77 @@
+/* A domain becomes ours as it runs, and is given back so: by one commit each. We are n1 and act. */
+#include "tests/unit/unit_request.h"
+
+static struct request adoption(uint32_t nodeid, uint32_t number, uint64_t counter)
+{
+    struct request request = vm_add("new", 1, counter);
+    request.adopt = true;
+    request.want = WANT_RUNNING;
+    request.generation = 7;
+    request.nodeid = nodeid;
+    request.incarnation = (struct incarnation){1, number};
+    return request;
+}
+
+/* A domain adopted as it runs is running at once, in the life of its node that has the lease. */
+TEST(a_running_domain_is_adopted)
+{
+    struct unit *u = acting();
+    struct request request = adoption(2, 2, 1);
+    check_accepted(u, &request);
+    const struct vm_record *vm = unit_copy_vm(u, state_find_vm(&u->core.cluster, "new"));
+    assert_int_equal(vm->state, VM_RUNNING);
+    assert_int_equal(vm->node, 1);
+    assert_true(incarnation_equal(vm->incarnation, (struct incarnation){1, 2}));
+    assert_int_equal(vm->generation, 7);
+    free(u);
+}
+
+/* Its lease names a life; had the node been given up since, nothing would bar that lease's clients.
+ */
+TEST(an_adoption_of_an_earlier_life_is_refused)
+{
+    struct unit *u = acting();
+    struct request request = adoption(2, 1, 1);
+    check_refused(u, &request, "not in the cluster any more as it was");
+    request = adoption(9, 2, 2);
+    check_refused(u, &request, "not in the cluster any more as it was");
+    (void)unit_foreign(u);
+    unit_foreign_node(u, N3)->state = NODE_LOST;
+    unit_foreign_send(u);
+    request = adoption(3, 3, 3);
+    check_refused(u, &request, "not in the cluster any more as it was");
+    free(u);
+}
+
+/* Given back as it runs: the record goes, and with it the lease as that life held it. */
+TEST(a_running_vm_is_given_back)
+{
+    struct unit *u = acting();
+    struct request request = command(REQUEST_VM_REMOVE, "vm1", 1);
+    request.keep_running = true;
+    request.nodeid = 1;
+    request.incarnation = (struct incarnation){1, 1};
+    check_refused(u, &request, "does not run on this node");
+    request.nodeid = 2;
+    request.id.counter = 2;
+    check_refused(u, &request, "not in the cluster any more as it was");
+    request.incarnation = (struct incarnation){1, 2};
+    request.id.counter = 3;
+    check_accepted(u, &request);
+    assert_int_equal(state_find_vm(&u->core.cluster, "vm1"), VMS_MAX);
+    struct action action = unit_take(u, ACTION_LEASE_REMOVE);
+    assert_int_equal(action.lease.lease.state, LEASE_HELD);
+    assert_true(incarnation_equal(action.lease.lease.incarnation, request.incarnation));
+    assert_int_equal(action.lease.lease.generation, UNIT_GENERATION);
+    free(u);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_running_domain_is_adopted),
+        cmocka_unit_test(an_adoption_of_an_earlier_life_is_refused),
+        cmocka_unit_test(a_running_vm_is_given_back),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
