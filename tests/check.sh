@@ -134,6 +134,7 @@ check_long() {
     one "failover benchmark" tests/bench/failover --runs 10
     tail -n 1 "$work/log"
     one "commit benchmark" tests/bench/commit
+    tally "the real cluster, all of it" tests/lab/test all
     tail -n 1 "$work/log"
 }
 
