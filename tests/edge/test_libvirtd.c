@@ -90,7 +90,7 @@ static void a_qemu_told_to_quit_is_a_crash(void **state)
 static void monitor(const struct real *real, const struct uuid *uuid, const char *command)
 {
     char text[UUID_TEXT_BYTES];
-    char line[512];
+    char line[1024];
     domain_xml_uuid_text(uuid, text);
     snprintf(line, sizeof(line), "virsh -q -c '%s' qemu-monitor-command %s --hmp '%s' >/dev/null",
              real->uri, text, command);
@@ -101,7 +101,7 @@ static void virsh(const struct real *real, const struct uuid *uuid, const char *
                   const char *more)
 {
     char text[UUID_TEXT_BYTES];
-    char line[512];
+    char line[1024];
     domain_xml_uuid_text(uuid, text);
     snprintf(line, sizeof(line), "virsh -q -c '%s' %s %s %s >/dev/null", real->uri, verb, text,
              more);
