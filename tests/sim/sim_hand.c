@@ -63,7 +63,7 @@ static uint32_t new_by_hand(struct sim *sim, uint32_t vm, uint32_t node, struct 
         sim_guest_find(sim, vm, node) != UINT32_MAX) {
         return UINT32_MAX;
     }
-    if (!sim->story->no_hook) {
+    if (sim->story->hook) {
         sim_log(sim, node, "hook: %s may not be started here", sim->story->vms[vm].name);
         return UINT32_MAX;
     }

@@ -56,7 +56,7 @@ static void parse_cluster(struct words *words)
         } else if (key == 3) {
             (void)words_time(words, value, &story->settle_us);
         } else if (key == 4) {
-            (void)words_yes(words, value, "no", "yes", &story->no_hook);
+            (void)words_yes(words, value, "yes", "no", &story->hook);
         } else if (key > 4) {
             set_setting(words, &table[(size_t)key - COUNT_OF(fixed)], value);
         }

@@ -182,7 +182,7 @@ struct scenario {
     uint64_t seed;
     uint64_t token_us;
     uint64_t boot_us;   /* of a host */
-    bool no_hook;       /* libvirt does not ask stead before it starts a domain */
+    bool hook;          /* libvirt asks stead before it starts a domain */
     uint64_t settle_us; /* how long after the last fault everything must be where it belongs */
     struct setting_record set[SETTINGS_MAX];
     uint32_t node_count;
