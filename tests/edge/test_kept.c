@@ -101,7 +101,9 @@ TEST(a_failed_assertion_aborts)
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
-        (void)freopen("/dev/null", "w", stderr);
+        if (freopen("/dev/null", "w", stderr) == NULL) {
+            _exit(1);
+        }
         unsetenv("JOURNAL_STREAM");
         stead_panic("agent/x.c", 1, "so");
     }
