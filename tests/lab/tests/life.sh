@@ -96,7 +96,7 @@ test_backup_and_restore() { # the state object is removed; the backup brings it 
     within 20 'keep3 writes' wrote keep3 2 50
     clean keep1 2
     clean keep3 2
-    must 'the history says so' eval "stead history | grep -q 'restored from a backup'"
+    must 'the history says so' eval "stead history | grep 'restored from a backup' >/dev/null"
     lab rbd rm --no-progress rbd/late2
 }
 
