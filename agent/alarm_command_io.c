@@ -1,5 +1,5 @@
 /* Runs the operator's command for alarms, one after the other. */
-#define _GNU_SOURCE /* pipe2, posix_spawn_file_actions_addclosefrom_np */
+#define _GNU_SOURCE /* pipe2 */
 #include "agent/alarm_command_io.h"
 
 #include <errno.h>
@@ -7,7 +7,6 @@
 #include <jansson.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +18,7 @@
 
 #include "agent/journal_io.h"
 #include "proto/assert.h"
+#include "proto/spawn_io.h"
 #include "proto/values.h"
 
 struct told {
@@ -104,34 +104,16 @@ static int check_file(const char *path)
 /* Its output goes where ours goes: to the journal. Nothing else of the agent reaches it. */
 static int spawn(const char *path, int input, pid_t *ret_pid)
 {
-    char *const arguments[] = {(char *)(uintptr_t)path, NULL};
-    char *const environment[] = {
-        (char *)"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", NULL};
-    const short flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP;
-    posix_spawn_file_actions_t files;
-    posix_spawnattr_t attributes;
-    sigset_t none;
-    sigset_t all;
-    sigemptyset(&none);
-    sigfillset(&all);
-    if (posix_spawn_file_actions_init(&files) != 0) {
-        return -ENOMEM;
-    }
-    if (posix_spawnattr_init(&attributes) != 0) {
-        posix_spawn_file_actions_destroy(&files);
-        return -ENOMEM;
-    }
-    int r = posix_spawn_file_actions_adddup2(&files, input, STDIN_FILENO);
-    r = r ? r : posix_spawn_file_actions_adddup2(&files, STDERR_FILENO, STDOUT_FILENO);
-    r = r ? r : posix_spawn_file_actions_addclosefrom_np(&files, STDERR_FILENO + 1);
-    r = r ? r : posix_spawnattr_setsigmask(&attributes, &none);
-    r = r ? r : posix_spawnattr_setsigdefault(&attributes, &all);
-    r = r ? r : posix_spawnattr_setpgroup(&attributes, 0);
-    r = r ? r : posix_spawnattr_setflags(&attributes, flags);
-    r = r ? r : posix_spawn(ret_pid, path, &files, &attributes, arguments, environment);
-    posix_spawnattr_destroy(&attributes);
-    posix_spawn_file_actions_destroy(&files);
-    return -r;
+    const char *const arguments[] = {path, NULL};
+    const char *const environment[] = {
+        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", NULL};
+    const struct spawn spawn = {.path = path,
+                                .arguments = arguments,
+                                .environment = environment,
+                                .input = input,
+                                .output = STDERR_FILENO,
+                                .own_group = true};
+    return spawn_io_start(&spawn, ret_pid);
 }
 
 /* What it left running in its process group ends with it. */

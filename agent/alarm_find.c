@@ -130,7 +130,8 @@ _Static_assert(ALARM_VM_IO < 32 && ALARM_VM_PAUSED < 32 && ALARM_LIBVIRT_AWAY < 
 
 uint32_t alarm_of_ourselves(const struct core *core)
 {
-    uint32_t mask = core->local.domains_known ? 0 : 1u << ALARM_LIBVIRT_AWAY;
+    bool libvirt = core->local.domains_known && core->local.libvirt;
+    uint32_t mask = libvirt ? 0 : 1u << ALARM_LIBVIRT_AWAY;
     for (uint32_t i = 0; i < core->local.domain_count; i++) {
         enum domain_state state = core->local.domains[i].state;
         mask |= state == DOMAIN_IO_ERROR ? 1u << ALARM_VM_IO : 0;

@@ -120,9 +120,6 @@ const char *ends_trouble_word(enum vm_trouble trouble)
         [VM_TROUBLE_PAUSED] = "somebody paused it through libvirt; virsh resume lets it go on",
         [VM_TROUBLE_IO_ERROR] = "its disk refused I/O and it is paused: is a pool or a quota full?",
         [VM_TROUBLE_PANICKED] = "its kernel panicked; it is left so (guest_panic = leave)",
-        [VM_TROUBLE_SHARED] = "somebody else has an image of it open",
-        [VM_TROUBLE_REDEFINED] =
-            "libvirt there has a persistent definition of it: virsh undefine it",
     };
     ASSERT(trouble < VM_TROUBLE_COUNT);
     return words[trouble];

@@ -89,6 +89,7 @@ struct domain {
     enum domain_state state;
     struct action_id action; /* of the start that made it */
     bool told;               /* since the connection was last made */
+    uint64_t rest_ms; /* its process is gone, libvirt has not said so: not looked at before */
 };
 
 /* One VM this node runs, starts or ends. */

@@ -263,7 +263,8 @@ static void begin_assigned(struct core *core, struct caller *caller)
     for (uint32_t i = 0; i < core->local.domain_count; i++) { /* ours, but assigned elsewhere */
         const struct uuid *uuid = &core->local.domains[i].vm;
         uint32_t slot = state_find_vm_uuid(&core->cluster, uuid);
-        if (slot != VMS_MAX && find_run(&core->local, uuid) == NULL) {
+        bool rests = caller->now_ms < core->local.domains[i].rest_ms;
+        if (slot != VMS_MAX && !rests && find_run(&core->local, uuid) == NULL) {
             begin(core, slot, caller);
         }
     }
@@ -346,6 +347,14 @@ static void domain_gone(struct run_step *step, enum domain_end end)
     }
 }
 
+void run_rest_domain(struct run_step *step)
+{
+    struct domain *domain = find_domain(&step->core->local, &step->run->vm);
+    if (domain != NULL) {
+        domain->rest_ms = step->caller->now_ms + run_settings(step)->retry_ms;
+    }
+}
+
 static void forget_domain(struct local *local, struct domain *domain)
 {
     ASSERT(local->domain_count > 0);
@@ -374,7 +383,7 @@ void run_on_domain(struct core *core, const struct event_domain *told, struct ca
         }
         domain = &local->domains[local->domain_count++];
     }
-    *domain = (struct domain){told->vm, told->state, told->action, true};
+    *domain = (struct domain){told->vm, told->state, told->action, true, 0};
     if (run != NULL && run->state == RUN_UP && told->state == DOMAIN_IO_ERROR) {
         run->check_ms = caller->now_ms; /* are we blocklisted, is the lease another's? */
         run->suspect = true;

@@ -55,6 +55,8 @@ const struct settings *run_settings(const struct run_step *step);
 void run_retry(struct run_step *step);
 /* A start fails: clean up what there is of it and say why. */
 void run_undo(struct run_step *step, const char *reason);
+/* /proc no longer has its process, though libvirt may list it for a while yet. */
+void run_rest_domain(struct run_step *step);
 /* Ends what is left here, from wherever it is: domain, clients, locks, lease. */
 void run_end(struct run_step *step, const char *cause);
 

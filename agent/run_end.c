@@ -287,6 +287,7 @@ void run_end_on_answer(struct run_step *step, const struct event *event)
         return;
     case RUN_KILL:
         if (event->killed.outcome == OUTCOME_DONE && event->killed.alive_count == 0) {
+            run_rest_domain(step);
             ended(step, "killed");
         } else {
             run_retry(step);

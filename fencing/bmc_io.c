@@ -6,14 +6,13 @@
  * is legal. posix_spawn() and a pidfd have none of these troubles: at the deadline the child gets
  * SIGKILL, and the answer is UNKNOWN.
  */
-#define _GNU_SOURCE /* pipe2, posix_spawn_file_actions_addclosefrom_np */
+#define _GNU_SOURCE /* pipe2 */
 #include "fencing/bmc_io.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +23,7 @@
 #include <unistd.h>
 
 #include "fencing/credentials_io.h"
+#include "proto/spawn_io.h"
 
 #define REQUESTS_AT_ONCE_MAX NODES_MAX
 #define CLOSE_WAIT_MS 200 /* for killed children at close: they need no more than their exit */
@@ -248,32 +248,14 @@ static int question_write(int fd, const struct bmc_question *question,
  * variable of the agent. */
 static int helper_spawn(const char *helper, int input, int output, pid_t *ret_pid)
 {
-    char *const arguments[] = {(char *)"stead-bmc", NULL};
-    char *const environment[] = {NULL};
-    posix_spawn_file_actions_t files;
-    posix_spawnattr_t attributes;
-    sigset_t none;
-    sigset_t all;
-    sigemptyset(&none);
-    sigfillset(&all);
-    if (posix_spawn_file_actions_init(&files) != 0) {
-        return -ENOMEM;
-    }
-    if (posix_spawnattr_init(&attributes) != 0) {
-        posix_spawn_file_actions_destroy(&files);
-        return -ENOMEM;
-    }
-    int r = posix_spawn_file_actions_adddup2(&files, input, STDIN_FILENO);
-    r = r ? r : posix_spawn_file_actions_adddup2(&files, output, STDOUT_FILENO);
-    r = r ? r : posix_spawn_file_actions_addclosefrom_np(&files, STDERR_FILENO + 1);
-    r = r ? r : posix_spawnattr_setsigmask(&attributes, &none);
-    r = r ? r : posix_spawnattr_setsigdefault(&attributes, &all);
-    r = r ? r
-          : posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    r = r ? r : posix_spawn(ret_pid, helper, &files, &attributes, arguments, environment);
-    posix_spawnattr_destroy(&attributes);
-    posix_spawn_file_actions_destroy(&files);
-    return -r;
+    const char *const arguments[] = {"stead-bmc", NULL};
+    const char *const environment[] = {NULL};
+    const struct spawn spawn = {.path = helper,
+                                .arguments = arguments,
+                                .environment = environment,
+                                .input = input,
+                                .output = output};
+    return spawn_io_start(&spawn, ret_pid);
 }
 
 static void request_watch(struct bmc_request *request, uint64_t deadline_ms)

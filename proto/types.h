@@ -104,14 +104,12 @@ enum domain_end {
     END_COUNT
 };
 
-/* What keeps a VM that runs by the record from doing its work, or threatens it. */
+/* What keeps a VM that runs by the record from doing its work. */
 enum vm_trouble {
     VM_TROUBLE_NONE,
-    VM_TROUBLE_PAUSED,    /* somebody paused it through libvirt */
-    VM_TROUBLE_IO_ERROR,  /* QEMU paused it: its disk refused I/O, and it is not blocklisted */
-    VM_TROUBLE_PANICKED,  /* its kernel panicked, and it is to be left so */
-    VM_TROUBLE_SHARED,    /* somebody else has an image of it open */
-    VM_TROUBLE_REDEFINED, /* libvirt holds a persistent definition of it */
+    VM_TROUBLE_PAUSED,   /* somebody paused it through libvirt */
+    VM_TROUBLE_IO_ERROR, /* QEMU paused it: its disk refused I/O, and it is not blocklisted */
+    VM_TROUBLE_PANICKED, /* its kernel panicked, and it is to be left so */
     VM_TROUBLE_COUNT
 };
 

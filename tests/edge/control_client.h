@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -29,6 +30,35 @@ static inline int raw_connect(const char *path)
         return -error;
     }
     return fd;
+}
+
+/* A server in a process of its own: `serve` writes a byte to `ready` once it listens, and goes on
+ * for ever. Its pid, or -1. */
+static inline pid_t server_start(const char *path, uint32_t number,
+                                 void (*serve)(const char *path, int ready, uint32_t number))
+{
+    int ready[2];
+    char byte;
+    if (pipe(ready) < 0) {
+        return -1;
+    }
+    pid_t child = fork();
+    if (child == 0) {
+        serve(path, ready[1], number);
+        _exit(1);
+    }
+    close(ready[1]);
+    ssize_t got = read(ready[0], &byte, 1);
+    close(ready[0]);
+    return got == 1 ? child : -1;
+}
+
+/* Killed by us, not fallen before? */
+static inline bool server_stop(pid_t server)
+{
+    int status = 0;
+    return kill(server, SIGKILL) == 0 && waitpid(server, &status, 0) == server &&
+           WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
 }
 
 static inline bool raw_send(int fd, const uint8_t *bytes, size_t size)

@@ -82,7 +82,7 @@ static struct core *large_core(void)
     return core;
 }
 
-static void serve(const char *path, int ready, bool large)
+static void serve(const char *path, int ready, uint32_t large)
 {
     const struct sink sink = {.put = drop_event};
     struct server_io *server = NULL;
@@ -92,7 +92,7 @@ static void serve(const char *path, int ready, bool large)
         _exit(1);
     }
     server_io_say(server, "waiting for the test");
-    if (large) {
+    if (large != 0) {
         static struct vm_tools tools;
         tools.core = large_core();
         server_io_begin(server, &tools);
@@ -103,31 +103,6 @@ static void serve(const char *path, int ready, bool large)
     alarm(120); /* should the test die */
     qb_loop_run(loop);
     _exit(0);
-}
-
-static pid_t start(const char *path, bool large)
-{
-    int ready[2];
-    char byte;
-    if (pipe(ready) < 0) {
-        return -1;
-    }
-    pid_t child = fork();
-    if (child == 0) {
-        serve(path, ready[1], large);
-    }
-    close(ready[1]);
-    ssize_t got = read(ready[0], &byte, 1);
-    close(ready[0]);
-    return got == 1 ? child : -1;
-}
-
-/* Killed by us, not fallen before? */
-static bool stop(pid_t server)
-{
-    int status = 0;
-    return kill(server, SIGKILL) == 0 && waitpid(server, &status, 0) == server &&
-           WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
 }
 
 static int connect_to(const struct fixture *f)
@@ -351,7 +326,7 @@ static void ten_thousand_vms(void **state)
     (void)state;
     assert_non_null(f);
     snprintf(f->path, sizeof(f->path), "/tmp/stead-large-%d.sock", (int)getpid());
-    f->server = start(f->path, true);
+    f->server = server_start(f->path, 1, serve);
     assert_true(f->server > 0);
     int slow = connect_to(f);
     assert_true(raw_send(slow, f->frame, pack_ask(f, 0)));
@@ -385,7 +360,7 @@ static void ten_thousand_vms(void **state)
         close(fds[i]);
     }
     close(slow);
-    assert_true(stop(f->server));
+    assert_true(server_stop(f->server));
     unlink(f->path);
     free(f);
 }
@@ -420,7 +395,7 @@ static int start_server(void **state)
         return -1;
     }
     snprintf(f->path, sizeof(f->path), "/tmp/stead-control-%d.sock", (int)getpid());
-    f->server = start(f->path, false);
+    f->server = server_start(f->path, 0, serve);
     *state = f;
     return f->server > 0 ? 0 : -1;
 }
@@ -428,7 +403,7 @@ static int start_server(void **state)
 static int stop_server(void **state)
 {
     struct fixture *f = *state;
-    bool was_alive = stop(f->server);
+    bool was_alive = server_stop(f->server);
     unlink(f->path);
     free(f);
     return was_alive ? 0 : -1;

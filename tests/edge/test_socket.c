@@ -150,31 +150,6 @@ static void serve(const char *path, int ready, uint32_t fds)
     _exit(0);
 }
 
-static pid_t start(const char *path, uint32_t fds)
-{
-    int ready[2];
-    char byte;
-    if (pipe(ready) < 0) {
-        return -1;
-    }
-    pid_t child = fork();
-    if (child == 0) {
-        serve(path, ready[1], fds);
-    }
-    close(ready[1]);
-    ssize_t got = read(ready[0], &byte, 1);
-    close(ready[0]);
-    return got == 1 ? child : -1;
-}
-
-/* Was it killed by us, and not fallen before? */
-static bool stop(pid_t child)
-{
-    int status = 0;
-    return kill(child, SIGKILL) == 0 && waitpid(child, &status, 0) == child &&
-           WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
-}
-
 /* ---- the other end */
 
 static int client(const struct fixture *f)
@@ -509,7 +484,7 @@ static void out_of_descriptors(void **state)
     int refused = 0;
     assert_non_null(own);
     snprintf(own->path, sizeof(own->path), "/tmp/stead-few-%d.sock", (int)getpid());
-    own->server = start(own->path, 32);
+    own->server = server_start(own->path, 32, serve);
     assert_true(own->server > 0);
     for (int i = 0; i < 64; i++) {
         fds[i] = client(own);
@@ -524,7 +499,7 @@ static void out_of_descriptors(void **state)
     }
     usleep(700000); /* it listens again at the latest after a sweep */
     expect_alive(own);
-    assert_true(stop(own->server));
+    assert_true(server_stop(own->server));
     unlink(own->path);
     free(own);
 }
@@ -541,7 +516,7 @@ static int start_server(void **state)
     limit.rlim_cur = limit.rlim_max < 4096 ? limit.rlim_max : 4096;
     setrlimit(RLIMIT_NOFILE, &limit);
     snprintf(f->path, sizeof(f->path), "/tmp/stead-socket-%d.sock", (int)getpid());
-    f->server = start(f->path, 0);
+    f->server = server_start(f->path, 0, serve);
     *state = f;
     return f->server > 0 ? 0 : -1;
 }
@@ -549,7 +524,7 @@ static int start_server(void **state)
 static int stop_server(void **state)
 {
     struct fixture *f = *state;
-    bool was_alive = stop(f->server);
+    bool was_alive = server_stop(f->server);
     unlink(f->path);
     free(f);
     return was_alive ? 0 : -1;

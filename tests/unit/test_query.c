@@ -65,7 +65,7 @@ TEST(words_of_vms)
         assert_string_equal(query_vm_word(&vm), words[state]);
         vm.condition.trouble = VM_TROUBLE_PAUSED; /* of a life that is over, unless it runs */
         assert_string_equal(query_vm_word(&vm), state == VM_RUNNING ? "paused" : words[state]);
-        vm.condition.trouble = VM_TROUBLE_SHARED; /* it runs all the same */
+        vm.condition.trouble = VM_TROUBLE_NONE;
         assert_string_equal(query_vm_word(&vm), words[state]);
     }
 }

@@ -309,6 +309,24 @@ TEST(a_guest_assigned_elsewhere_is_found)
     world_end(w);
 }
 
+/* libvirt lists a guest for a while that /proc no longer has: it is looked at now and then. */
+TEST(a_killed_guest_still_listed_is_not_killed_without_pause)
+{
+    struct world *w = world_new(VM_RUNNING);
+    w->u->image.vms[0].node = 2;
+    w->u->image.vms[0].incarnation = (struct incarnation){1, 3};
+    w->lease = unit_lease(w->u, 0, 3);
+    world_restart(w, DOMAIN_RUNNING);
+    world_settle(w, 2000);
+    uint32_t kills = 0;
+    for (uint32_t i = 0; i < w->done_count; i++) {
+        kills += w->done[i] == ACTION_KILL;
+    }
+    assert_false(w->alive);
+    assert_in_range(kills, 1, 4);
+    world_end(w);
+}
+
 /* A VM recorded here that ended while no agent looked: barred, freed, told. */
 TEST(a_guest_that_ended_meanwhile)
 {
@@ -434,6 +452,7 @@ int main(void)
         cmocka_unit_test(a_guest_that_ended_meanwhile),
         cmocka_unit_test(a_stop_survives_an_agent_restart),
         cmocka_unit_test(an_unread_lease_decides_nothing),
+        cmocka_unit_test(a_killed_guest_still_listed_is_not_killed_without_pause),
         cmocka_unit_test(a_guest_given_back_runs_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -109,6 +109,30 @@ TEST(a_guest_without_its_lease_is_not_woken)
     world_end(w);
 }
 
+/* ... nor one before lease and blocklist were both seen anew: answers that do not come wake nobody.
+ */
+TEST(nothing_is_woken_unseen)
+{
+    const enum action_kind unanswered[] = {ACTION_LEASE_READ, ACTION_BLOCK_CHECK};
+    for (unsigned i = 0; i < UNIT_COUNT(unanswered); i++) {
+        struct world *w = running();
+        struct action action;
+        unit_domain(w->u, 0, DOMAIN_IO_ERROR, END_UNKNOWN);
+        world_settle(w, 400);
+        assert_int_equal(told(w), VM_TROUBLE_IO_ERROR);
+        w->done_count = 0;
+        for (uint64_t until_ms = w->u->now_ms + 6000; w->u->now_ms < until_ms;) {
+            if (!world_next(w, &action)) {
+                unit_pass(w->u, UNIT_TICK_MS);
+            } else if (action.kind != unanswered[i]) {
+                world_do(w, &action);
+            }
+        }
+        assert_int_equal(count_of(w, ACTION_DOMAIN_RESUME), 0);
+        world_end(w);
+    }
+}
+
 /* ... nor any while we are not fresh. */
 TEST(nothing_is_woken_without_fresh_quorum)
 {
@@ -190,6 +214,7 @@ int main(void)
         cmocka_unit_test(an_io_error_may_be_left),
         cmocka_unit_test(a_fenced_guest_is_not_woken),
         cmocka_unit_test(a_guest_without_its_lease_is_not_woken),
+        cmocka_unit_test(nothing_is_woken_unseen),
         cmocka_unit_test(nothing_is_woken_without_fresh_quorum),
         cmocka_unit_test(a_panicked_guest_is_ended),
         cmocka_unit_test(a_panicked_guest_may_be_left),
