@@ -11,7 +11,7 @@ struct spawn {
     const char *const *environment; /* whole, NULL at its end */
     int input;                      /* becomes its standard input */
     int output;                     /* becomes its standard output; standard error stays ours */
-    bool own_group;                 /* a process group of its own, to be killed with all it started */
+    bool own_group; /* a process group of its own, to be killed with all it started */
 };
 
 /* Every other descriptor is closed in it, its signals are as if nothing had been blocked or caught.
