@@ -131,6 +131,8 @@ check_long() {
     build all SAN=1 || return 0
     build all bench || return 0
     tally "swarm, 10000 seeds" build/stead-sim swarm --seeds 1..10000
+    one "simulator benchmark" tests/bench/sim
+    tail -n 1 "$work/log"
     one "failover benchmark" tests/bench/failover --runs 10
     tail -n 1 "$work/log"
     one "commit benchmark" tests/bench/commit
