@@ -254,12 +254,8 @@ static void remove_leases(const struct delta *delta, struct caller *caller)
 static void begin_term(struct core *core)
 {
     struct acting *acting = &core->local.acting;
+    memset(acting->barriers, 0, acting->barrier_end * sizeof(acting->barriers[0]));
     memset(acting, 0, offsetof(struct acting, barriers));
-    for (uint32_t i = 0; i < TAKEOVERS_MAX; i++) {
-        if (!uuid_is_zero(&acting->barriers[i].vm)) {
-            acting->barriers[i] = (struct barrier){0};
-        }
-    }
     core->local.acting.term = core->cluster.header.term;
 }
 

@@ -50,10 +50,10 @@ void hand_fill_observations(struct core *core, struct beat *beat)
 {
     for (uint32_t i = 0; i < HANDS_MAX; i++) {
         struct hand *hand = &core->local.hands[i];
-        uint32_t slot = state_find_vm_uuid(&core->cluster, &hand->vm);
         if (hand->token == 0 || beat->observation_count == OBSERVATIONS_MAX) {
             continue;
         }
+        uint32_t slot = state_find_vm_uuid(&core->cluster, &hand->vm);
         if (slot == VMS_MAX || written(core, hand->token)) {
             *hand = (struct hand){{{0}}, 0};
             continue;

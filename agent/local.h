@@ -90,6 +90,7 @@ struct domain {
     struct action_id action; /* of the start that made it */
     bool told;               /* since the connection was last made */
     uint64_t rest_ms; /* its process is gone, libvirt has not said so: not looked at before */
+    uint32_t slot;    /* where its record was last found; a hint */
 };
 
 /* One VM this node runs, starts or ends. */
@@ -133,6 +134,7 @@ struct run {
     bool done;             /* the state's own call succeeded */
     bool side_done;
     bool has_domain;       /* libvirt has it, or may have */
+    uint32_t domain_at;    /* where in the list its domain was last found; a hint */
     bool starting;         /* a start: its end before RUN_UP is a failed start */
     bool again;            /* after cleaning up our own leftovers, take the lease once more */
     bool forfeit;          /* the lease is not ours: leave it alone */
@@ -201,7 +203,8 @@ struct acting {
     struct request inbox[REQUESTS_MAX];
     uint64_t waits_since_ms; /* on every node: work has waited since; 0: none waits */
     uint64_t waits_version;
-    struct barrier barriers[TAKEOVERS_MAX]; /* the last: begin_term() looks before it clears them */
+    uint32_t barrier_end; /* one past the last barrier in use since the term began */
+    struct barrier barriers[TAKEOVERS_MAX];
 };
 
 /* The delta being built in this step, on top of the copy. */
@@ -247,6 +250,7 @@ struct local {
     struct hand hands[HANDS_MAX];
     uint32_t observed_count;
     struct observed observed[OBSERVED_MAX];
+    uint32_t pending_count; /* in use, anywhere in the list */
     struct pending pending[REQUESTS_MAX];
     uint32_t looked_epoch; /* the copy of the state that was last looked through for them */
     uint64_t looked_version;

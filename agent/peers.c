@@ -11,6 +11,7 @@
  */
 #include "agent/peers.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "agent/halt.h"
@@ -207,7 +208,7 @@ void peers_on_beat(struct core *core, const struct beat *beat)
     bool had_storage = peer->heard && peer->beat.storage;
     peer->heard = true;
     peer->heard_ms = local->now_ms;
-    peer->beat = *beat;
+    beat_copy(&peer->beat, beat);
     if (beat->storage) {
         peer->no_storage_since_ms = 0;
     } else if (had_storage || peer->no_storage_since_ms == 0) {
@@ -287,7 +288,7 @@ static void fill_beat(const struct core *core, struct beat *beat)
 {
     const struct local *local = &core->local;
     const struct storage_view *storage = &local->storage;
-    memset(beat, 0, sizeof(*beat));
+    memset(beat, 0, offsetof(struct beat, answers));
     beat->nodeid = local->facts.nodeid;
     beat->agent_start = local->facts.agent_start;
     beat->sent_ms = local->now_ms;

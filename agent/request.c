@@ -36,16 +36,26 @@ static struct pending *find_pending(struct local *local, const struct origin *id
     return NULL;
 }
 
-static void answer(struct core *core, struct caller *caller, struct pending *pending, bool accepted,
-                   const char *text)
+/* A command that is not kept: given, and answered at once. */
+static void answer_now(struct core *core, const struct request *request, bool accepted,
+                       const char *text, struct caller *caller)
 {
     struct action *action = actions_add(caller->out, ACTION_ANSWER);
-    action->reply.id = pending->request.id;
+    action->reply.id = request->id;
     action->reply.accepted = accepted;
     name_set(action->reply.text, TEXT_BYTES, text);
     struct local *local = &core->local;
-    local->answered[local->answered_next++ % REQUESTS_MAX] = pending->request.id.counter;
+    local->answered[local->answered_next++ % REQUESTS_MAX] = request->id.counter;
+}
+
+static void answer(struct core *core, struct caller *caller, struct pending *pending, bool accepted,
+                   const char *text)
+{
+    ASSERT(pending->request.kind != REQUEST_NONE);
+    ASSERT(core->local.pending_count > 0);
+    answer_now(core, &pending->request, accepted, text, caller);
     memset(pending, 0, sizeof(*pending));
+    core->local.pending_count--;
 }
 
 static bool was_answered(const struct local *local, const struct request *request)
@@ -80,22 +90,15 @@ static void keep_pending(struct core *core, const struct request *request, struc
             pending->request = *request;
             pending->deadline_ms = caller->now_ms + GIVE_UP_MS;
             pending->send_ms = caller->now_ms;
+            core->local.pending_count++;
             if (request->kind == REQUEST_CLUSTER_INIT) {
                 init_cluster(core, request, caller);
             }
             return;
         }
     }
-    struct pending full = {.request = *request};
-    answer(core, caller, &full, false, "too many commands are under way on this node; try again");
-}
-
-/* A command that is not kept: given, and answered at once. */
-static void answer_now(struct core *core, const struct request *request, bool accepted,
-                       const char *text, struct caller *caller)
-{
-    struct pending once = {.request = *request};
-    answer(core, caller, &once, accepted, text);
+    answer_now(core, request, false, "too many commands are under way on this node; try again",
+               caller);
 }
 
 /* `node resume`, given here. The node itself answers; nothing is committed, since perhaps nobody
@@ -199,7 +202,7 @@ static bool copy_is_new(struct core *core)
 void request_carry_on(struct core *core, struct caller *caller)
 {
     bool look = copy_is_new(core);
-    for (uint32_t i = 0; i < REQUESTS_MAX; i++) {
+    for (uint32_t i = 0; i < REQUESTS_MAX && core->local.pending_count > 0; i++) {
         struct pending *pending = &core->local.pending[i];
         if (pending->request.kind == REQUEST_NONE || (look && answer_done(core, pending, caller))) {
             continue;
@@ -221,12 +224,8 @@ void request_carry_on(struct core *core, struct caller *caller)
 
 bool request_waits(const struct core *core)
 {
-    for (uint32_t i = 0; i < REQUESTS_MAX; i++) {
-        if (core->local.pending[i].request.kind != REQUEST_NONE) {
-            return true;
-        }
-    }
-    return false;
+    ASSERT(core->local.pending_count <= REQUESTS_MAX);
+    return core->local.pending_count > 0;
 }
 
 struct history_entry *request_entry(struct core *core, const struct request *request,

@@ -106,15 +106,31 @@ void run_retry(struct run_step *step)
     step->run->retry_ms = step->caller->now_ms + step->core->cluster.settings.retry_ms / 4;
 }
 
+/* Does the state give this VM to us, in our present life? */
+static bool is_assigned(const struct core *core, const struct vm_record *vm)
+{
+    bool held = vm->state == VM_STARTING || vm->state == VM_RUNNING || vm->state == VM_STOPPING;
+    return held && vm->node < NODES_MAX &&
+           incarnation_equal(vm->incarnation, core->local.life.incarnation) &&
+           core->cluster.nodes[vm->node].nodeid == core->local.facts.nodeid &&
+           core->cluster.nodes[vm->node].state != NODE_FREE;
+}
+
 const struct vm_record *run_assigned(const struct core *core, const struct run *run)
 {
     ASSERT(run->slot < VMS_MAX);
     const struct vm_record *vm = &core->cluster.vms[run->slot];
-    bool ours = uuid_equal(&vm->uuid, &run->vm) && vm->node != NODE_NONE &&
-                vm->node == state_find_node(&core->cluster, core->local.facts.nodeid) &&
-                incarnation_equal(vm->incarnation, core->local.life.incarnation);
-    bool held = vm->state == VM_STARTING || vm->state == VM_RUNNING || vm->state == VM_STOPPING;
-    return ours && held ? vm : NULL;
+    return uuid_equal(&vm->uuid, &run->vm) && is_assigned(core, vm) ? vm : NULL;
+}
+
+/* The slot of a VM's record, or VMS_MAX; looked at `hint` first, since all this is asked at each
+ * step for each VM here. */
+static uint32_t find_slot(const struct core *core, const struct uuid *vm, uint32_t hint)
+{
+    ASSERT(hint < VMS_MAX);
+    const struct vm_record *likely = &core->cluster.vms[hint];
+    bool there = likely->state != VM_FREE && uuid_equal(&likely->uuid, vm);
+    return there ? hint : state_find_vm_uuid(&core->cluster, vm);
 }
 
 static struct domain *find_domain(struct local *local, const struct uuid *vm)
@@ -127,11 +143,14 @@ static struct domain *find_domain(struct local *local, const struct uuid *vm)
     return NULL;
 }
 
-const struct domain *run_domain(const struct core *core, const struct uuid *vm)
+const struct domain *run_domain(const struct core *core, const struct run *run)
 {
-    for (uint32_t i = 0; i < core->local.domain_count; i++) {
-        if (uuid_equal(&core->local.domains[i].vm, vm)) {
-            return &core->local.domains[i];
+    const struct local *local = &core->local;
+    ASSERT(local->domain_count <= RUNS_MAX);
+    for (uint32_t i = 0; i < local->domain_count; i++) {
+        uint32_t at = (run->domain_at + i) % local->domain_count;
+        if (uuid_equal(&local->domains[at].vm, &run->vm)) {
+            return &local->domains[at];
         }
     }
     return NULL;
@@ -193,8 +212,8 @@ void run_drop_all(struct core *core)
 static void follow_record(struct run_step *step)
 {
     struct run *run = step->run;
-    bool known = state_find_vm_uuid(&step->core->cluster, &run->vm) != VMS_MAX;
-    if (run->state == RUN_UP && !known) { /* a record goes while its VM runs for this alone */
+    if (run->state == RUN_UP && find_slot(step->core, &run->vm, run->slot) == VMS_MAX) {
+        /* a record goes while its VM runs for this alone */
         run_move(step, RUN_OVER, "given back to libvirt");
     }
     const struct vm_record *vm = run_assigned(step->core, run);
@@ -243,28 +262,48 @@ static void carry_on_one(struct run_step *step)
     }
 }
 
-/* Is it assigned to this node, with nothing begun about it? */
-static bool is_new_here(struct core *core, uint32_t slot)
+/* A bit for each VM in the state that has a run here. */
+struct begun {
+    uint64_t bits[(VMS_MAX + 63) / 64];
+};
+
+static bool is_begun(const struct begun *begun, uint32_t slot)
 {
-    const struct vm_record *vm = &core->cluster.vms[slot];
-    struct run probe = {.slot = slot, .vm = vm->uuid};
-    return run_assigned(core, &probe) != NULL && find_run(&core->local, &vm->uuid) == NULL;
+    return (begun->bits[slot / 64] >> slot % 64 & 1) != 0;
 }
 
+static void find_begun(const struct core *core, struct begun *begun)
+{
+    memset(begun, 0, sizeof(*begun));
+    for (uint32_t i = 0; i < core->local.run_count; i++) {
+        const struct run *run = &core->local.runs[i];
+        ASSERT(run->slot < VMS_MAX);
+        if (run->state != RUN_IDLE && uuid_equal(&core->cluster.vms[run->slot].uuid, &run->vm)) {
+            begun->bits[run->slot / 64] |= UINT64_C(1) << run->slot % 64;
+        }
+    }
+}
+
+/* At every step, so each VM must cost little: most are begun already, or another node's. */
 static void begin_assigned(struct core *core, struct caller *caller)
 {
-    uint8_t own = state_find_node(&core->cluster, core->local.facts.nodeid);
-    for (uint32_t slot = 0; slot < core->cluster.vm_end; slot++) { /* at every step: be cheap */
+    struct local *local = &core->local;
+    struct begun begun;
+    uint8_t own = state_find_node(&core->cluster, local->facts.nodeid);
+    find_begun(core, &begun);
+    for (uint32_t slot = 0; slot < core->cluster.vm_end; slot++) {
         const struct vm_record *vm = &core->cluster.vms[slot];
-        if (vm->node == own && vm->state != VM_FREE && is_new_here(core, slot)) {
+        if (vm->node == own && vm->state != VM_FREE && !is_begun(&begun, slot) &&
+            is_assigned(core, vm) && find_run(local, &vm->uuid) == NULL) {
             begin(core, slot, caller);
         }
     }
-    for (uint32_t i = 0; i < core->local.domain_count; i++) { /* ours, but assigned elsewhere */
-        const struct uuid *uuid = &core->local.domains[i].vm;
-        uint32_t slot = state_find_vm_uuid(&core->cluster, uuid);
-        bool rests = caller->now_ms < core->local.domains[i].rest_ms;
-        if (slot != VMS_MAX && !rests && find_run(&core->local, uuid) == NULL) {
+    for (uint32_t i = 0; i < local->domain_count; i++) { /* ours, but assigned elsewhere */
+        struct domain *domain = &local->domains[i];
+        uint32_t slot = find_slot(core, &domain->vm, domain->slot);
+        domain->slot = slot == VMS_MAX ? 0 : slot;
+        if (slot != VMS_MAX && !is_begun(&begun, slot) && caller->now_ms >= domain->rest_ms &&
+            find_run(local, &domain->vm) == NULL) {
             begin(core, slot, caller);
         }
     }
@@ -383,7 +422,8 @@ void run_on_domain(struct core *core, const struct event_domain *told, struct ca
         }
         domain = &local->domains[local->domain_count++];
     }
-    *domain = (struct domain){told->vm, told->state, told->action, true, 0};
+    *domain =
+        (struct domain){.vm = told->vm, .state = told->state, .action = told->action, .told = true};
     if (run != NULL && run->state == RUN_UP && told->state == DOMAIN_IO_ERROR) {
         run->check_ms = caller->now_ms; /* are we blocklisted, is the lease another's? */
         run->suspect = true;

@@ -19,8 +19,8 @@ bool run_on_answer(struct core *core, const struct event *event, struct caller *
 void run_on_domain(struct core *core, const struct event_domain *domain, struct caller *caller);
 void run_on_domains(struct core *core, bool connected, struct caller *caller);
 
-/* What libvirt last told of a VM's domain here; NULL: there is none. */
-const struct domain *run_domain(const struct core *core, const struct uuid *vm);
+/* What libvirt last told of the domain of a run; NULL: there is none. */
+const struct domain *run_domain(const struct core *core, const struct run *run);
 
 /* What keeps a guest that is up from its work, as seen here. */
 enum vm_trouble run_trouble(const struct core *core, const struct run *run);

@@ -18,7 +18,7 @@
 
 static enum domain_state state_of(const struct core *core, const struct run *run)
 {
-    const struct domain *domain = run_domain(core, &run->vm);
+    const struct domain *domain = run_domain(core, run);
     return domain == NULL ? DOMAIN_GONE : domain->state;
 }
 
@@ -48,7 +48,7 @@ static void begin_vetting(struct run_step *step)
 static void resume(struct run_step *step)
 {
     struct run *run = step->run;
-    const struct domain *domain = run_domain(step->core, &run->vm);
+    const struct domain *domain = run_domain(step->core, run);
     ASSERT(domain != NULL);
     struct action *action =
         run_call(step, &run->side_call, ACTION_DOMAIN_RESUME, run_settings(step)->call_ms, true);
@@ -91,8 +91,10 @@ static void io_calm(struct run_step *step)
 void run_halt_carry_on(struct run_step *step)
 {
     struct run *run = step->run;
+    const struct domain *domain = run_domain(step->core, run);
+    enum domain_state state = domain == NULL ? DOMAIN_GONE : domain->state;
     ASSERT(run->state == RUN_UP);
-    enum domain_state state = state_of(step->core, run);
+    run->domain_at = domain == NULL ? 0 : (uint32_t)(domain - step->core->local.domains);
     if (state == DOMAIN_IO_ERROR) {
         io_error(step);
     } else if (run->io.trouble) {

@@ -135,7 +135,7 @@ static void adopt(struct run_step *step)
 {
     struct run *run = step->run;
     const struct vm_record *vm = run_assigned(step->core, run);
-    const struct domain *found = run_domain(step->core, &run->vm);
+    const struct domain *found = run_domain(step->core, run);
     enum domain_state domain = found != NULL ? found->state : DOMAIN_GONE;
     run->has_domain = domain != DOMAIN_GONE;
     run->end = run->has_domain ? END_STEAD : run->end;
@@ -166,7 +166,7 @@ static void on_adopt(struct run_step *step, const struct event_lease *answer)
     if (ours(step, &run->lease)) {
         adopt(step);
     } else if (run->has_domain) {
-        const struct domain *domain = run_domain(step->core, &run->vm);
+        const struct domain *domain = run_domain(step->core, run);
         if (domain != NULL && domain->action.term == 0) { /* it bears no mark */
             hand_note(step->core, &run->vm);
         }

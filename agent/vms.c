@@ -76,6 +76,7 @@ static struct barrier *begin_barrier(struct core *core, uint32_t slot, bool agai
             }
             barrier_init(&acting->barriers[i], slot, &vm->uuid, &address, again);
             acting->barrier_of[slot] = (uint16_t)(i + 1);
+            acting->barrier_end = i < acting->barrier_end ? acting->barrier_end : i + 1u;
             return &acting->barriers[i];
         }
     }
@@ -141,7 +142,7 @@ bool vms_on_answer(struct core *core, const struct event *event)
 {
     struct acting *acting = &core->local.acting;
     const struct settings *settings = &core->cluster.settings;
-    for (uint32_t i = 0; event->id != 0 && i < TAKEOVERS_MAX; i++) {
+    for (uint32_t i = 0; event->id != 0 && i < acting->barrier_end; i++) {
         struct barrier *barrier = &acting->barriers[i];
         if (barrier->call.id != event->id) {
             continue;

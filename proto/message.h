@@ -104,8 +104,9 @@ struct beat {
     uint32_t alarms;          /* mask of 1 << enum alarm_kind: what only it sees of itself */
     char trouble[TEXT_BYTES]; /* what is wrong with its host, with the remedy; empty: nothing */
     uint32_t answer_count;
-    struct beat_answer answers[NODES_MAX];
     uint32_t observation_count;
+    /* From here on only as much is ever written or read as there is: see beat_copy(). */
+    struct beat_answer answers[NODES_MAX];
     struct observation observations[OBSERVATIONS_MAX];
 };
 

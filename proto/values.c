@@ -2,6 +2,8 @@
  */
 #include "proto/values.h"
 
+#include <stddef.h>
+
 #include "proto/assert.h"
 
 bool uuid_is_zero(const struct uuid *uuid)
@@ -45,6 +47,16 @@ struct client client_address_entry(const struct client *client)
     ASSERT(slash + 1 < CLIENT_BYTES);
     entry.address[slash] = '0';
     return entry;
+}
+
+void beat_copy(struct beat *to, const struct beat *from)
+{
+    ASSERT(from->answer_count <= NODES_MAX);
+    ASSERT(from->observation_count <= OBSERVATIONS_MAX);
+    memcpy(to, from, offsetof(struct beat, answers));
+    memcpy(to->answers, from->answers, from->answer_count * sizeof(from->answers[0]));
+    memcpy(to->observations, from->observations,
+           from->observation_count * sizeof(from->observations[0]));
 }
 
 bool clients_hold(const struct clients *clients, const struct client *client)

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "proto/types.h"
+#include "proto/message.h"
 
 static inline bool uuid_equal(const struct uuid *a, const struct uuid *b)
 {
@@ -54,6 +54,9 @@ static inline uint64_t mark_decided(const struct header *header)
 {
     return header->next_history - header->term; /* each term taken is one entry of the history */
 }
+
+/* A heartbeat has room for far more facts than most carry; only those it does are copied. */
+void beat_copy(struct beat *to, const struct beat *from);
 
 bool clients_hold(const struct clients *clients, const struct client *client);
 /* Adds `client` unless it is there already or is none; false when the list is full. */
