@@ -39,13 +39,13 @@ static const struct command commands[] = {
      "stead cluster init"},
     {"cluster join", NULL, cli_cluster_join, WATCH, 0, "let this node take part",
      "Given on the host that joins, once Corosync knows it. Needs quorum.", "stead cluster join"},
-    {"cluster backup", "FILE", cli_cluster_backup, 0, 0,
+    {"cluster backup", "FILE", cli_cluster_backup, OPTION_PLAIN, 0,
      "the state, leases and definitions, to a file",
      "Read from Ceph by itself, on any host with a stead.conf, as root; works without an agent. "
      "The "
      "file is for root's eyes: definitions hold console passwords. Disks are not in it.",
      "stead cluster backup /var/backups/stead-state"},
-    {"cluster restore", "FILE", cli_cluster_restore, OPTION_YES | OPTION_I_VOUCH, 0,
+    {"cluster restore", "FILE", cli_cluster_restore, OPTION_YES | OPTION_I_VOUCH | OPTION_PLAIN, 0,
      "go back to a backup, in a new epoch",
      "For a state that is gone, damaged, or to be undone. Says what that means and asks. All "
      "guests "
@@ -116,6 +116,11 @@ const struct command *cli_commands(size_t *ret_count)
 {
     *ret_count = COMMANDS;
     return commands;
+}
+
+uint32_t cli_options_of(const struct command *command)
+{
+    return command->options | ((command->options & OPTION_PLAIN) != 0 ? 0 : OPTION_JSON);
 }
 
 size_t cli_command_matches(const struct command *command, const struct cli_options *options)

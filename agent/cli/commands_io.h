@@ -15,13 +15,16 @@ struct command {
                           * with a blank in it, the command looks at them itself;
                           * NULL: it takes none */
     cli_command *run;
-    uint32_t options;    /* those it takes, beside --json and --help */
+    uint32_t options;    /* those it takes, beside --help and, unless OPTION_PLAIN, --json */
     uint32_t needed;     /* of these, the ones it cannot do without */
     const char *help;    /* one line, at most 46 characters */
     const char *more;    /* what one should know before using it: sentences, any length */
     const char *example; /* a whole line */
 };
 const struct command *cli_commands(size_t *ret_count);
+
+/* All it takes but --help. */
+uint32_t cli_options_of(const struct command *command);
 
 /* Its words as a prefix of the words given. Returns how many there are, 0 if it is not this one. */
 size_t cli_command_matches(const struct command *command, const struct cli_options *options);

@@ -123,8 +123,8 @@ static void offer_options(const struct command *command, const char *begun)
 {
     size_t count = 0;
     const struct cli_option *rows = cli_option_rows(&count);
-    uint32_t taken = command != NULL ? command->options | OPTION_JSON | OPTION_HELP
-                                     : OPTION_HELP | OPTION_VERSION;
+    uint32_t taken =
+        command != NULL ? cli_options_of(command) | OPTION_HELP : OPTION_HELP | OPTION_VERSION;
     for (size_t i = 0; i < count; i++) {
         if ((taken & rows[i].bit) != 0) {
             offer(rows[i].name, begun);

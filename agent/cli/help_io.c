@@ -86,8 +86,8 @@ static void print_overview(void)
     puts("\n  stead vm --help         the commands of one kind\n"
          "  stead vm add --help     one command, its options, an example\n"
          "  man stead               all of it\n\n"
-         "Every command takes --json. Exit status: 0 done (committed), 1 refused or\n"
-         "failed, 2 wrong usage, 3 no agent on this host.");
+         "All but backup and restore take --json. Exit status: 0 done (committed),\n"
+         "1 refused or failed, 2 wrong usage, 3 no agent on this host.");
 }
 
 /* ---- one kind, one command */
@@ -155,7 +155,7 @@ static void print_command(const struct command *command)
     printf("  ");
     print_wrapped(command->more, 2, 2);
     puts("");
-    print_options(command->options | OPTION_JSON);
+    print_options(cli_options_of(command));
     printf("\nExample: %s\n", command->example);
 }
 

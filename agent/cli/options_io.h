@@ -33,6 +33,7 @@ enum option_bit { /* which options were given, or may be */
                   OPTION_KEEP_RUNNING = 1u << 23,
                   OPTION_NO_DEFINE = 1u << 24,
                   OPTION_DUMPXML = 1u << 25,
+                  OPTION_PLAIN = 1u << 30, /* none: a command with it takes no --json */
 };
 
 #define CLI_WORDS_MAX 4

@@ -49,7 +49,7 @@ static enum cli_exit run(const struct command *command, size_t words,
 {
     size_t operands = options->word_count - words;
     const char *name = operands > 0 ? options->words[words] : "";
-    if (cli_complain_of_options(options->given, command->options | OPTION_JSON, command->words)) {
+    if (cli_complain_of_options(options->given, cli_options_of(command), command->words)) {
         return CLI_USAGE;
     }
     if (command->operand != NULL && operands == 0) {

@@ -18,6 +18,19 @@ fits() {
     [ $# -lt 1 ] || grep -q "^usage: stead $*" <<<"$text" || fail "stead $* --help: not about it"
 }
 
+# same_options WORDS...: help and completion name the same options, and --json exactly where it is taken
+same_options() {
+    local told offered
+    told=$($stead "$@" --help | sed -n 's/^  \(--[a-z-]*\) .*/\1/p' | sort -u)
+    offered=$($stead complete "$@" -- | sed "/^--help$/d" | sort)
+    [ "$told" = "$offered" ] || fail "$*: help has ${told//$'\n'/ }, completion ${offered//$'\n'/ }"
+    if grep -qx -- --json <<<"$told"; then
+        [[ $($stead "$@" a b --json 2>&1) != *"does not go with"* ]] || fail "$*: help has a --json that it refuses"
+    else
+        [[ $($stead "$@" a b --json 2>&1) = *"does not go with"* ]] || fail "$*: takes a --json that help has not"
+    fi
+}
+
 fits
 for first in $($stead complete ''); do
     fits "$first"
@@ -29,6 +42,7 @@ for first in $($stead complete ''); do
         [ "$verb" = . ] || words+=("$verb")
         fits "${words[@]}"
         $stead "${words[@]}" --help | grep -q "^Example: stead ${words[*]}" || fail "${words[*]}: no example"
+        same_options "${words[@]}"
         $stead --help | grep -qw -- "${words[-1]}" || fail "${words[*]}: not in the overview"
     done
 done
