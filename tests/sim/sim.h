@@ -36,7 +36,9 @@ struct sim_call {
     uint32_t agent_life;       /* of the agent process */
     struct sim_address client; /* the RADOS handle it goes through */
     bool answered;
-    bool held;     /* waits at the client for its path to storage */
+    bool held;    /* waits at the client for its path to storage */
+    bool stalled; /* waits at the OSD for the placement group of its object */
+    uint32_t libvirt_life;
     bool sent;     /* its path was up when it was sent: it may sit in a queue of the OSD */
     uint32_t refs; /* tasks that still point here */
     struct action action;
@@ -70,8 +72,12 @@ struct sim_host {
     struct uuid machine;
     struct uuid boot;
     uint64_t clock_us; /* its CLOCK_BOOTTIME at virtual time 0, modulo 2^64 */
+    int32_t drift_ppm; /* and how much too fast it runs, since then */
+    uint64_t drift_from_us;
+    int64_t wall_us; /* how far its wall clock was stepped */
     bool net_up;
-    uint8_t side; /* of the partition */
+    uint8_t side;  /* of the partition */
+    uint64_t deaf; /* mask of hosts whose packets do not arrive here */
     enum path_state storage;
     uint64_t storage_slow_us;
     enum path_state state;
@@ -82,6 +88,7 @@ struct sim_host {
     enum libvirt_state libvirt;
     uint64_t libvirt_until_us;
     uint64_t libvirt_late_us;
+    uint32_t libvirt_life;   /* changes with each of its deaths */
     uint64_t last_domain_us; /* libvirt's events come in order */
     bool corosync_asked;     /* it is being stopped, and asked its agent */
     uint64_t corosync_life;  /* changes with each of its ends */
@@ -122,6 +129,8 @@ struct sim_member {
     uint64_t component; /* whom it can hear now */
     uint64_t forming;   /* number of the formation under way; 0: none */
     uint64_t forming_component;
+    bool unsettled; /* it hears somebody who does not hear all the others: no ring is ever made */
+    bool mending;   /* it was unsettled until just now */
     struct sim_message **outbox; /* sent while no token came by */
     size_t outbox_count;
     size_t outbox_room;
@@ -149,9 +158,10 @@ struct sim_rados {
     bool gone;
     bool garbled; /* its header, until it is written again */
     bool damaged; /* the record of the last node, until it is written again */
+    bool stalled; /* its placement group */
     bool lease_exists[SIM_VMS_MAX];
+    bool lease_stalled[SIM_VMS_MAX];
     struct lease leases[SIM_VMS_MAX];
-    bool down; /* Ceph itself */
     bool full; /* the guests' pool: each write is refused */
     uint32_t last_nonce;
     struct sim_block *blocks;

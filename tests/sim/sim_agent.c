@@ -13,6 +13,7 @@
 #include "tests/sim/sim_bmc.h"
 #include "tests/sim/sim_call.h"
 #include "tests/sim/sim_check.h"
+#include "tests/sim/sim_clock.h"
 #include "tests/sim/sim_corosync.h"
 #include "tests/sim/sim_cpg.h"
 #include "tests/sim/sim_host.h"
@@ -22,11 +23,6 @@
 
 #define RESTART_US (300 * MS) /* by systemd */
 #define STEPS_AT_ONCE_MAX 10000
-
-uint64_t sim_clock_ms(const struct sim *sim, uint32_t node)
-{
-    return (sim->now_us + sim->hosts[node].clock_us) / MS;
-}
 
 static struct sim_agent *agent_of(struct sim *sim, uint32_t node)
 {
@@ -188,7 +184,7 @@ static void put_tick(struct sim *sim, uint32_t node)
     if (wait_ms > 3600 * 1000) {
         return;
     }
-    uint64_t at_us = sim->now_us + (wait_ms > 0 ? wait_ms * MS : 100);
+    uint64_t at_us = sim->now_us + (wait_ms > 0 ? sim_clock_true_us(sim, node, wait_ms * MS) : 100);
     if (agent->tick_us != 0 && agent->tick_us <= at_us) {
         return;
     }
@@ -219,7 +215,7 @@ void sim_agent_event(struct sim *sim, uint32_t node, struct event *event)
     ASSERT(sim->stepping == SIM_NO_HOST);
     guard_livelock(sim, node, agent);
     event->now_ms = sim_clock_ms(sim, node);
-    event->wall_ms = SIM_WALL_MS + sim->now_us / MS;
+    event->wall_ms = sim_clock_wall_ms(sim, node);
     uint32_t life = agent->life;
     sim->stepping = node;
     step(agent->core, event, sim->actions);

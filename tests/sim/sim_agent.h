@@ -22,6 +22,4 @@ void sim_agent_event(struct sim *sim, uint32_t node, struct event *event);
  */
 void sim_agent_tell(struct sim *sim, uint32_t node, uint64_t delay_us, const struct event *event);
 
-uint64_t sim_clock_ms(const struct sim *sim, uint32_t node);
-
 #endif

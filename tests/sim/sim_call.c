@@ -8,6 +8,7 @@
 
 #include "proto/assert.h"
 #include "tests/sim/sim_agent.h"
+#include "tests/sim/sim_clock.h"
 
 static void call_free(struct sim *sim, struct sim_call *call)
 {
@@ -21,7 +22,7 @@ static void call_free(struct sim *sim, struct sim_call *call)
 void sim_call_done(struct sim *sim, struct sim_call *call)
 {
     ASSERT(call->refs > 0);
-    if (--call->refs == 0 && !call->held) {
+    if (--call->refs == 0 && !call->held && !call->stalled) {
         call_free(sim, call);
     }
 }
@@ -84,6 +85,7 @@ struct sim_call *sim_call_begin(struct sim *sim, uint32_t node, const struct act
     call->node = node;
     call->life = host->life;
     call->agent_life = host->agent.life;
+    call->libvirt_life = host->libvirt_life;
     call->action = *action;
     call->prior = sim->rados.last_call;
     *(call->prior != NULL ? &call->prior->next : &sim->rados.first_call) = call;
@@ -92,7 +94,7 @@ struct sim_call *sim_call_begin(struct sim *sim, uint32_t node, const struct act
     uint64_t left_ms = action->deadline_ms > now_ms ? action->deadline_ms - now_ms : 0;
     if (action->id != 0) {
         ASSERT(left_ms < 3600 * 1000);
-        sim_call_answer(sim, call, left_ms * MS, unknown);
+        sim_call_answer(sim, call, sim_clock_true_us(sim, node, left_ms * MS), unknown);
     }
     return call;
 }

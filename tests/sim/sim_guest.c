@@ -245,3 +245,26 @@ void sim_virt_trouble(struct sim *sim, uint32_t node, enum libvirt_state state, 
         }
     }
 }
+
+#define DAEMON_BACK_US SECOND
+
+/* What it was starting ends with it, since nobody would know of that; what runs goes on, and is
+ * found again by the next one. */
+void sim_virt_kill(struct sim *sim, uint32_t node)
+{
+    struct sim_host *host = &sim->hosts[node];
+    if (!host->up) {
+        return;
+    }
+    host->libvirt_life++;
+    host->libvirt = LIBVIRT_HANG;
+    host->libvirt_until_us = sim->now_us + DAEMON_BACK_US;
+    host->agent.libvirt_connected = false;
+    for (uint32_t i = 0; i < sim->guest_count; i++) {
+        if (sim->guests[i].node == node && sim->guests[i].state == GUEST_CREATING) {
+            sim_guest_end(sim, i, END_CRASHED, false);
+        }
+    }
+    sim_put(sim, 5 * MS, node, (struct sim_task){.run = run_lost});
+    sim_put(sim, DAEMON_BACK_US, node, (struct sim_task){.run = run_well});
+}

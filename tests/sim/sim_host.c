@@ -4,6 +4,7 @@
 #include "proto/assert.h"
 #include "tests/sim/sim_agent.h"
 #include "tests/sim/sim_check.h"
+#include "tests/sim/sim_clock.h"
 #include "tests/sim/sim_cpg.h"
 #include "tests/sim/sim_rados.h"
 #include "tests/sim/sim_virt.h"
@@ -113,7 +114,7 @@ void sim_host_power(struct sim *sim, uint32_t node, bool on)
     note_fault(sim, sim->now_us + boot_us);
     host->powered = true;
     host->life++;
-    host->clock_us = SECOND - (sim->now_us + firmware_us); /* counts from the kernel's start */
+    sim_clock_begin(sim, node, firmware_us); /* it counts from the kernel's start */
     sim_put(sim, boot_us, node, (struct sim_task){.run = run_boot});
 }
 

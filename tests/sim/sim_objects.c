@@ -89,6 +89,8 @@ static void put_back(struct sim *sim)
     sim->rados.gone = false;
     sim->rados.garbled = false;
     sim->rados.damaged = false;
+    sim->rados.stalled = false;
+    sim_rados_unstalled(sim);
     if (sim->rados.newest != NULL) {
         free(sim->rados.state);
         sim->rados.state = sim->rados.newest;
@@ -116,6 +118,9 @@ void sim_rados_object(struct sim *sim, enum object_event what)
         return;
     case OBJECT_DAMAGED:
         sim->rados.damaged = true;
+        return;
+    case OBJECT_STALLED:
+        sim->rados.stalled = true;
         return;
     }
     stead_panic(__FILE__, __LINE__, "object event");

@@ -203,6 +203,11 @@ static const char *fill(struct sim *sim, const struct scenario_step *step, uint3
     case STEP_CLUSTER_JOIN:
         fill_join(step, node, request);
         return NULL;
+    case STEP_CUT:
+    case STEP_MEND:
+    case STEP_CLOCK:
+    case STEP_LEASE:
+    case STEP_KILL_LIBVIRT:
     case STEP_MACHINE:
     case STEP_POWER:
     case STEP_NET:

@@ -99,8 +99,12 @@ static void take_path(struct words *words, struct scenario_step *step)
         (void)words_time(words, text + 5, &step->duration_us);
     } else if (strcmp(text, "up") == 0 || strcmp(text, "down") == 0) {
         step->path = text[0] == 'u' ? PATH_UP : PATH_DOWN;
+    } else if (strcmp(text, "silent") == 0 && step->node != SIM_NODES_MAX) {
+        step->path = PATH_SILENT;
+    } else if (strcmp(text, "silent") == 0) {
+        words_error(words, words->next - 1, "only the path of one node can be silent");
     } else {
-        words_error(words, words->next - 1, "'%s' is neither up, down nor slow:TIME", text);
+        words_error(words, words->next - 1, "'%s' is neither up, down, silent nor slow:TIME", text);
     }
 }
 
@@ -119,8 +123,9 @@ static void at_state(struct words *words, struct scenario_step *step)
 static void at_object(struct words *words, struct scenario_step *step)
 {
     static const char *const known[] = {
-        [OBJECT_GONE] = "gone", [OBJECT_KEPT] = "kept",       [OBJECT_OLD] = "old",
-        [OBJECT_BACK] = "back", [OBJECT_GARBLED] = "garbled", [OBJECT_DAMAGED] = "damaged",
+        [OBJECT_GONE] = "gone",       [OBJECT_KEPT] = "kept",       [OBJECT_OLD] = "old",
+        [OBJECT_BACK] = "back",       [OBJECT_GARBLED] = "garbled", [OBJECT_DAMAGED] = "damaged",
+        [OBJECT_STALLED] = "stalled",
     };
     step->kind = STEP_OBJECT;
     int what = words_choice(words, "change of the object", known, COUNT_OF(known));
@@ -182,11 +187,11 @@ static void at_kill(struct words *words, struct scenario_step *step)
         step->kind = STEP_KILL_COROSYNC;
         return;
     }
-    const char *text = words_take(words, "agent, corosync or a VM");
-    if (text != NULL && strcmp(text, "libvirt") == 0) {
-        words_error(words, words->next - 1, "kill NODE %s is not yet supported", text);
+    if (words_take_if(words, "libvirt")) {
+        step->kind = STEP_KILL_LIBVIRT;
         return;
     }
+    const char *text = words_take(words, "agent, corosync, libvirt or a VM");
     step->kind = STEP_KILL_VM;
     if (text != NULL) {
         (void)words_vm(words, text, &step->vm);
@@ -427,6 +432,10 @@ void parse_at(struct words *words)
         {"guest", parse_guest},
         {"hand", parse_hand},
         {"pool", parse_pool},
+        {"cut", parse_cut},
+        {"mend", parse_mend},
+        {"clock", parse_clock},
+        {"lease", parse_lease},
     };
     const char *known[COUNT_OF(kinds)];
     struct scenario_step step = {0};

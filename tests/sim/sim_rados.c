@@ -27,10 +27,18 @@ uint32_t sim_vm_by_uuid(const struct sim *sim, const struct uuid *uuid)
     return SIM_VMS_MAX;
 }
 
+/* Does what is asked get there? */
+static bool arrives(const struct sim *sim, uint32_t node, bool own)
+{
+    const struct sim_host *host = &sim->hosts[node];
+    return host->storage != PATH_DOWN && !(own && host->state == PATH_DOWN);
+}
+
 bool sim_rados_reaches(const struct sim *sim, uint32_t node, bool own)
 {
     const struct sim_host *host = &sim->hosts[node];
-    return !sim->rados.down && host->storage != PATH_DOWN && !(own && host->state == PATH_DOWN);
+    bool silent = host->storage == PATH_SILENT || (own && host->state == PATH_SILENT);
+    return arrives(sim, node, own) && !silent;
 }
 
 uint64_t sim_rados_slow_us(const struct sim *sim, uint32_t node, bool own)
@@ -79,6 +87,17 @@ static bool is_own(const struct sim_call *call)
     return false;
 }
 
+/* The placement group of its object answers nobody. */
+static bool object_stalled(const struct sim *sim, const struct sim_call *call)
+{
+    enum action_kind kind = call->action.kind;
+    if (kind == ACTION_LEASE_READ || kind == ACTION_LEASE_CHANGE || kind == ACTION_LEASE_REMOVE) {
+        uint32_t vm = sim_vm_by_uuid(sim, &call->action.lease.lease.vm);
+        return vm != SIM_VMS_MAX && sim->rados.lease_stalled[vm];
+    }
+    return is_own(call) && sim->rados.stalled;
+}
+
 static void run_late(struct sim *sim, struct sim_task *task)
 {
     struct sim_call *call = task->object;
@@ -89,7 +108,9 @@ static void run_late(struct sim *sim, struct sim_task *task)
 static void run_arrive(struct sim *sim, struct sim_task *task)
 {
     struct sim_call *call = task->object;
-    if (sim_rados_reaches(sim, call->node, is_own(call))) {
+    if (object_stalled(sim, call)) {
+        call->stalled = true;
+    } else if (arrives(sim, call->node, is_own(call))) {
         sim_objects_execute(sim, call);
     } else if (call->sent && sim_rng_chance(&sim->rng, 3)) {
         sim_call_put(sim, call, sim_rng_range(&sim->rng, 1, LANDS_LATE_MAX_US), SIM_NO_HOST,
@@ -108,7 +129,7 @@ static void send(struct sim *sim, struct sim_call *call, uint64_t delay_us)
         at_us = host->last_arrival_us + 1;
     }
     host->last_arrival_us = at_us;
-    call->sent = sim_rados_reaches(sim, call->node, is_own(call));
+    call->sent = arrives(sim, call->node, is_own(call));
     sim_call_put(sim, call, at_us - sim->now_us, SIM_NO_HOST, run_arrive);
 }
 
@@ -118,7 +139,7 @@ void sim_rados_path_changed(struct sim *sim, uint32_t node)
     sim->hosts[node].last_arrival_us = 0;
     while (call != NULL) {
         struct sim_call *next = call->next;
-        if (call->held && call->node == node && sim_rados_reaches(sim, node, is_own(call))) {
+        if (call->held && call->node == node && arrives(sim, node, is_own(call))) {
             call->held = false;
             if (sim_call_lives(sim, call)) {
                 send(sim, call, sim_rng_range(&sim->rng, 1 * MS, 1500 * MS));
@@ -127,6 +148,19 @@ void sim_rados_path_changed(struct sim *sim, uint32_t node)
         call = next;
     }
     sim_disk_path_changed(sim, node);
+}
+
+/* All that came meanwhile is done now, in order, whoever asked for it and whatever became of him.
+ */
+void sim_rados_unstalled(struct sim *sim)
+{
+    uint64_t delay_us = 1;
+    for (struct sim_call *call = sim->rados.first_call; call != NULL; call = call->next) {
+        if (call->stalled && !object_stalled(sim, call)) {
+            call->stalled = false;
+            sim_call_put(sim, call, delay_us++, SIM_NO_HOST, run_late);
+        }
+    }
 }
 
 static struct event unknown_of(const struct action *action)

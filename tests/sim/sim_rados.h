@@ -10,7 +10,10 @@ void sim_rados_act(struct sim *sim, uint32_t node, const struct action *action);
 /* A path to storage changed: what waited for it goes on. */
 void sim_rados_path_changed(struct sim *sim, uint32_t node);
 
-/* Can this host reach Ceph (`own`: and stead's own objects in it)? */
+/* After the state object's placement group, or a lease's, went on. */
+void sim_rados_unstalled(struct sim *sim);
+
+/* Does this host reach Ceph and hear its answers (`own`: and stead's own objects in it)? */
 bool sim_rados_reaches(const struct sim *sim, uint32_t node, bool own);
 uint64_t sim_rados_slow_us(const struct sim *sim, uint32_t node, bool own);
 

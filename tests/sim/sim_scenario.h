@@ -88,6 +88,11 @@ enum step_kind {
     STEP_POOL,
     STEP_VM_ADOPT,     /* a domain that runs on `node`, by hand so far */
     STEP_VM_GIVE_BACK, /* as it runs */
+    STEP_CUT,          /* `node` and `other` do not hear each other */
+    STEP_MEND,
+    STEP_CLOCK,
+    STEP_KILL_LIBVIRT,
+    STEP_LEASE, /* of `vm` */
 };
 
 /* What a guest does, or what somebody does to it with virsh. */
@@ -102,7 +107,12 @@ enum deed {
     DEED_MOVE,
 };
 
-enum path_state { PATH_UP, PATH_DOWN, PATH_SLOW };
+enum path_state {
+    PATH_UP,
+    PATH_DOWN,
+    PATH_SLOW,
+    PATH_SILENT, /* what is asked arrives, the answers do not */
+};
 /* What befalls the state object itself. */
 enum object_event {
     OBJECT_GONE,    /* removed */
@@ -111,15 +121,21 @@ enum object_event {
     OBJECT_BACK,    /* the object as it was last is there again */
     OBJECT_GARBLED, /* its header becomes unreadable */
     OBJECT_DAMAGED, /* the record of a node becomes another */
+    OBJECT_STALLED, /* its placement group answers nobody, and does it all later */
 };
 enum libvirt_state { LIBVIRT_OK, LIBVIRT_HANG, LIBVIRT_LATE };
 
 struct scenario_step {
     uint64_t at_us;
     enum step_kind kind;
-    uint32_t node; /* index; of STEP_STORAGE and STEP_STATE: SIM_NODES_MAX means all */
-    uint32_t vm;   /* index */
-    bool on;       /* power, net; NODE_FENCE, _REMOVE: vouched; POOL: it is full */
+    uint32_t node;   /* index; of STEP_STORAGE and STEP_STATE: SIM_NODES_MAX means all */
+    uint32_t other;  /* CUT, MEND */
+    uint32_t vm;     /* index */
+    bool on;         /* power, net; NODE_FENCE, _REMOVE: vouched; POOL: it is full; LEASE: stalled;
+                        CUT: only one way, `other` does not hear `node` */
+    int64_t wall_us; /* CLOCK: its wall clock steps by this */
+    int32_t drift_ppm; /* CLOCK: or its monotonic clock runs so much too fast */
+    bool drifts;
     enum deed deed;
     enum path_state path;
     enum libvirt_state libvirt;

@@ -17,7 +17,7 @@ static bool healthy(const struct sim *sim, uint32_t node)
     const struct sim_host *host = &sim->hosts[node];
     bool hung = host->libvirt != LIBVIRT_OK &&
                 (host->libvirt == LIBVIRT_LATE || sim->now_us < host->libvirt_until_us);
-    return host->up && !host->frozen && host->agent.alive && !host->marked &&
+    return host->up && !host->frozen && host->agent.alive && !host->marked && !sim->rados.stalled &&
            sim_cpg_works(sim, node) && sim_rados_reaches(sim, node, true) &&
            sim_rados_slow_us(sim, node, true) < TOO_SLOW_US && !hung;
 }
@@ -79,7 +79,7 @@ static bool vm_settled(const struct sim *sim, const struct vm_record *record, ch
 {
     uint32_t v = sim_vm_by_uuid(sim, &record->uuid);
     uint32_t writers = 0;
-    if (v == SIM_VMS_MAX || expected_otherwise(sim, v)) {
+    if (v == SIM_VMS_MAX || expected_otherwise(sim, v) || sim->rados.lease_stalled[v]) {
         return true;
     }
     for (uint32_t i = 0; i < sim->guest_count; i++) {

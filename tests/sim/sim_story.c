@@ -7,6 +7,7 @@
 #include "tests/sim/sim_agent.h"
 #include "tests/sim/sim_call.h"
 #include "tests/sim/sim_check.h"
+#include "tests/sim/sim_clock.h"
 #include "tests/sim/sim_corosync.h"
 #include "tests/sim/sim_cpg.h"
 #include "tests/sim/sim_expect.h"
@@ -134,11 +135,32 @@ static void put_service(struct sim *sim, const struct scenario_step *step)
             (struct sim_task){.run = run_service, .number = (uint64_t)(step - sim->story->steps)});
 }
 
+static void step_cut(struct sim *sim, const struct scenario_step *step)
+{
+    uint64_t *left = &sim->hosts[step->node].deaf;
+    uint64_t *right = &sim->hosts[step->other].deaf;
+    *left &= ~(UINT64_C(1) << step->other);
+    *right &= ~(UINT64_C(1) << step->node);
+    if (step->kind == STEP_CUT) {
+        *left |= step->on ? 0 : UINT64_C(1) << step->other;
+        *right |= UINT64_C(1) << step->node;
+    }
+    sim_cpg_changed(sim);
+}
+
+static void step_lease(struct sim *sim, const struct scenario_step *step)
+{
+    sim->rados.lease_stalled[step->vm] = step->on;
+    sim_rados_unstalled(sim);
+}
+
 /* What only changes a fact of the world. */
 static void step_change(struct sim *sim, const struct scenario_step *step)
 {
     if (step->kind == STEP_POOL) {
         sim->rados.full = step->on;
+    } else if (step->kind == STEP_CLOCK) {
+        sim_clock_change(sim, step);
     } else {
         sim->hosts[step->node].machine = sim_uuid(sim);
     }
@@ -189,6 +211,17 @@ static void step_do(struct sim *sim, const struct scenario_step *step)
     case STEP_KILL_VM:
         step_kill_vm(sim, step);
         return;
+    case STEP_CUT:
+    case STEP_MEND:
+        step_cut(sim, step);
+        return;
+    case STEP_LEASE:
+        step_lease(sim, step);
+        return;
+    case STEP_KILL_LIBVIRT:
+        sim_virt_kill(sim, step->node);
+        return;
+    case STEP_CLOCK:
     case STEP_MACHINE:
     case STEP_POOL:
         step_change(sim, step);

@@ -20,7 +20,9 @@
 static void domain_done(struct sim *sim, struct sim_call *call, enum outcome outcome,
                         const char *text)
 {
-    struct event event = {.kind = EVENT_DOMAIN_DONE, .domain_done.outcome = outcome};
+    bool same = call->libvirt_life == sim->hosts[call->node].libvirt_life;
+    struct event event = {.kind = EVENT_DOMAIN_DONE,
+                          .domain_done.outcome = same ? outcome : OUTCOME_UNKNOWN};
     name_set(event.domain_done.text, sizeof(event.domain_done.text), text);
     sim_call_answer(sim, call, sim_rng_range(&sim->rng, 200, 5 * MS), &event);
 }

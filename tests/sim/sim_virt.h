@@ -13,6 +13,9 @@ void sim_virt_connect(struct sim *sim, uint32_t node);
 /* libvirtd answers no more for this long, or only late; LIBVIRT_OK: it is well again. */
 void sim_virt_trouble(struct sim *sim, uint32_t node, enum libvirt_state state, uint64_t for_us);
 
+/* libvirtd is killed, and started again by systemd. */
+void sim_virt_kill(struct sim *sim, uint32_t node);
+
 /* A new QEMU process; its index. */
 uint32_t sim_guest_new(struct sim *sim, uint32_t vm, uint32_t node, struct action_id action);
 /* It opens its image: a client of its own. */

@@ -82,6 +82,10 @@ void parse_expect(struct words *words);
 void parse_guest(struct words *words, struct scenario_step *step);
 void parse_hand(struct words *words, struct scenario_step *step);
 void parse_pool(struct words *words, struct scenario_step *step);
+void parse_cut(struct words *words, struct scenario_step *step);
+void parse_mend(struct words *words, struct scenario_step *step);
+void parse_clock(struct words *words, struct scenario_step *step);
+void parse_lease(struct words *words, struct scenario_step *step);
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
