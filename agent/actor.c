@@ -29,6 +29,8 @@
 #include "proto/values.h"
 #include "storage/state.h"
 
+#define IDLE_ROUNDS_MAX 3 /* each doubles the wait: eight times actor_ms at most */
+
 bool actor_holds(const struct core *core)
 {
     const struct header *header = &core->cluster.header;
@@ -109,8 +111,25 @@ static bool our_turn_to_return(const struct core *core)
     return true;
 }
 
+/* How many terms in a row, up to now, brought nothing but themselves? */
+static uint32_t idle_terms(const struct cluster *cluster)
+{
+    uint32_t count = 0;
+    uint64_t sequence = cluster->header.next_history;
+    while (count < NODES_MAX * IDLE_ROUNDS_MAX && sequence > count + 1) {
+        const struct history_entry *entry = &cluster->history[(sequence - count - 1) % HISTORY_MAX];
+        if (entry->kind != HISTORY_TERM) {
+            break;
+        }
+        count++;
+    }
+    return count;
+}
+
 /* May we act? The first in line may; the n-th too where, as far as it sees, work has waited n times
- * actor_ms. Two may try: the compare-and-set lets one win. */
+ * actor_ms; longer, up to eight times, once all had their turn and none got on: what is waited for
+ * (a lease that does not answer, say) is not to be had from anybody then. Two may try: the
+ * compare-and-set lets one win. */
 static bool our_turn(const struct core *core)
 {
     const struct local *local = &core->local;
@@ -122,13 +141,17 @@ static bool our_turn(const struct core *core)
     bool waits = local->acting.waits_since_ms != 0 &&
                  local->acting.waits_version == core->cluster.header.version;
     uint64_t waited_ms = waits ? local->now_ms - local->acting.waits_since_ms : 0;
-    uint64_t turn = waited_ms / core->cluster.settings.actor_ms;
     uint64_t place = 0;
+    uint32_t able_count = 0;
     for (uint32_t i = 0; i < local->peer_count; i++) {
         const struct peer *peer = &local->peers[i];
+        able_count += eligible(core, peer);
         place += eligible(core, peer) && before(core, peer, self);
     }
-    ASSERT(place < NODES_MAX);
+    ASSERT(place < able_count);
+    uint32_t rounds = idle_terms(&core->cluster) / able_count;
+    uint32_t slower = rounds < IDLE_ROUNDS_MAX ? rounds : IDLE_ROUNDS_MAX;
+    uint64_t turn = waited_ms / ((uint64_t)core->cluster.settings.actor_ms << slower);
     return place <= turn;
 }
 

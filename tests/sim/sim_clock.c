@@ -29,8 +29,7 @@ uint64_t sim_clock_wall_ms(const struct sim *sim, uint32_t node)
 {
     const struct sim_host *host = &sim->hosts[node];
     uint64_t ahead_us = local_us(sim, node) - sim->now_us - host->clock_us;
-    return SIM_WALL_MS +
-           (uint64_t)((int64_t)(sim->now_us + ahead_us) + host->wall_us) / MS;
+    return SIM_WALL_MS + (uint64_t)((int64_t)(sim->now_us + ahead_us) + host->wall_us) / MS;
 }
 
 uint64_t sim_clock_true_us(const struct sim *sim, uint32_t node, uint64_t wait_us)

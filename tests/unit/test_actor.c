@@ -165,6 +165,52 @@ TEST(the_third_in_line_waits_longer)
     free(u);
 }
 
+static void note_terms(struct unit *u, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        u->image.history[i + 1].kind = HISTORY_TERM;
+        u->image.history[i + 1].sequence = i + 1;
+    }
+    u->image.header.next_history = count + 1;
+}
+
+/* Terms that change hands and bring nothing: the line goes on ever more slowly ... */
+TEST(a_round_of_idle_terms_slows_the_line)
+{
+    struct unit *u = unit_new(2);
+    unit_vm(u, 0, VM_STOPPED, NODE_NONE);
+    note_terms(u, 3); /* all three had their turn */
+    unit_start(u);
+    assert_false(commits(u, 2 * u->core.cluster.settings.actor_ms - 500));
+    assert_true(commits(u, 1000));
+    assert_true(wants_term(u));
+    free(u);
+}
+
+/* ... but at an eighth of its pace it stays. */
+TEST(the_line_never_stops)
+{
+    struct unit *u = unit_new(2);
+    unit_vm(u, 0, VM_STOPPED, NODE_NONE);
+    note_terms(u, 100);
+    unit_start(u);
+    assert_false(commits(u, 8 * u->core.cluster.settings.actor_ms - 500));
+    assert_true(commits(u, 1000));
+    free(u);
+}
+
+/* One other decision since, and it goes at its pace again. */
+TEST(a_term_that_decided_something_is_not_idle)
+{
+    struct unit *u = unit_new(2);
+    unit_vm(u, 0, VM_STOPPED, NODE_NONE);
+    note_terms(u, 9);
+    u->image.history[8].kind = HISTORY_VM_RUNNING;
+    unit_start(u);
+    assert_true(commits(u, u->core.cluster.settings.actor_ms + 500));
+    free(u);
+}
+
 /* An actor that commits is not stalled: waiting starts anew with each version. */
 TEST(a_busy_actor_is_not_overtaken)
 {
@@ -418,6 +464,9 @@ int main(void)
         cmocka_unit_test(a_stale_copy_means_nothing),
         cmocka_unit_test(a_stalled_actor_is_overtaken),
         cmocka_unit_test(the_third_in_line_waits_longer),
+        cmocka_unit_test(a_round_of_idle_terms_slows_the_line),
+        cmocka_unit_test(the_line_never_stops),
+        cmocka_unit_test(a_term_that_decided_something_is_not_idle),
         cmocka_unit_test(a_busy_actor_is_not_overtaken),
         cmocka_unit_test(an_idle_actor_is_not_overtaken),
         cmocka_unit_test(a_term_names_lost_only_nodes_with_vms),
