@@ -27,6 +27,7 @@ struct sketch {
     uint32_t vms;
     uint64_t now_ms;
     const char *bmc[SIM_NODES_MAX + 1]; /* of each node, by its number */
+    bool cut[SIM_NODES_MAX + 1];        /* it and the next one ever were cut */
 };
 
 static void line(struct sketch *sketch, const char *format, ...)
@@ -124,10 +125,13 @@ static void make_command(struct sketch *sketch, uint32_t node, uint32_t vm)
 /* A path that is slow or gone; `what` is storage or state. */
 static void make_path(struct sketch *sketch, const char *what, uint32_t node)
 {
-    switch (any(sketch, 0, 5)) {
+    switch (any(sketch, 0, 6)) {
     case 0:
     case 1:
         at(sketch, "%s n%u down", what, node);
+        return;
+    case 6:
+        at(sketch, "%s n%u silent", what, node);
         return;
     case 2:
         at(sketch, "%s n%u up", what, node);
@@ -186,8 +190,65 @@ static void make_service(struct sketch *sketch, uint32_t node)
 /* Not `old`: where all who know better have lost their power, an old object is the only one. */
 static void make_object(struct sketch *sketch)
 {
-    static const char *const kinds[] = {"gone", "back", "garbled", "damaged"};
-    at(sketch, "object %s", kinds[any(sketch, 0, 3)]);
+    static const char *const kinds[] = {"gone", "back", "garbled", "damaged", "stalled"};
+    at(sketch, "object %s", kinds[any(sketch, 0, 4)]);
+}
+
+/* Two nodes that do not hear each other, while the others hear both. */
+static void make_cut(struct sketch *sketch, uint32_t node)
+{
+    uint32_t other = node % sketch->nodes + 1;
+    sketch->cut[node] = true;
+    if (any(sketch, 0, 2) == 0) {
+        at(sketch, "mend n%u-n%u", node, other);
+    } else {
+        at(sketch, "cut n%u-n%u%s", node, other, any(sketch, 0, 2) == 0 ? " oneway" : "");
+    }
+}
+
+static void make_clock(struct sketch *sketch, uint32_t node)
+{
+    if (any(sketch, 0, 1) == 0) {
+        at(sketch, "clock n%u %s%us", node, any(sketch, 0, 1) == 0 ? "+" : "-",
+           any(sketch, 1, 100) * any(sketch, 1, 100));
+    } else {
+        at(sketch, "clock n%u drift:%s%uppm", node, any(sketch, 0, 1) == 0 ? "" : "-",
+           any(sketch, 1, 500));
+    }
+}
+
+/* Links that go down and up faster than a ring forms. */
+static void make_flapping(struct sketch *sketch, uint32_t node)
+{
+    uint32_t times = any(sketch, 2, 8);
+    for (uint32_t i = 0; i < times; i++) {
+        at(sketch, "net n%u down", node);
+        sketch->now_ms += any(sketch, 20, 1500);
+        at(sketch, "net n%u up", node);
+        sketch->now_ms += any(sketch, 20, 1500);
+    }
+}
+
+static void make_odd(struct sketch *sketch, uint32_t node, uint32_t vm)
+{
+    switch (any(sketch, 0, 6)) {
+    case 0:
+    case 1:
+        make_cut(sketch, node);
+        return;
+    case 2:
+        make_clock(sketch, node);
+        return;
+    case 3:
+        make_flapping(sketch, node);
+        return;
+    case 4:
+        at(sketch, "kill n%u libvirt", node);
+        return;
+    default:
+        at(sketch, "lease v%u %s", vm, any(sketch, 0, 2) == 0 ? "back" : "stalled");
+        return;
+    }
 }
 
 /* A guest ends or stands still, by itself or by virsh. */
@@ -208,7 +269,7 @@ static void make_fault(struct sketch *sketch)
 {
     uint32_t node = any(sketch, 1, sketch->nodes);
     uint32_t vm = any(sketch, 1, sketch->vms);
-    switch (any(sketch, 0, 21)) {
+    switch (any(sketch, 0, 25)) {
     case 0:
     case 1:
     case 2:
@@ -261,6 +322,12 @@ static void make_fault(struct sketch *sketch)
     case 20:
         make_end(sketch, vm);
         return;
+    case 21:
+    case 22:
+    case 23:
+    case 24:
+        make_odd(sketch, node, vm);
+        return;
     default:
         make_command(sketch, node, vm);
         return;
@@ -277,8 +344,12 @@ static void make_heal(struct sketch *sketch)
     at(sketch, "pool ok");
     for (uint32_t v = 1; v <= sketch->vms; v++) {
         at(sketch, "hand resume v%u", v);
+        at(sketch, "lease v%u back", v);
     }
     for (uint32_t n = 1; n <= sketch->nodes; n++) {
+        if (sketch->cut[n]) {
+            at(sketch, "mend n%u-n%u", n, n % sketch->nodes + 1);
+        }
         at(sketch, "net n%u up", n);
         at(sketch, "libvirt n%u ok", n);
         at(sketch, "start n%u corosync", n);
