@@ -60,7 +60,8 @@ struct sim_agent {
     uint64_t checked_version; /* of its copy, by the checker */
     uint64_t checked_digest;
     bool libvirt_connected;
-    bool stopped; /* by hand: systemd leaves it so */
+    bool libvirt_told; /* that it is connected */
+    bool stopped;      /* by hand: systemd leaves it so */
 };
 
 struct sim_host {
@@ -234,6 +235,7 @@ struct sim_command {
     uint32_t node; /* where it was given */
     uint32_t agent_life;
     struct origin id;
+    uint64_t sequence; /* of the history entry that says it is done */
     uint32_t tries;
     bool given;
     bool closed;

@@ -292,6 +292,7 @@ void sim_agent_start(struct sim *sim, uint32_t node)
     agent->life++;
     agent->start = sim_rng_next(&sim->rng) | 1;
     agent->has_handle = false;
+    agent->libvirt_told = false;
     agent->tick_us = 0;
     agent->checked_version = 0;
     starts_note(&sim->hosts[node].starts, sim_clock_ms(sim, node));

@@ -86,10 +86,12 @@ void sim_check_commit(struct sim *sim, uint32_t node, const struct delta *delta)
     }
     note_fences(sim, delta);
     check_wants(sim, delta);
+    sim_check_why(sim, delta);
     if (!state_apply(state, delta)) {
         sim_violation(sim, "I3: version %llu of %s does not have the digest it says",
                       (unsigned long long)delta->header.version, node_name(sim, node));
     }
+    sim_check_places(sim, delta);
     while (sim->digest_count + 1 < delta->header.version) {
         note_digest(sim, sim->digest_count + 1, 0);
     }
@@ -223,9 +225,24 @@ void sim_check_world(struct sim *sim)
 
 /* --- I7 --- */
 
-void sim_check_acknowledged(struct sim *sim, const struct sim_command *command)
+void sim_check_acknowledged(struct sim *sim, struct sim_command *command)
 {
-    if (state_find_request(sim->rados.state, &command->id) == NULL) {
+    const struct history_entry *entry = state_find_request(sim->rados.state, &command->id);
+    if (entry == NULL) {
         sim_violation(sim, "I7: told done, but not in the state: %s", command->step->words);
+    }
+    command->sequence = entry->sequence;
+}
+
+void sim_check_kept(struct sim *sim)
+{
+    const struct cluster *state = sim->rados.newest != NULL ? sim->rados.newest : sim->rados.state;
+    for (uint32_t i = 0; i < sim->command_count; i++) {
+        const struct sim_command *command = &sim->commands[i];
+        bool due =
+            command->sequence != 0 && command->sequence + HISTORY_MAX >= state->header.next_history;
+        if (due && state_find_request(state, &command->id) == NULL) {
+            sim_violation(sim, "I7: told done, and forgotten since: %s", command->step->words);
+        }
     }
 }

@@ -6,6 +6,14 @@
 
 /* A commit takes effect: it is applied to the state object, and looked at (I3). */
 void sim_check_commit(struct sim *sim, uint32_t node, const struct delta *delta);
+/* Before it is applied: each of its decisions says why (I8). */
+void sim_check_why(struct sim *sim, const struct delta *delta);
+/* After: what it places keeps to what is hard (I6). */
+void sim_check_places(struct sim *sim, const struct delta *delta);
+/* The operator was told no: with a reason (I8). */
+void sim_check_refusal(struct sim *sim, const struct sim_command *command);
+/* In the end: what operators were told is done is still known (I7). */
+void sim_check_kept(struct sim *sim);
 /* A lease is about to change hands, or not (I2). */
 void sim_check_lease(struct sim *sim, uint32_t node, uint32_t vm, const struct lease *lease);
 /* This guest is about to run for the first time (I2). */
@@ -15,7 +23,7 @@ void sim_check_copy(struct sim *sim, uint32_t node);
 /* After a step: one live writer per disk (I1); how long ghosts run. */
 void sim_check_world(struct sim *sim);
 /* The operator was told it is done: it is in the state object (I7). */
-void sim_check_acknowledged(struct sim *sim, const struct sim_command *command);
+void sim_check_acknowledged(struct sim *sim, struct sim_command *command);
 
 /* Is everything where it belongs (I5)? If not, false and one reason. */
 bool sim_settled(const struct sim *sim, char ret_why[SIM_LINE_BYTES]);

@@ -176,6 +176,13 @@ void sim_virt_watchers(struct sim *sim, uint32_t vm, struct clients *ret_clients
 
 /* --- libvirt lists --- */
 
+static void tell_lost(struct sim *sim, uint32_t node)
+{
+    struct event event = {.kind = EVENT_DOMAINS, .domains.connected = false};
+    sim->hosts[node].agent.libvirt_told = false;
+    sim_agent_event(sim, node, &event);
+}
+
 static void run_list(struct sim *sim, struct sim_task *task)
 {
     uint32_t node = task->host;
@@ -187,8 +194,11 @@ static void run_list(struct sim *sim, struct sim_task *task)
     if (host->libvirt == LIBVIRT_HANG && sim->now_us < host->libvirt_until_us) {
         return; /* connected when it is well again */
     }
+    if (host->agent.libvirt_told) { /* a new connection: the old one is lost first */
+        tell_lost(sim, node);
+    }
     host->agent.libvirt_connected = true;
-    for (uint32_t i = 0; i < sim->guest_count; i++) {
+    for (uint32_t i = 0; i < sim->guest_count && host->agent.life == life; i++) {
         const struct sim_guest *guest = &sim->guests[i];
         if (guest->alive && guest->node == node && guest->state != GUEST_CREATING) {
             struct event event = domain_event(sim, guest);
@@ -197,6 +207,7 @@ static void run_list(struct sim *sim, struct sim_task *task)
     }
     if (host->agent.life == life) {
         struct event event = {.kind = EVENT_DOMAINS, .domains.connected = true};
+        host->agent.libvirt_told = true;
         sim_agent_event(sim, node, &event);
     }
 }
@@ -212,8 +223,7 @@ static void run_lost(struct sim *sim, struct sim_task *task)
 {
     struct sim_host *host = &sim->hosts[task->host];
     if (host->libvirt == LIBVIRT_HANG && sim->now_us < host->libvirt_until_us) {
-        struct event event = {.kind = EVENT_DOMAINS, .domains.connected = false};
-        sim_agent_event(sim, task->host, &event);
+        tell_lost(sim, task->host);
     }
 }
 

@@ -100,10 +100,19 @@ static void move(struct sim *sim, const struct scenario_step *step)
     sim_guest_run(sim, to);
 }
 
+static void run_again(struct sim *sim, struct sim_task *task)
+{
+    sim_hand_step(sim, &sim->story->steps[task->number]);
+}
+
 void sim_hand_step(struct sim *sim, const struct scenario_step *step)
 {
     uint32_t index = guest_of(sim, step->vm, step->node);
-    if (step->kind == STEP_GUEST) {
+    if (index != UINT32_MAX && sim->hosts[sim->guests[index].node].frozen) {
+        sim_put(
+            sim, 0, sim->guests[index].node, /* once it goes on */
+            (struct sim_task){.run = run_again, .number = (uint64_t)(step - sim->story->steps)});
+    } else if (step->kind == STEP_GUEST) {
         guest_step(sim, step);
     } else if (step->deed == DEED_START) {
         start(sim, step);

@@ -306,6 +306,9 @@ void sim_operator_answer(struct sim *sim, uint32_t node, const struct reply *rep
                           command->step->words);
         }
         close_command(sim, command, reply->accepted, reply->text);
+        if (!reply->accepted) {
+            sim_check_refusal(sim, command);
+        }
         if (reply->accepted && command->step->kind != STEP_NODE_RESUME) { /* commits nothing */
             sim_check_acknowledged(sim, command);
         }
