@@ -28,8 +28,7 @@ static bool explained(const struct delta *delta, enum history_kind kind, const c
         const struct history_entry *entry = &delta->records[i].history;
         if (delta->records[i].kind == RECORD_HISTORY && !delta->records[i].removed &&
             (kind == HISTORY_NONE || entry->kind == kind) && entry->cause[0] != '\0' &&
-            (vm == NULL || name_equal(entry->vm, vm)) &&
-            (nodeid == 0 || entry->nodeid == nodeid)) {
+            (vm == NULL || name_equal(entry->vm, vm)) && (nodeid == 0 || entry->nodeid == nodeid)) {
             return true;
         }
     }
@@ -46,8 +45,8 @@ static void why_node(struct sim *sim, const struct delta *delta, const struct re
     };
     const struct node_record *before = &sim->rados.state->nodes[record->slot];
     const struct node_record *after = &record->node;
-    bool same = before->state == after->state &&
-                incarnation_equal(before->incarnation, after->incarnation);
+    bool same =
+        before->state == after->state && incarnation_equal(before->incarnation, after->incarnation);
     enum history_kind kind = kinds[after->state];
     if (before->state == NODE_REMOVED && after->state == NODE_FENCED) {
         kind = HISTORY_NODE_JOINED; /* and its old entries come off as after any fence */

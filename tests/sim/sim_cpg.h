@@ -17,6 +17,9 @@ void sim_cpg_begin(struct sim *sim);
 /* Who can hear whom may have changed: call after power, net, partition, freeze and thaw. */
 void sim_cpg_changed(struct sim *sim);
 
+/* Notes who hears whom now, and who is caught in a ring that never forms. */
+void sim_cpg_listen(struct sim *sim);
+
 /* Multicasts; takes the message over. */
 void sim_cpg_send(struct sim *sim, uint32_t node, struct sim_message *message);
 struct sim_message *sim_message_new(enum message_kind kind, uint32_t from);

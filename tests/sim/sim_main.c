@@ -16,6 +16,7 @@
 #include "tests/sim/sim_host.h"
 #include "tests/sim/sim_kills.h"
 #include "tests/sim/sim_result.h"
+#include "tests/sim/sim_shrink.h"
 #include "tests/sim/sim_swarm.h"
 
 struct options {
@@ -26,14 +27,14 @@ struct options {
     uint64_t seed;
     uint64_t only;         /* kills: this action */
     enum sim_kill_how how; /* kills --only */
-    uint32_t faults;
     struct swarm_options swarm;
 };
 
 static const char usage[] =
     "usage: stead-sim run FILE… [--seed N] [--trace] [--json]\n"
-    "       stead-sim swarm [--seeds A..B] [--nodes N] [--vms N]\n"
-    "       stead-sim replay SEED [--faults N] [--nodes N] [--vms N] [--scenario] [--json]\n"
+    "       stead-sim swarm [--seeds A..B] [--nodes N] [--vms N] [--quick]\n"
+    "       stead-sim replay SEED [--nodes N] [--vms N] [--scenario] [--json]\n"
+    "       stead-sim shrink FILE\n"
     "       stead-sim kills FILE… [--only K --mode host|agent|freeze] [--trace]\n"
     "\n"
     "A scenario says what a cluster is, what happens to it, and what must be true; see\n"
@@ -134,7 +135,7 @@ static int cmd_replay(char **words, int count, const struct options *options)
     }
     char name[64];
     (void)snprintf(name, sizeof(name), "seed-%llu", (unsigned long long)seed);
-    char *text = swarm_text(seed, &options->swarm, options->faults);
+    char *text = swarm_text(seed, &options->swarm);
     if (options->scenario) {
         (void)fputs(text, stdout);
         free(text);
@@ -145,6 +146,30 @@ static int cmd_replay(char **words, int count, const struct options *options)
     free(story);
     free(text);
     return !ok;
+}
+
+/* --- shrink --- */
+
+static int cmd_shrink(char **files, int count)
+{
+    if (count != 1) {
+        return misused("shrink takes one file, not", count > 0 ? files[1] : "");
+    }
+    struct scenario *story = story_new();
+    char *text = scenario_text(files[0], stderr);
+    int status = 2;
+    if (text != NULL && scenario_parse(files[0], text, stderr, story) == 0) {
+        char *small = shrink(text);
+        status = small == NULL;
+        (void)fputs(small != NULL ? small : "", stdout);
+        if (small == NULL) {
+            (void)fprintf(stderr, "stead-sim: %s does not fail\n", files[0]);
+        }
+        free(small);
+    }
+    free(text);
+    free(story);
+    return status;
 }
 
 /* --- kills --- */
@@ -222,8 +247,8 @@ static bool take_option(int option, struct options *options)
         options->swarm.vms =
             to_number(optarg, SIM_VMS_MAX, &number) && number >= 1 ? (uint32_t)number : 0;
         return options->swarm.vms != 0;
-    case 'f':
-        options->faults = to_number(optarg, 1000, &number) ? (uint32_t)number : 0;
+    case 'q':
+        options->swarm.quick = true;
         return true;
     case 'o':
         return to_number(optarg, UINT32_MAX, &options->only) && options->only > 0;
@@ -246,15 +271,15 @@ static bool take_option(int option, struct options *options)
 int main(int argc, char **argv)
 {
     static const struct option known[] = {
-        {"seed", required_argument, NULL, 's'},   {"seeds", required_argument, NULL, 'r'},
-        {"nodes", required_argument, NULL, 'n'},  {"vms", required_argument, NULL, 'v'},
-        {"faults", required_argument, NULL, 'f'}, {"only", required_argument, NULL, 'o'},
-        {"mode", required_argument, NULL, 'm'},   {"trace", no_argument, NULL, 't'},
-        {"json", no_argument, NULL, 'j'},         {"scenario", no_argument, NULL, 'c'},
-        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
+        {"seed", required_argument, NULL, 's'},  {"seeds", required_argument, NULL, 'r'},
+        {"nodes", required_argument, NULL, 'n'}, {"vms", required_argument, NULL, 'v'},
+        {"quick", no_argument, NULL, 'q'},       {"only", required_argument, NULL, 'o'},
+        {"mode", required_argument, NULL, 'm'},  {"trace", no_argument, NULL, 't'},
+        {"json", no_argument, NULL, 'j'},        {"scenario", no_argument, NULL, 'c'},
+        {"help", no_argument, NULL, 'h'},        {NULL, 0, NULL, 0},
     };
-    static const char *const commands[] = {"run", "swarm", "replay", "kills"};
-    struct options options = {.swarm = {.first = 1, .last = 200}, .faults = SWARM_FAULTS_ALL};
+    static const char *const commands[] = {"run", "swarm", "replay", "shrink", "kills"};
+    struct options options = {.swarm = {.first = 1, .last = 200}};
     int option = 0;
     while ((option = getopt_long(argc, argv, "h", known, NULL)) != -1) {
         if (option == 'h') {
@@ -282,10 +307,13 @@ int main(int argc, char **argv)
     if (strcmp(command, "replay") == 0) {
         return cmd_replay(argv + optind, argc - optind, &options);
     }
+    if (strcmp(command, "shrink") == 0) {
+        return cmd_shrink(argv + optind, argc - optind);
+    }
     if (strcmp(command, "kills") == 0) {
         return cmd_kills(argv + optind, argc - optind, &options);
     }
-    const char *near = nearest_word(command, commands, 4);
+    const char *near = nearest_word(command, commands, sizeof(commands) / sizeof(commands[0]));
     (void)fprintf(stderr, "stead-sim: unknown command '%s'%s%s%s\n", command,
                   near != NULL ? ", did you mean '" : "", near != NULL ? near : "",
                   near != NULL ? "'?" : "; see stead-sim --help");

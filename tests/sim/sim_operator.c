@@ -89,17 +89,6 @@ static const char *prepare_vm(struct sim *sim, uint32_t v, struct request *reque
     return NULL;
 }
 
-static enum request_kind about_node(enum step_kind kind)
-{
-    if (kind == STEP_NODE_FENCE) {
-        return REQUEST_NODE_FENCE;
-    }
-    if (kind == STEP_NODE_UNFENCE) {
-        return REQUEST_NODE_UNFENCE;
-    }
-    return kind == STEP_NODE_REMOVE ? REQUEST_NODE_REMOVE : REQUEST_NODE_RESUME;
-}
-
 /* A domain that runs by hand: started at the first try, never again by us. */
 static uint32_t plain_guest(struct sim *sim, uint32_t v, uint32_t node)
 {
@@ -148,93 +137,45 @@ static const char *prepare_adoption(struct sim *sim, uint32_t v, uint32_t node,
     return NULL;
 }
 
-static void fill_setting(const struct scenario_step *step, struct request *request)
+static bool about_a_node(enum step_kind kind)
 {
-    request->kind = REQUEST_CONFIG_SET;
-    name_set(request->name, sizeof(request->name), step->setting);
-    name_set(request->value, sizeof(request->value), step->value);
+    return kind == STEP_NODE_FENCE || kind == STEP_NODE_UNFENCE || kind == STEP_NODE_REMOVE ||
+           kind == STEP_NODE_RESUME || kind == STEP_CLUSTER_JOIN;
 }
 
-static void fill_join(const struct scenario_step *step, const char *node, struct request *request)
-{
-    request->kind = REQUEST_NODE_JOIN;
-    request->nodeid = step->node + 1;
-    name_set(request->name, sizeof(request->name), node);
-}
-
+/* The request behind a command; else why the command itself refuses. */
 static const char *fill(struct sim *sim, const struct scenario_step *step, uint32_t given_on,
                         struct request *request)
 {
-    const char *vm = sim->story->vms[step->vm].name;
-    const char *node = sim->story->nodes[step->node].name;
+    static const enum request_kind kinds[STEP_KIND_COUNT] = {
+        [STEP_VM_START] = REQUEST_VM_START,       [STEP_VM_STOP] = REQUEST_VM_STOP,
+        [STEP_VM_REMOVE] = REQUEST_VM_REMOVE,     [STEP_VM_GIVE_BACK] = REQUEST_VM_REMOVE,
+        [STEP_VM_ADD] = REQUEST_VM_ADD,           [STEP_VM_ADOPT] = REQUEST_VM_ADD,
+        [STEP_NODE_RESUME] = REQUEST_NODE_RESUME, [STEP_NODE_REMOVE] = REQUEST_NODE_REMOVE,
+        [STEP_NODE_FENCE] = REQUEST_NODE_FENCE,   [STEP_NODE_UNFENCE] = REQUEST_NODE_UNFENCE,
+        [STEP_CONFIG_SET] = REQUEST_CONFIG_SET,   [STEP_CLUSTER_JOIN] = REQUEST_NODE_JOIN,
+    };
+    request->kind = kinds[step->kind];
+    request->vouched = step->on;
+    request->stop_timeout_ms = (uint32_t)(step->duration_us / MS);
     name_set(request->by, sizeof(request->by), "operator");
-    name_set(request->name, sizeof(request->name), vm);
-    switch (step->kind) {
-    case STEP_VM_START:
-        request->kind = REQUEST_VM_START;
-        return NULL;
-    case STEP_VM_STOP:
-        request->kind = REQUEST_VM_STOP;
-        request->stop_timeout_ms = (uint32_t)(step->duration_us / MS);
-        return NULL;
-    case STEP_VM_REMOVE:
-    case STEP_VM_GIVE_BACK:
-        request->kind = REQUEST_VM_REMOVE;
+    name_set(request->name, sizeof(request->name),
+             about_a_node(step->kind) ? sim->story->nodes[step->node].name
+                                      : sim->story->vms[step->vm].name);
+    if (step->kind == STEP_VM_REMOVE || step->kind == STEP_VM_GIVE_BACK) {
         request->keep_running = step->kind == STEP_VM_GIVE_BACK;
         fill_place(sim, given_on, request);
-        return NULL;
-    case STEP_VM_ADOPT:
-        request->kind = REQUEST_VM_ADD;
+    } else if (step->kind == STEP_VM_ADOPT) {
         return prepare_adoption(sim, step->vm, given_on, request);
-    case STEP_VM_ADD:
-        request->kind = REQUEST_VM_ADD;
+    } else if (step->kind == STEP_VM_ADD) {
         return prepare_vm(sim, step->vm, request);
-    case STEP_NODE_RESUME:
-    case STEP_NODE_REMOVE:
-    case STEP_NODE_FENCE:
-    case STEP_NODE_UNFENCE:
-        request->kind = about_node(step->kind);
-        request->vouched = step->on;
-        name_set(request->name, sizeof(request->name), node);
-        return NULL;
-    case STEP_CONFIG_SET:
-        fill_setting(step, request);
-        return NULL;
-    case STEP_CLUSTER_JOIN:
-        fill_join(step, node, request);
-        return NULL;
-    case STEP_CUT:
-    case STEP_MEND:
-    case STEP_CLOCK:
-    case STEP_LEASE:
-    case STEP_KILL_LIBVIRT:
-    case STEP_MACHINE:
-    case STEP_POWER:
-    case STEP_NET:
-    case STEP_PARTITION:
-    case STEP_HEAL:
-    case STEP_STORAGE:
-    case STEP_STATE:
-    case STEP_OBJECT:
-    case STEP_BMC:
-    case STEP_LIBVIRT:
-    case STEP_FREEZE:
-    case STEP_KILL_AGENT:
-    case STEP_KILL_VM:
-    case STEP_STOP_AGENT:
-    case STEP_START_AGENT:
-    case STEP_KILL_COROSYNC:
-    case STEP_STOP_COROSYNC:
-    case STEP_START_COROSYNC:
-    case STEP_GUEST:
-    case STEP_HAND:
-    case STEP_POOL:
-    case STEP_HALT:
-    case STEP_SHUTDOWN:
-    case STEP_REBOOT:
-        break;
+    } else if (step->kind == STEP_CONFIG_SET) {
+        name_set(request->name, sizeof(request->name), step->setting);
+        name_set(request->value, sizeof(request->value), step->value);
+    } else if (step->kind == STEP_CLUSTER_JOIN) {
+        request->nodeid = step->node + 1;
     }
-    stead_panic(__FILE__, __LINE__, "a command");
+    return NULL;
 }
 
 static void close_command(struct sim *sim, struct sim_command *command, bool accepted,

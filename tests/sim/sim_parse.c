@@ -339,29 +339,37 @@ uint32_t scenario_parse(const char *file, const char *text, FILE *errors, struct
     return count;
 }
 
-uint32_t scenario_read(const char *file, FILE *errors, struct scenario *ret)
+char *scenario_text(const char *file, FILE *errors)
 {
     FILE *stream = strcmp(file, "-") == 0 ? stdin : fopen(file, "re");
     if (stream == NULL) {
         (void)fprintf(errors, "%s: %s\n", file, strerror(errno));
-        return 1;
+        return NULL;
     }
-    char *text = calloc(1, FILE_BYTES_MAX + 1);
+    char *text = calloc(1, FILE_BYTES_MAX + 2);
     ASSERT(text != NULL);
     size_t size = fread(text, 1, FILE_BYTES_MAX + 1, stream);
-    uint32_t error_count = 0;
+    const char *wrong = NULL;
     if (ferror(stream) != 0 || size > FILE_BYTES_MAX) {
-        (void)fprintf(errors, "%s: cannot be read, or is larger than 4 MiB\n", file);
-        error_count = 1;
+        wrong = "cannot be read, or is larger than 4 MiB";
     } else if (strlen(text) != size) {
-        (void)fprintf(errors, "%s: is not text: it holds a NUL byte\n", file);
-        error_count = 1;
-    } else {
-        error_count = scenario_parse(file, text, errors, ret);
+        wrong = "is not text: it holds a NUL byte";
     }
     if (stream != stdin) {
         (void)fclose(stream);
     }
+    if (wrong != NULL) {
+        (void)fprintf(errors, "%s: %s\n", file, wrong);
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+uint32_t scenario_read(const char *file, FILE *errors, struct scenario *ret)
+{
+    char *text = scenario_text(file, errors);
+    uint32_t error_count = text != NULL ? scenario_parse(file, text, errors, ret) : 1;
     free(text);
     return error_count;
 }

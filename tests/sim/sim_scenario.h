@@ -93,6 +93,7 @@ enum step_kind {
     STEP_CLOCK,
     STEP_KILL_LIBVIRT,
     STEP_LEASE, /* of `vm` */
+    STEP_KIND_COUNT
 };
 
 /* What a guest does, or what somebody does to it with virsh. */
@@ -214,11 +215,14 @@ struct scenario {
 
 /*
  * Reads a scenario from `text`; `file` is only for messages. Returns how many errors were printed
- * to `errors`, as FILE:LINE:COLUMN: what is wrong. `ret` is usable only after 0.
+ * to `errors` (NULL: to nobody), as FILE:LINE:COLUMN: what is wrong. `ret` is usable only after 0.
  */
 uint32_t scenario_parse(const char *file, const char *text, FILE *errors, struct scenario *ret);
 
-/* The same from a file. */
+/* The bytes of a file ("-": standard input), or NULL and why not; the caller frees them. */
+char *scenario_text(const char *file, FILE *errors);
+
+/* Reads a scenario from a file. */
 uint32_t scenario_read(const char *file, FILE *errors, struct scenario *ret);
 
 #endif

@@ -122,12 +122,6 @@ static void run_service(struct sim *sim, struct sim_task *task)
     }
 }
 
-static void step_bmc(struct sim_host *host, const struct scenario_step *step)
-{
-    host->bmc = step->bmc;
-    host->bmc_slow_us = step->duration_us;
-}
-
 /* A host's own services, in its own time. */
 static void put_service(struct sim *sim, const struct scenario_step *step)
 {
@@ -148,21 +142,45 @@ static void step_cut(struct sim *sim, const struct scenario_step *step)
     sim_cpg_changed(sim);
 }
 
-static void step_lease(struct sim *sim, const struct scenario_step *step)
-{
-    sim->rados.lease_stalled[step->vm] = step->on;
-    sim_rados_unstalled(sim);
-}
-
 /* What only changes a fact of the world. */
 static void step_change(struct sim *sim, const struct scenario_step *step)
 {
+    struct sim_host *host = &sim->hosts[step->node];
     if (step->kind == STEP_POOL) {
         sim->rados.full = step->on;
     } else if (step->kind == STEP_CLOCK) {
         sim_clock_change(sim, step);
+    } else if (step->kind == STEP_LEASE) {
+        sim->rados.lease_stalled[step->vm] = step->on;
+        sim_rados_unstalled(sim);
+    } else if (step->kind == STEP_BMC) {
+        host->bmc = step->bmc;
+        host->bmc_slow_us = step->duration_us;
+    } else if (step->kind == STEP_OBJECT) {
+        sim_rados_object(sim, step->object);
     } else {
-        sim->hosts[step->node].machine = sim_uuid(sim);
+        ASSERT(step->kind == STEP_MACHINE);
+        host->machine = sim_uuid(sim);
+    }
+}
+
+static void step_host(struct sim *sim, const struct scenario_step *step)
+{
+    if (step->kind == STEP_POWER) {
+        sim_host_power(sim, step->node, step->on);
+    } else if (step->kind == STEP_NET) {
+        sim_host_net(sim, step->node, step->on);
+    } else {
+        sim_host_freeze(sim, step->node, step->duration_us);
+    }
+}
+
+static void step_libvirt(struct sim *sim, const struct scenario_step *step)
+{
+    if (step->kind == STEP_LIBVIRT) {
+        sim_virt_trouble(sim, step->node, step->libvirt, step->duration_us);
+    } else {
+        sim_virt_kill(sim, step->node);
     }
 }
 
@@ -170,10 +188,9 @@ static void step_do(struct sim *sim, const struct scenario_step *step)
 {
     switch (step->kind) {
     case STEP_POWER:
-        sim_host_power(sim, step->node, step->on);
-        return;
     case STEP_NET:
-        sim_host_net(sim, step->node, step->on);
+    case STEP_FREEZE:
+        step_host(sim, step);
         return;
     case STEP_PARTITION:
     case STEP_HEAL:
@@ -183,17 +200,9 @@ static void step_do(struct sim *sim, const struct scenario_step *step)
     case STEP_STATE:
         step_storage(sim, step);
         return;
-    case STEP_OBJECT:
-        sim_rados_object(sim, step->object);
-        return;
-    case STEP_BMC:
-        step_bmc(&sim->hosts[step->node], step);
-        return;
     case STEP_LIBVIRT:
-        sim_virt_trouble(sim, step->node, step->libvirt, step->duration_us);
-        return;
-    case STEP_FREEZE:
-        sim_host_freeze(sim, step->node, step->duration_us);
+    case STEP_KILL_LIBVIRT:
+        step_libvirt(sim, step);
         return;
     case STEP_KILL_AGENT:
         sim_agent_kill(sim, step->node);
@@ -215,14 +224,11 @@ static void step_do(struct sim *sim, const struct scenario_step *step)
     case STEP_MEND:
         step_cut(sim, step);
         return;
-    case STEP_LEASE:
-        step_lease(sim, step);
-        return;
-    case STEP_KILL_LIBVIRT:
-        sim_virt_kill(sim, step->node);
-        return;
+    case STEP_BMC:
     case STEP_CLOCK:
+    case STEP_LEASE:
     case STEP_MACHINE:
+    case STEP_OBJECT:
     case STEP_POOL:
         step_change(sim, step);
         return;
@@ -244,8 +250,9 @@ static void step_do(struct sim *sim, const struct scenario_step *step)
     case STEP_HAND:
         sim_hand_step(sim, step);
         return;
+    case STEP_KIND_COUNT:
+        stead_panic(__FILE__, __LINE__, "step");
     }
-    stead_panic(__FILE__, __LINE__, "step");
 }
 
 static void run_step(struct sim *sim, struct sim_task *task)

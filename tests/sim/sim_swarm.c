@@ -1,7 +1,7 @@
 /*
  * A seed becomes a scenario in the language itself: random faults for some minutes, then everything
  * is healed, powered on and unfenced, and must settle (I5). Each fault draws from a generator of
- * its own, so that leaving the last ones out does not change the first.
+ * its own, so that a change to one of them does not change the others.
  */
 #include "tests/sim/sim_swarm.h"
 
@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "proto/assert.h"
+#include "tests/sim/sim_shrink.h"
 
 #define FIRST_FAULT_S 20
 #define HEAL_AFTER_S 20
@@ -368,7 +369,7 @@ static void make_heal(struct sketch *sketch)
     line(sketch, "run %llums", (unsigned long long)sketch->now_ms + SETTLE_S * 1000);
 }
 
-char *swarm_text(uint64_t seed, const struct swarm_options *options, uint32_t fault_max)
+char *swarm_text(uint64_t seed, const struct swarm_options *options)
 {
     struct sketch sketch = {0};
     sketch.out = open_memstream(&sketch.text, &sketch.size);
@@ -381,7 +382,7 @@ char *swarm_text(uint64_t seed, const struct swarm_options *options, uint32_t fa
     sketch.vms = options->vms != 0 ? options->vms : sketch.vms;
     make_setup(&sketch, seed);
     sketch.now_ms = FIRST_FAULT_S * 1000;
-    for (uint32_t i = 0; i < faults && i < fault_max; i++) {
+    for (uint32_t i = 0; i < faults; i++) {
         sim_rng_seed(&sketch.rng, seed * 1000003 + i);
         uint32_t unit = any(&sketch, 0, 2);
         sketch.now_ms += unit == 0   ? any(&sketch, 0, 400)
@@ -394,57 +395,46 @@ char *swarm_text(uint64_t seed, const struct swarm_options *options, uint32_t fa
     return sketch.text;
 }
 
-static bool fails(uint64_t seed, const struct swarm_options *options, uint32_t fault_max, char *why)
+/* A failing seed: the line that replays it, and the smallest story that fails as it does. */
+static void report(uint64_t seed, const struct swarm_options *options, const char *text,
+                   const char *why, FILE *out)
 {
-    struct scenario *story = malloc(sizeof(*story));
-    char *text = swarm_text(seed, options, fault_max);
-    ASSERT(story != NULL);
-    if (scenario_parse("swarm", text, stderr, story) != 0) {
-        stead_panic(__FILE__, __LINE__, "the swarm writes valid scenarios");
+    (void)fprintf(out, "seed %llu fails: %s\n    stead-sim replay %llu", (unsigned long long)seed,
+                  why, (unsigned long long)seed);
+    if (options->nodes != 0) {
+        (void)fprintf(out, " --nodes %u", options->nodes);
     }
-    struct sim *sim = sim_run(story, NULL);
-    bool failed = !sim_ok(sim);
-    (void)snprintf(why, SIM_LINE_BYTES, "%s", sim->violation);
-    sim_free(sim);
-    free(text);
-    free(story);
-    return failed;
-}
-
-/* The fewest of its faults, from the first on, that still fail. */
-static uint32_t shortest(uint64_t seed, const struct swarm_options *options, char *why)
-{
-    uint32_t count = 0;
-    while (count < 64 && !fails(seed, options, count, why)) {
-        count++;
+    if (options->vms != 0) {
+        (void)fprintf(out, " --vms %u", options->vms);
     }
-    return count;
+    (void)fputc('\n', out);
+    char *small = options->quick ? NULL : shrink(text);
+    for (char *row = small != NULL ? strtok(small, "\n") : NULL; row != NULL;
+         row = strtok(NULL, "\n")) {
+        (void)fprintf(out, "        %s\n", row);
+    }
+    free(small);
+    (void)fflush(out);
 }
 
 uint32_t swarm_run(const struct swarm_options *options, FILE *out)
 {
     uint32_t failed = 0;
+    uint64_t total = 0;
     char why[SIM_LINE_BYTES];
     for (uint64_t seed = options->first; seed <= options->last; seed++) {
-        if (!fails(seed, options, SWARM_FAULTS_ALL, why)) {
-            continue;
+        char *text = swarm_text(seed, options);
+        total++;
+        shrink_reason(text, why);
+        if (why[0] != '\0') {
+            failed++;
+            report(seed, options, text, why, out);
         }
-        failed++;
-        uint32_t faults = shortest(seed, options, why);
-        (void)fprintf(out, "seed %llu fails with its first %u faults: %s\n",
-                      (unsigned long long)seed, faults, why);
-        (void)fprintf(out, "    stead-sim replay %llu --faults %u", (unsigned long long)seed,
-                      faults);
-        if (options->nodes != 0) {
-            (void)fprintf(out, " --nodes %u", options->nodes);
+        free(text);
+        if (failed > 0 && options->quick) {
+            break;
         }
-        if (options->vms != 0) {
-            (void)fprintf(out, " --vms %u", options->vms);
-        }
-        (void)fputc('\n', out);
-        (void)fflush(out);
     }
-    uint64_t total = options->last - options->first + 1;
     (void)fprintf(out, "%llu passed, %u failed\n", (unsigned long long)(total - failed), failed);
     return failed;
 }
