@@ -65,6 +65,14 @@ static bool before(const struct core *core, const struct peer *a, const struct p
     return a->nodeid < b->nodeid;
 }
 
+/* The host that the record knows. Where a life may still be going on there only the machine tells;
+ * a host of another cluster, pointed at this pool, may have its node id and its name. */
+static bool same_host(const struct node_record *node, const struct beat *beat)
+{
+    return uuid_equal(&beat->machine, &node->machine) ||
+           (node->state == NODE_OUT && name_equal(beat->name, node->name));
+}
+
 /* Back after a reboot or a restore, hands empty, with its own handle: it could be admitted, if
  * anybody acted. */
 static bool returning(const struct core *core, const struct peer *peer)
@@ -76,8 +84,8 @@ static bool returning(const struct core *core, const struct peer *peer)
     const struct node_record *node = &core->cluster.nodes[slot];
     const struct beat *beat = &peer->beat;
     return (node->state == NODE_ADMITTED || node->state == NODE_LOST || node->state == NODE_OUT) &&
-           beat->empty && beat->storage && !client_is_none(&beat->client) &&
-           !client_equal(&beat->client, &node->client) &&
+           same_host(node, beat) && beat->empty && beat->storage &&
+           !client_is_none(&beat->client) && !client_equal(&beat->client, &node->client) &&
            (node->state == NODE_OUT || !uuid_equal(&beat->boot, &node->boot) ||
             !incarnation_equal(beat->incarnation, node->incarnation));
 }
@@ -186,6 +194,9 @@ static void draft_term(struct core *core)
     header->actor_start = core->local.facts.agent_start;
     header->members &= peers_ring_mask(core);
     header->members |= UINT64_C(1) << own;
+    if (header->corosync[0] == '\0') { /* restored, or made before it was kept */
+        memcpy(header->corosync, core->local.ring.cluster, NAME_BYTES);
+    }
     if (core->local.life.state == LIFE_OUTSIDE) {
         header->members = 0;
         nodes_draft_admit(core, own, &peers_see(core, core->local.facts.nodeid)->beat);

@@ -374,6 +374,7 @@ static void begin_from_memory(struct agent *agent)
     int r = incarnation_io_load(INCARNATION_PATH, &agent->facts.boot, &kept);
     if (r == 0) {
         agent->facts.incarnation = kept.incarnation;
+        agent->facts.cluster_id = kept.cluster_id;
         begin(agent, kept.nodeid, kept.name);
     } else if (r == -EBADMSG) {
         journal_io_say(LOG_WARNING, INCARNATION_PATH " cannot be read: taken as not there");

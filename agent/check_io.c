@@ -22,6 +22,7 @@
 #include "fencing/bmc_io.h"
 #include "migration/libvirt_io.h"
 #include "proto/values.h"
+#include "storage/health.h"
 #include "storage/storage_io.h"
 
 #define DMI_UUID_PATH "/sys/class/dmi/id/product_uuid"
@@ -36,7 +37,8 @@ struct check {
     qb_loop_t *loop;
     struct config config;
     struct uuid machine;
-    char name[NAME_BYTES]; /* of this node in Corosync's nodelist */
+    char name[NAME_BYTES];     /* of this node in Corosync's nodelist */
+    char corosync[NAME_BYTES]; /* Corosync's cluster_name; empty: not known, or none */
     bool wrong;
     enum event_kind awaited;
     uint64_t awaited_id;
@@ -193,6 +195,7 @@ static void check_corosync(struct check *check)
         say(check, WRONG, "corosync", "%s", text);
         return;
     }
+    memcpy(check->corosync, facts.cluster, sizeof(check->corosync));
     (void)host_io_name(host);
     const char *name = facts.name[0] != '\0' ? facts.name : host;
     name_set(check->name, sizeof(check->name),
@@ -213,9 +216,24 @@ static void check_corosync(struct check *check)
 
 /* ---- Ceph */
 
+static bool is_elsewhere(const struct check *check)
+{
+    const struct header *header = &check->image->header;
+    struct belonging ours = {.cluster_id = {{0}}};
+    memcpy(ours.corosync, check->corosync, sizeof(ours.corosync));
+    return health_of_belonging(header, &ours) != STATE_WELL;
+}
+
 static void check_members(struct check *check)
 {
     const struct cluster *state = check->image;
+    if (is_elsewhere(check)) {
+        say(check, WRONG, "cluster",
+            "the state in pool %s is that of Corosync cluster '%s', and this host's cluster_name "
+            "is '%s': correct [ceph] pool, or cluster_name in corosync.conf",
+            check->config.ceph_pool, state->header.corosync, check->corosync);
+        return;
+    }
     if (check->name[0] == '\0') {
         say(check, NOTE, "cluster", "state version %lu; which node this is, Corosync must tell",
             (unsigned long)state->header.version);

@@ -150,6 +150,9 @@ int cmap_io_read(struct cmap_facts *ret_facts, char ret_text[TEXT_BYTES])
         snprintf(key, sizeof(key), "nodelist.node.%lu.name", position);
         read_string(map, key, facts.name, sizeof(facts.name));
     }
+    if (r == 0) {
+        read_string(map, "totem.cluster_name", facts.cluster, sizeof(facts.cluster));
+    }
     cmap_finalize(map);
     if (r == 0) {
         *ret_facts = facts;

@@ -9,8 +9,9 @@
 #include "proto/types.h"
 
 struct cmap_facts {
-    char name[NAME_BYTES]; /* of this node in the nodelist; empty: it has none there */
-    uint32_t node_count;   /* of the nodelist */
+    char name[NAME_BYTES];    /* of this node in the nodelist; empty: it has none there */
+    uint32_t node_count;      /* of the nodelist */
+    char cluster[NAME_BYTES]; /* totem.cluster_name; empty: none */
 };
 
 /* Blocks as long as Corosync likes: for a worker thread. 0; -ENOTCONN when Corosync is not there;

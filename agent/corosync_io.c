@@ -173,6 +173,7 @@ static void quorum_changed(quorum_handle_t handle, uint32_t quorate, struct quor
     io->ring.away = false;
     io->ring.count = member_count;
     memcpy(io->ring.nodeids, members, member_count * sizeof(members[0]));
+    memcpy(io->ring.cluster, io->state.cluster, sizeof(io->ring.cluster));
     tell_ring(io);
     corosync_link_order(io->link, LINK_CHECK); /* votes may have changed with the ring */
 }

@@ -137,6 +137,7 @@ static int check(struct corosync_link *link)
     int r = cmap_io_read(&facts, link->own.text);
     if (r == 0) {
         memcpy(link->own.name, facts.name, sizeof(link->own.name));
+        memcpy(link->own.cluster, facts.cluster, sizeof(link->own.cluster));
         r = check_votequorum(link, &facts);
     }
     return r;

@@ -32,8 +32,9 @@ enum link_news {                   /* bits */
 struct link_state {
     uint32_t news; /* mask of enum link_news, since the last fetch */
     uint32_t nodeid;
-    uint32_t quorum;       /* votes needed: more than half of the nodelist, or more */
-    char name[NAME_BYTES]; /* in the nodelist; empty: none */
+    uint32_t quorum;          /* votes needed: more than half of the nodelist, or more */
+    char name[NAME_BYTES];    /* in the nodelist; empty: none */
+    char cluster[NAME_BYTES]; /* totem.cluster_name; empty: none */
     char text[TEXT_BYTES];
     cpg_handle_t cpg;
     quorum_handle_t votes;     /* tracked */

@@ -41,6 +41,7 @@ static void save_incarnation(struct effects *effects, const struct action *actio
     struct kept kept = {.incarnation = action->incarnation, .nodeid = facts->nodeid};
     struct event event = {.kind = EVENT_SAVED, .id = action->id};
     memcpy(kept.name, facts->name, sizeof(kept.name));
+    kept.cluster_id = effects->core->cluster.header.cluster_id;
     int r = incarnation_io_save(INCARNATION_PATH, &facts->boot, &kept);
     if (r < 0) {
         journal_io_say(LOG_ERR, "cannot write " INCARNATION_PATH ": %s", strerror(-r));

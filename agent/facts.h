@@ -11,6 +11,7 @@ struct facts {
     struct uuid machine;            /* DMI UUID, or the configured one */
     struct uuid boot;               /* /proc/sys/kernel/random/boot_id */
     struct incarnation incarnation; /* from /run/stead if kept under this boot id, else 0/0 */
+    struct uuid cluster_id;         /* ... and of which cluster; zero: not known */
     struct bmc_address bmc;         /* `verified` false until EVENT_BMC_IDENTITY */
     uint32_t memory_mib;            /* for guests */
     uint32_t feature_level;

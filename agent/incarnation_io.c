@@ -1,4 +1,4 @@
-/* The incarnation, kept as four lines of text. */
+/* The incarnation, kept as a few lines of text. */
 #include "agent/incarnation_io.h"
 
 #include <errno.h>
@@ -15,6 +15,7 @@ int incarnation_io_load(const char *path, const struct uuid *boot, struct kept *
     struct kept kept = {.nodeid = 0};
     struct uuid file_boot;
     char boot_text[UUID_TEXT_BYTES] = "";
+    char cluster_text[UUID_TEXT_BYTES] = "";
     char name[NAME_BYTES] = "";
     FILE *file = fopen(path, "re");
     if (file == NULL) {
@@ -22,7 +23,11 @@ int incarnation_io_load(const char *path, const struct uuid *boot, struct kept *
     }
     int fields = fscanf(file, "boot %36s epoch %u number %u node %u %63s", boot_text,
                         &kept.incarnation.epoch, &kept.incarnation.number, &kept.nodeid, name);
+    bool told = fields == 5 && fscanf(file, " cluster %36s", cluster_text) == 1;
     fclose(file);
+    if (told && host_io_parse_uuid(cluster_text, &kept.cluster_id) < 0) {
+        return -EBADMSG;
+    }
     if (fields != 5 || host_io_parse_uuid(boot_text, &file_boot) < 0 || !control_is_name(name) ||
         kept.nodeid == 0) {
         return -EBADMSG;
@@ -39,6 +44,7 @@ int incarnation_io_save(const char *path, const struct uuid *boot, const struct 
 {
     char fresh[256];
     char boot_text[UUID_TEXT_BYTES];
+    char cluster_text[UUID_TEXT_BYTES];
     int length = snprintf(fresh, sizeof(fresh), "%s.new", path);
     if (length < 0 || length >= (int)sizeof(fresh)) {
         return -ENAMETOOLONG;
@@ -48,8 +54,10 @@ int incarnation_io_save(const char *path, const struct uuid *boot, const struct 
         return -errno;
     }
     host_io_format_uuid(boot, boot_text);
-    fprintf(file, "boot %s\nepoch %u\nnumber %u\nnode %u %s\n", boot_text, kept->incarnation.epoch,
-            kept->incarnation.number, kept->nodeid, kept->name);
+    host_io_format_uuid(&kept->cluster_id, cluster_text);
+    fprintf(file, "boot %s\nepoch %u\nnumber %u\nnode %u %s\ncluster %s\n", boot_text,
+            kept->incarnation.epoch, kept->incarnation.number, kept->nodeid, kept->name,
+            cluster_text);
     int failed = ferror(file);
     /* No fsync: what lies here need not outlive a power cut, it must not. */
     if (fclose(file) != 0 || failed || rename(fresh, path) < 0) {

@@ -13,6 +13,7 @@ struct kept {
     struct incarnation incarnation;
     uint32_t nodeid; /* Corosync's, so that an agent can begin while Corosync is away */
     char name[NAME_BYTES];
+    struct uuid cluster_id; /* whose incarnation it is; zero: not known */
 };
 
 /* 0; -ENOENT: nothing kept; -ESTALE: kept by another boot; -EBADMSG: not such a file. */

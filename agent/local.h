@@ -36,6 +36,7 @@ struct storage_view {
     bool missing;               /* no cluster was ever made in this pool */
     bool stale;                 /* a newer version exists than our copy */
     enum state_trouble trouble; /* of the object, as it was last read */
+    char elsewhere[NAME_BYTES]; /* with STATE_ELSEWHERE: the Corosync cluster that it belongs to */
     struct known poll_known;    /* how far it had come when the poll under way began */
     struct known read_known;    /* ... and the whole read */
     bool look;                  /* read it whole although the copy is the newest: is it sound? */

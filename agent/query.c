@@ -194,8 +194,13 @@ static uint32_t count_busy(const struct core *core)
 const char *query_state_word(const struct core *core)
 {
     static const char *const words[STATE_TROUBLE_COUNT] = {
-        [STATE_WELL] = "",       [STATE_GONE] = "gone",       [STATE_FOREIGN] = "foreign",
-        [STATE_OLDER] = "older", [STATE_GARBLED] = "garbled", [STATE_DAMAGED] = "damaged",
+        [STATE_WELL] = "",
+        [STATE_GONE] = "gone",
+        [STATE_FOREIGN] = "foreign",
+        [STATE_OLDER] = "older",
+        [STATE_GARBLED] = "garbled",
+        [STATE_DAMAGED] = "damaged",
+        [STATE_ELSEWHERE] = "foreign",
     };
     ASSERT(core->local.storage.trouble < STATE_TROUBLE_COUNT);
     return words[core->local.storage.trouble];
@@ -219,6 +224,13 @@ static const char *newest_holder(const struct core *core)
     return name;
 }
 
+static void tell_elsewhere(const struct core *core, struct text *text)
+{
+    text_add(text_add(text, "the pool is Corosync cluster '"), core->local.storage.elsewhere);
+    text_add(text_add(text, "'s, and this host's cluster_name is '"), core->local.ring.cluster);
+    text_add(text, "': nothing is decided or ended here; correct [ceph] pool in stead.conf");
+}
+
 /* What is wrong with the state object, and what to do about it. */
 static bool tell_object(const struct core *core, struct text *text)
 {
@@ -232,7 +244,16 @@ static bool tell_object(const struct core *core, struct text *text)
         break;
     case STATE_FOREIGN:
         text_add(text, "the state object in the pool is another cluster's");
+        if (!query_loaded(core)) { /* it never was ours here: the pool is wrong, not the object */
+            text_add(text,
+                     " than that of this host's VMs: nothing is decided or ended here; correct "
+                     "[ceph] pool in stead.conf");
+            return true;
+        }
         break;
+    case STATE_ELSEWHERE:
+        tell_elsewhere(core, text);
+        return true;
     case STATE_OLDER:
         text_add(text, "the state object is older than a copy held here (an old backup put back?)");
         if (holder != NULL) {
@@ -318,6 +339,16 @@ static bool was_removed(const struct core *core)
     return own != NODE_NONE && core->cluster.nodes[own].state == NODE_REMOVED;
 }
 
+/* Our node id is in the state, as another machine's. */
+static bool is_replaced(const struct core *core)
+{
+    uint8_t own = query_own_slot(core);
+    const struct node_record *node = own == NODE_NONE ? NULL : &core->cluster.nodes[own];
+    return node != NULL && core->local.life.state == LIFE_OUTSIDE &&
+           (node->state == NODE_ADMITTED || node->state == NODE_LOST) &&
+           !uuid_equal(&node->machine, &core->local.facts.machine);
+}
+
 static bool tell_trouble(const struct core *core, uint64_t now_ms, struct text *text)
 {
     const struct local *local = &core->local;
@@ -345,6 +376,11 @@ static bool tell_trouble(const struct core *core, uint64_t now_ms, struct text *
         text_add(text, " needed; nothing is started or fenced here; bring nodes back");
     } else if (query_own_slot(core) == NODE_NONE) {
         text_add(text, "this node is not in the cluster: stead cluster join");
+    } else if (is_replaced(core)) {
+        text_add(text, "the state knows node ");
+        text_add(text, core->cluster.nodes[query_own_slot(core)].name);
+        text_add(text, " as another machine: if this one replaces it, stead node unfence it once "
+                       "it is fenced; else [ceph] pool in stead.conf is another cluster's");
     } else if (local->life.state == LIFE_LOST) {
         text_add(text,
                  "the cluster gave this node up: its guests are ended; stead node unfence it");

@@ -139,6 +139,11 @@ static void give(struct core *core, const struct request *request, struct caller
 {
     if (request->kind == REQUEST_NODE_RESUME) {
         give_resume(core, request, caller);
+    } else if (core->local.storage.trouble == STATE_ELSEWHERE) {
+        answer_now(
+            core, request, false,
+            "the pool in stead.conf is that of a cluster under another Corosync: stead status",
+            caller);
     } else if (halt_here(core)) {
         answer_now(core, request, false,
                    "this node is halted; give the command on another, or first: stead node resume",

@@ -32,6 +32,7 @@ void request_draft_first(struct core *core, const struct request *request)
         .next_incarnation = 2,
         .next_history = 1,
     };
+    memcpy(header->corosync, local->ring.cluster, NAME_BYTES);
     struct node_record *node = draft_node(core, 0);
     memcpy(node->name, local->facts.name, NAME_BYTES);
     node->nodeid = local->facts.nodeid;

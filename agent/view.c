@@ -9,6 +9,8 @@
  */
 #include "agent/view.h"
 
+#include <string.h>
+
 #include "agent/mend.h"
 #include "agent/peers.h"
 #include "agent/trace.h"
@@ -43,7 +45,8 @@ void view_note(struct core *core, uint64_t id, enum outcome outcome)
 }
 
 /* Our record, while it names a handle that may be our predecessor's: of this life, or of one that a
- * reboot ended and nobody has fenced (a fence has blocklisted it already). */
+ * reboot of this machine ended and nobody has fenced (a fence has blocklisted it already). Another
+ * machine's handle is not ours to end: it may be another cluster's, well and at work. */
 static const struct node_record *own_record(const struct core *core)
 {
     const struct life *life = &core->local.life;
@@ -53,6 +56,7 @@ static const struct node_record *own_record(const struct core *core)
     }
     const struct node_record *node = &core->cluster.nodes[slot];
     bool rebooted = life->state == LIFE_OUTSIDE && life->empty &&
+                    uuid_equal(&node->machine, &core->local.facts.machine) &&
                     (node->state == NODE_ADMITTED || node->state == NODE_LOST);
     bool never = node->state == NODE_OUT && client_is_none(&node->client); /* none to be ended */
     return life->state == LIFE_ADMITTED || rebooted || never ? node : NULL;
@@ -104,8 +108,12 @@ bool view_on_block(struct core *core, const struct event *event)
 static bool may_open(const struct core *core)
 {
     const struct storage_view *storage = &core->local.storage;
-    if (storage->handle != HANDLE_NONE || core->local.now_ms < storage->reopen_ms) {
+    const struct local *local = &core->local;
+    if (storage->handle != HANDLE_NONE || local->now_ms < storage->reopen_ms) {
         return false;
+    }
+    if (local->ring.count == 0 && incarnation_is_none(local->life.incarnation)) {
+        return false; /* what is in the pool may be another cluster's, and nothing would tell yet */
     }
     return !storage->blocklisted || core->local.life.empty;
 }
@@ -124,6 +132,23 @@ static struct known what_is_known(const struct core *core)
     return known;
 }
 
+/* Judges a header that was read. */
+static enum state_trouble judge(struct core *core, const struct header *read,
+                                const struct known *known)
+{
+    const struct header *copy = &core->cluster.header;
+    struct belonging ours = {.cluster_id = copy->cluster_id};
+    if (copy->version == 0 && !incarnation_is_none(core->local.life.incarnation)) {
+        ours.cluster_id = core->local.facts.cluster_id;
+    }
+    memcpy(ours.corosync, core->local.ring.cluster, NAME_BYTES);
+    enum state_trouble trouble = health_of_belonging(read, &ours);
+    if (trouble == STATE_ELSEWHERE) {
+        memcpy(core->local.storage.elsewhere, read->corosync, NAME_BYTES);
+    }
+    return trouble == STATE_WELL ? health_of_header(read, copy, known) : trouble;
+}
+
 static void find(struct core *core, enum state_trouble trouble, struct caller *caller)
 {
     static const char *const words[STATE_TROUBLE_COUNT] = {
@@ -133,6 +158,7 @@ static void find(struct core *core, enum state_trouble trouble, struct caller *c
         [STATE_OLDER] = "state: the object is older than a copy that is held, or another",
         [STATE_GARBLED] = "state: the object's header cannot be read",
         [STATE_DAMAGED] = "state: what was read does not match its own digest",
+        [STATE_ELSEWHERE] = "state: the object is that of a cluster under another Corosync",
     };
     ASSERT(trouble < STATE_TROUBLE_COUNT);
     if (trouble != core->local.storage.trouble) {
@@ -240,7 +266,7 @@ void view_on_poll(struct core *core, const struct event *event, struct caller *c
     storage->missing = false;
     const struct header *header = &event->poll.header;
     const struct header *copy = &core->cluster.header;
-    enum state_trouble trouble = health_of_header(header, copy, &storage->poll_known);
+    enum state_trouble trouble = judge(core, header, &storage->poll_known);
     if (trouble != STATE_WELL) {
         find(core, trouble, caller);
         return;
@@ -284,8 +310,7 @@ void view_on_state(struct core *core, const struct event *event, struct caller *
         return;
     }
     struct cluster *image = event->state.image;
-    enum state_trouble trouble =
-        health_of_header(&image->header, &core->cluster.header, &storage->read_known);
+    enum state_trouble trouble = judge(core, &image->header, &storage->read_known);
     if (trouble != STATE_WELL) {
         find(core, trouble, caller);
         return;

@@ -55,6 +55,7 @@ struct event_ring {
     uint32_t quorum; /* votes needed, a qdevice not counted */
     uint32_t count;
     uint32_t nodeids[NODES_MAX]; /* ring members, ourselves included */
+    char cluster[NAME_BYTES];    /* Corosync's cluster_name; empty: it has none */
 };
 
 struct event_state {

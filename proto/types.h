@@ -240,6 +240,7 @@ struct history_entry {
 
 struct header {
     struct uuid cluster_id;
+    char corosync[NAME_BYTES]; /* totem.cluster_name of its Corosync; empty: not known */
     uint32_t epoch;
     uint64_t term;
     uint32_t actor;       /* nodeid */

@@ -33,6 +33,7 @@ Stead__Header *wire_header_to_pb(struct wire_arena *arena, const struct header *
     pb->feature_level = header->feature_level;
     pb->next_incarnation = header->next_incarnation;
     pb->next_history = header->next_history;
+    pb->corosync = wire_text_to_pb(header->corosync);
     return pb;
 }
 
@@ -53,7 +54,8 @@ bool wire_header_from_pb(const Stead__Header *pb, struct header *ret_header)
     ret_header->next_incarnation = pb->next_incarnation;
     ret_header->next_history = pb->next_history;
     wire_origin_from_pb(pb->commit, &ret_header->commit);
-    return wire_uuid_from_pb(&pb->cluster_id, &ret_header->cluster_id);
+    return wire_text_from_pb(pb->corosync, ret_header->corosync, sizeof(ret_header->corosync)) &&
+           wire_uuid_from_pb(&pb->cluster_id, &ret_header->cluster_id);
 }
 
 Stead__Node *wire_node_to_pb(struct wire_arena *arena, const struct node_record *node)

@@ -5,6 +5,8 @@
  * restore or a person's force raises the epoch; so nothing lawful makes an object that is older
  * than a copy somebody holds, or that differs from it at the same version. Such an object is left
  * alone by everybody who knows better: nothing is decided, until a person says which one is right.
+ * Neither is one that belongs to another cluster, as a wrong pool in stead.conf would show: its
+ * node ids may be ours, and what runs there is not ours to end.
  * Assumes: what is known was known before the read began. Never: takes "not there" for "empty".
  */
 #include "storage/health.h"
@@ -24,13 +26,21 @@ void health_know(struct known *known, uint32_t epoch, uint64_t version)
     }
 }
 
+enum state_trouble health_of_belonging(const struct header *read, const struct belonging *ours)
+{
+    ASSERT(read->version != 0);
+    if (!uuid_is_zero(&ours->cluster_id) && !uuid_equal(&read->cluster_id, &ours->cluster_id)) {
+        return STATE_FOREIGN;
+    }
+    bool named = read->corosync[0] != '\0' && ours->corosync[0] != '\0';
+    return named && !name_equal(read->corosync, ours->corosync) ? STATE_ELSEWHERE : STATE_WELL;
+}
+
 enum state_trouble health_of_header(const struct header *read, const struct header *copy,
                                     const struct known *known)
 {
     ASSERT(read->version != 0);
-    if (copy->version != 0 && !uuid_equal(&read->cluster_id, &copy->cluster_id)) {
-        return STATE_FOREIGN;
-    }
+    ASSERT(copy->version == 0 || uuid_equal(&read->cluster_id, &copy->cluster_id));
     struct known got = {.epoch = read->epoch, .version = read->version};
     bool other = read->epoch == copy->epoch && read->version == copy->version &&
                  read->digest != copy->digest;

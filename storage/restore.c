@@ -83,6 +83,7 @@ void restore_image(struct cluster *image, const struct restore *restore)
     header->epoch = (uint32_t)later(header->epoch, restore->epoch);
     header->term = later(header->term, restore->term);
     header->version = later(version, restore->version);
+    memset(header->corosync, 0, NAME_BYTES); /* whichever it is restored under */
     header->actor = 0;
     header->actor_start = 0;
     header->members = 0;

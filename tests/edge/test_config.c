@@ -17,6 +17,7 @@
 #include "agent/incarnation_io.h"
 #include "agent/keyring_io.h"
 #include "agent/nearest.h"
+#include "proto/values.h"
 
 #define UUID_A "4c4c4544-0042-3510-8052-b4c04f4d3232"
 
@@ -191,6 +192,7 @@ static void incarnation_is_kept(void **state)
     struct uuid boot = {{1, 2, 3}};
     struct uuid other = {{4}};
     struct kept kept = {.incarnation = {3, 42}, .nodeid = 7, .name = "alpha"};
+    kept.cluster_id.bytes[3] = 9;
     struct kept back = {.nodeid = 0};
     (void)state;
     const char *path = path_of("incarnation");
@@ -204,6 +206,11 @@ static void incarnation_is_kept(void **state)
     assert_int_equal(incarnation_io_save(path, &boot, &kept), 0);
     assert_int_equal(incarnation_io_load(path, &boot, &back), 0);
     assert_int_equal(back.incarnation.number, 43);
+    struct uuid file_boot;
+    assert_int_equal(host_io_parse_uuid(UUID_A, &file_boot), 0);
+    write_file("incarnation", "boot " UUID_A "\nepoch 1\nnumber 2\nnode 3 n3\n"); /* older */
+    assert_int_equal(incarnation_io_load(path_of("incarnation"), &file_boot, &back), 0);
+    assert_true(uuid_is_zero(&back.cluster_id));
     write_file("incarnation", "boot " UUID_A "\nepoch 1\n");
     assert_int_equal(incarnation_io_load(path_of("incarnation"), &boot, &back), -EBADMSG);
     assert_int_equal(incarnation_io_save("/nonexistent/x", &boot, &kept), -ENOENT);

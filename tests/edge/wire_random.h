@@ -104,6 +104,7 @@ static inline void random_header(uint64_t *seed, struct header *ret_header)
     ret_header->feature_level = (uint32_t)wide(seed);
     ret_header->next_incarnation = (uint32_t)wide(seed);
     ret_header->next_history = wide(seed);
+    random_name(seed, ret_header->corosync);
 }
 
 static inline void random_node(uint64_t *seed, struct node_record *ret_node)

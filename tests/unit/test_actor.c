@@ -1,6 +1,7 @@
 /* Who acts, and when: the order in line, the term, and that nothing is done before it is committed.
  */
 #include "agent/actor.h"
+#include "agent/query.h"
 #include "tests/unit/unit_core.h"
 
 #define N3 2 /* slot */
@@ -450,6 +451,28 @@ TEST(nobody_else_begins)
     free(u);
 }
 
+/* Hosts of another cluster, pointed at this pool under the same Corosync name (Debian ships one):
+ * their node ids are here as other machines. They take no term, and end no handle but their own. */
+TEST(other_machines_under_our_node_ids_begin_nothing)
+{
+    struct unit *u = all_rebooted(1);
+    char text[TEXT_BYTES];
+    for (uint32_t id = 1; id <= UNIT_NODES; id++) {
+        u->peers[id].machine = unit_uuid((uint8_t)(0x40 + id));
+    }
+    u->facts.machine = u->peers[1].machine;
+    unit_open(u, unit_client(9, 901));
+    unit_ring(u, true, 3, u->ring.nodeids);
+    unit_domains(u);
+    struct action kill = unit_take(u, ACTION_KILL);
+    unit_killed(u, &kill, OUTCOME_DONE, 0);
+    assert_false(commits(u, 10000));
+    unit_none(u, ACTION_BLOCK_ADD);
+    query_situation(&u->core, u->now_ms, text);
+    assert_non_null(strstr(text, "as another machine"));
+    free(u);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -479,6 +502,7 @@ int main(void)
         cmocka_unit_test(a_new_handle_is_recorded_with_the_term),
         cmocka_unit_test(after_all_lost_power_the_lowest_begins),
         cmocka_unit_test(nobody_else_begins),
+        cmocka_unit_test(other_machines_under_our_node_ids_begin_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -136,6 +136,7 @@ static struct unit *empty_pool(void)
     u->facts.incarnation = (struct incarnation){0};
     u->polls_hang = true;
     core_init(&u->core, &u->facts, u->now_ms);
+    unit_ring(u, true, 3, u->ring.nodeids);
     unit_tick(u);
     struct action open = unit_take(u, ACTION_HANDLE_OPEN);
     unit_handle(u, &open, OUTCOME_DONE, unit_client(1, 100));

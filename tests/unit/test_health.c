@@ -63,11 +63,27 @@ TEST(without_a_copy_the_copies_of_others_count)
 
 TEST(another_cluster_is_foreign_whatever_its_version)
 {
-    struct header copy = header(1, 7, 70);
-    struct known known = {.epoch = 1, .version = 7};
     struct header read = header(3, 900, 1);
+    struct belonging ours = {.cluster_id = read.cluster_id};
+    assert_int_equal(health_of_belonging(&read, &ours), STATE_WELL);
     read.cluster_id = unit_uuid(2);
-    assert_int_equal(health_of_header(&read, &copy, &known), STATE_FOREIGN);
+    assert_int_equal(health_of_belonging(&read, &ours), STATE_FOREIGN);
+    ours.cluster_id = (struct uuid){{0}}; /* we belong to none yet */
+    assert_int_equal(health_of_belonging(&read, &ours), STATE_WELL);
+}
+
+TEST(a_cluster_under_another_corosync_is_elsewhere)
+{
+    struct header read = header(1, 7, 70);
+    struct belonging ours = {.corosync = "lab"};
+    assert_int_equal(health_of_belonging(&read, &ours), STATE_WELL); /* not kept yet */
+    snprintf(read.corosync, sizeof(read.corosync), "prod");
+    assert_int_equal(health_of_belonging(&read, &ours), STATE_ELSEWHERE);
+    snprintf(ours.corosync, sizeof(ours.corosync), "prod");
+    assert_int_equal(health_of_belonging(&read, &ours), STATE_WELL);
+    ours.corosync[0] = '\0'; /* without a name nothing can be told */
+    assert_int_equal(health_of_belonging(&read, &ours), STATE_WELL);
+    assert_false(health_may_commit(STATE_ELSEWHERE));
 }
 
 TEST(only_where_the_guard_still_tells_may_a_copy_be_written)
@@ -88,6 +104,7 @@ int main(void)
         cmocka_unit_test(an_older_one_and_another_of_the_same_version_are_refused),
         cmocka_unit_test(without_a_copy_the_copies_of_others_count),
         cmocka_unit_test(another_cluster_is_foreign_whatever_its_version),
+        cmocka_unit_test(a_cluster_under_another_corosync_is_elsewhere),
         cmocka_unit_test(only_where_the_guard_still_tells_may_a_copy_be_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -154,6 +154,7 @@ TEST(the_state_objects_troubles)
         {STATE_OLDER, "older", "older than a copy held here", "cluster restore"},
         {STATE_GARBLED, "garbled", "header is damaged", "writes it anew"},
         {STATE_DAMAGED, "damaged", "records of the state object", "writes it anew"},
+        {STATE_ELSEWHERE, "foreign", "Corosync cluster", "correct [ceph] pool"},
     };
     struct unit *u = unit_new(2);
     unit_start(u);

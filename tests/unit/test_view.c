@@ -278,6 +278,7 @@ TEST(an_empty_pool_is_missing)
     u->polls_hang = true;
     u->facts.incarnation = (struct incarnation){0};
     core_init(&u->core, &u->facts, u->now_ms);
+    unit_ring(u, true, 3, u->ring.nodeids);
     unit_tick(u);
     struct action open = unit_take(u, ACTION_HANDLE_OPEN);
     unit_handle(u, &open, OUTCOME_DONE, unit_client(2, 999));
@@ -300,9 +301,9 @@ TEST(not_there_is_not_never)
         u->polls_hang = true;
         u->facts.incarnation = (struct incarnation){by_peer ? 0 : 1, by_peer ? 0 : 2};
         core_init(&u->core, &u->facts, u->now_ms);
+        unit_ring(u, true, 3, u->ring.nodeids);
         unit_tick(u);
         struct action open = unit_take(u, ACTION_HANDLE_OPEN);
-        unit_ring(u, true, 3, u->ring.nodeids);
         u->peers[1].epoch = by_peer ? 1 : 0;
         u->peers[1].version = by_peer ? 5 : 0;
         unit_pass(u, 500);
@@ -363,6 +364,82 @@ TEST(an_image_older_than_anothers_copy_is_not_taken)
     free(u);
 }
 
+/* A stead.conf that names another cluster's pool: our node id is there, our life is not. Nothing of
+ * it is taken, so nothing here is ended and nobody there is fenced. */
+TEST(another_clusters_pool_is_not_read)
+{
+    static const struct {
+        const char *corosync; /* in the state */
+        uint8_t cluster;      /* of the life in /run/stead; 0: none is there */
+        enum state_trouble trouble;
+    } pools[] = {{"prod", 0, STATE_ELSEWHERE},
+                 {"prod", 0xc1, STATE_ELSEWHERE},
+                 {"lab", 0x77, STATE_FOREIGN},
+                 {"lab", 0xc1, STATE_WELL}};
+    for (size_t i = 0; i < sizeof(pools) / sizeof(pools[0]); i++) {
+        struct unit *u = unit_new(2);
+        unit_vm(u, 0, VM_RUNNING, 0);
+        snprintf(u->image.header.corosync, NAME_BYTES, "%s", pools[i].corosync);
+        snprintf(u->ring.cluster, NAME_BYTES, "lab");
+        if (pools[i].cluster == 0) {
+            u->facts.incarnation = (struct incarnation){0};
+        } else {
+            u->facts.cluster_id = unit_uuid(pools[i].cluster);
+        }
+        u->image.header.digest = state_digest(&u->image);
+        core_init(&u->core, &u->facts, u->now_ms);
+        unit_ring(u, true, 3, u->ring.nodeids);
+        unit_tick(u);
+        struct action open = unit_take(u, ACTION_HANDLE_OPEN);
+        unit_handle(u, &open, OUTCOME_DONE, unit_client(2, 999));
+        struct action read = unit_take(u, ACTION_STATE_READ);
+        unit_state_is(u, &read, OUTCOME_DONE);
+        assert_int_equal(u->core.local.storage.trouble, pools[i].trouble);
+        if (pools[i].trouble != STATE_WELL) {
+            unit_pass(u, 3000);
+            assert_int_equal(u->core.cluster.header.version, 0);
+            assert_int_equal(u->core.local.life.state, LIFE_UNKNOWN);
+            unit_none(u, ACTION_KILL);
+            unit_none(u, ACTION_BLOCK_ADD);
+            unit_none(u, ACTION_COMMIT);
+        }
+        free(u);
+    }
+}
+
+/* Corosync comes back as another cluster while we hold a copy: from then on nothing is decided. */
+TEST(a_corosync_that_became_another_clusters_ends_deciding)
+{
+    struct unit *u = unit_new(1);
+    snprintf(u->image.header.corosync, NAME_BYTES, "lab");
+    snprintf(u->ring.cluster, NAME_BYTES, "lab");
+    unit_lead(u);
+    snprintf(u->ring.cluster, NAME_BYTES, "prod");
+    unit_ring(u, true, 3, u->ring.nodeids);
+    struct header copy = u->core.cluster.header;
+    poll(u, OUTCOME_DONE, &copy);
+    assert_int_equal(u->core.local.storage.trouble, STATE_ELSEWHERE);
+    unit_ring(u, true, 2, (const uint32_t[]){1, 2}); /* n3 left: a matter for whoever acts */
+    unit_pass(u, 1000);
+    unit_none(u, ACTION_COMMIT);
+    unit_none(u, ACTION_KILL);
+    free(u);
+}
+
+/* Before Corosync has said which cluster this is, a host without a life here reads nothing. */
+TEST(a_new_host_waits_for_corosync)
+{
+    struct unit *u = unit_new(2);
+    u->facts.incarnation = (struct incarnation){0};
+    core_init(&u->core, &u->facts, u->now_ms);
+    unit_pass(u, 1000);
+    unit_none(u, ACTION_HANDLE_OPEN);
+    unit_ring(u, true, 3, u->ring.nodeids);
+    unit_tick(u);
+    (void)unit_take(u, ACTION_HANDLE_OPEN);
+    free(u);
+}
+
 /* Our handle counts as recorded only when the state names exactly it. */
 TEST(recorded_means_named)
 {
@@ -397,6 +474,9 @@ int main(void)
         cmocka_unit_test(not_there_is_not_never),
         cmocka_unit_test(an_older_or_foreign_object_is_left_alone),
         cmocka_unit_test(an_image_older_than_anothers_copy_is_not_taken),
+        cmocka_unit_test(another_clusters_pool_is_not_read),
+        cmocka_unit_test(a_corosync_that_became_another_clusters_ends_deciding),
+        cmocka_unit_test(a_new_host_waits_for_corosync),
         cmocka_unit_test(recorded_means_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

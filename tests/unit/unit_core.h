@@ -507,6 +507,9 @@ static inline void unit_open(struct unit *u, struct client client)
 {
     u->image.header.digest = state_digest(&u->image);
     core_init(&u->core, &u->facts, u->now_ms);
+    if (incarnation_is_none(u->facts.incarnation)) { /* then nothing is read before */
+        unit_ring(u, u->ring.quorate, u->ring.count, u->ring.nodeids);
+    }
     unit_tick(u);
     struct action open = unit_take(u, ACTION_HANDLE_OPEN);
     unit_handle(u, &open, OUTCOME_DONE, client);

@@ -156,3 +156,51 @@ test_bad_names() {
     must 'a second cluster' exits 1 stead cluster init
     must 'is refused so' said 'there is a cluster in this pool already'
 }
+
+other_corosync() { # CLUSTER_NAME: n3 is a cluster of its own, in which it has n1's node id, and a life it never had here
+    on3 systemctl stop stead-agent corosync
+    on3 cp /root/good.corosync /etc/corosync/corosync.conf
+    on3 sed -i "s/cluster_name: .*/cluster_name: $1/; /^nodelist/,\$d" /etc/corosync/corosync.conf
+    on3 sh -c "printf 'nodelist {\n  node {\n    ring0_addr: 10.88.1.3\n    nodeid: 1\n    name: x1\n  }\n}\n' >>/etc/corosync/corosync.conf"
+    on3 rm -f /run/stead/incarnation
+    on3 systemctl start corosync stead-agent
+    ASK=3
+}
+
+as_it_was() { # what n1 and n2 have, and who is barred
+    ASK=1
+    stead status --json | python3 -c "import json, sys
+d = json.load(sys.stdin)
+print(d['cluster']['term'], d['cluster']['actor'], [(n['name'], n['state']) for n in d['nodes'] if n['name'] != 'n3'], [(v['name'], v['state'], v['node']) for v in d['vms']])"
+    lab ceph osd blocklist ls 2>/dev/null | sort
+}
+
+test_other_cluster() { # the agent of another Corosync cluster, pointed at this pool: it decides, fences and ends nothing
+    local said
+    add_vm ours1 1
+    on3 cp /etc/corosync/corosync.conf /root/good.corosync
+    on3 systemctl stop corosync # announced; nothing is on it
+    sleep 3
+    as_it_was >"$WORK/before"
+    other_corosync prod
+    within 20 'its status names both' eval "said=\$(says \"d['situation']\"); [[ \$said == *\"Corosync cluster 'stead-lab'\"*\"cluster_name is 'prod'\"* ]]"
+    tell "$said"
+    check3 1 "^WRONG +cluster +the state in pool stead is that of Corosync cluster 'stead-lab', and this host's cluster_name is 'prod'"
+    tell "$(grep WRONG "$WORK/said")"
+    must 'it may not join' exits 1 on3 stead cluster join
+    tell "$(<"$WORK/said")"
+    must 'nor make one' exits 1 on3 stead cluster init
+    tell "$(<"$WORK/said")"
+    other_corosync stead-lab # the same name: then only the machine tells
+    within 20 'its status says so' eval "said=\$(says \"d['situation']\"); [[ \$said == *'as another machine'* ]]"
+    tell "$said"
+    sleep 5
+    as_it_was >"$WORK/after"
+    must 'nothing of ours has changed' diff "$WORK/before" "$WORK/after"
+    must 'ours1 goes on' goes_on ours1
+    clean ours1 1
+    on3 systemctl stop stead-agent corosync
+    on3 cp /root/good.corosync /etc/corosync/corosync.conf
+    on3 systemctl start corosync stead-agent
+    well3
+}
