@@ -7,6 +7,7 @@
 PREFIX     ?= /usr/local
 SYSTEMD    ?= $(PREFIX)/lib/systemd/system
 DOC        ?= $(PREFIX)/share/doc/stead
+HOOKS      := /etc/libvirt/hooks/qemu.d# libvirt knows no other, and its AppArmor profile runs none elsewhere
 SAN        ?=
 FUZZ       ?=
 ifneq ($(FUZZ),)
@@ -54,7 +55,7 @@ LIB_PURE   := $(B)/libstead-core.a
 LIB_EDGE   := $(B)/libstead-edge.a
 PROGRAMS   := $(foreach p,agent/agent_main.c agent/cli/stead_main.c,$(if $(wildcard $(p)),$(p))) # as they come
 BIN        := $(if $(wildcard agent/agent_main.c),$(B)/stead-agent) $(if $(wildcard agent/cli/stead_main.c),$(B)/stead) \
-              $(if $(wildcard tests/sim/sim_main.c),$(B)/stead-sim) $(B)/stead-bmc $(B)/stead-state
+              $(if $(wildcard tests/sim/sim_main.c),$(B)/stead-sim) $(B)/stead-bmc $(B)/stead-state $(B)/stead-hook
 
 all: $(BIN)                        ## build the programs: stead-agent, stead, stead-sim
 
@@ -92,6 +93,9 @@ $(B)/stead-bmc: $(B)/fencing/bmc_main.o
 $(B)/stead-sim: $(B)/tests/sim/sim_main.o $(SIM:%.c=$(B)/%.o) $(LIB_PURE)
 	@echo "  LD      $@"
 	@$(CC) $(LDFLAGS) -o $@ $^ -ljansson
+$(B)/stead-hook: $(B)/migration/hook_main.o
+	@echo "  LD      $@"
+	@$(CC) $(LDFLAGS) -o $@ $^
 # The tables of the code, for the pages: @commands@ in docs/man/stead.8.scd is `stead-tables commands`.
 $(B)/stead-tables: $(B)/agent/cli/tables_main.o $(LIB_EDGE) $(LIB_PURE)
 	@$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS_EDGE)
@@ -103,7 +107,7 @@ $(MAN): $(B)/man/%: docs/man/%.scd $(B)/stead-tables
 $(UNIT): $(B)/tests/%: $(B)/tests/unit/%.o $(LIB_PURE)
 	@mkdir -p $(@D)
 	@$(CC) $(LDFLAGS) -o $@ $^ -lcmocka
-$(EDGE_TESTS): $(B)/tests/%: $(B)/tests/edge/%.o $(LIB_EDGE) $(LIB_PURE) | $(B)/stead-bmc
+$(EDGE_TESTS): $(B)/tests/%: $(B)/tests/edge/%.o $(LIB_EDGE) $(LIB_PURE) | $(B)/stead-bmc $(B)/stead-hook
 	@mkdir -p $(@D)
 	@$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS_EDGE)
 $(BENCH): $(B)/tests/bench_%: $(B)/tests/bench/%.o $(LIB_EDGE) $(LIB_PURE)
@@ -156,6 +160,7 @@ INSTALLED   = $(B)/stead-agent:$(PREFIX)/sbin/stead-agent:755 \
               $(B)/stead-sim:$(PREFIX)/bin/stead-sim:755 \
               $(B)/stead-bmc:$(PREFIX)/libexec/stead/stead-bmc:755 \
               $(B)/stead-state:$(PREFIX)/libexec/stead/stead-state:755 \
+              $(B)/stead-hook:$(HOOKS)/stead:755 \
               $(B)/stead-agent.service:$(SYSTEMD)/stead-agent.service:644 \
               deploy/systemd/corosync.service.d/stead.conf:$(SYSTEMD)/corosync.service.d/stead.conf:644 \
               deploy/systemd/stead.catalog:$(PREFIX)/lib/systemd/catalog/stead.catalog:644 \

@@ -130,6 +130,9 @@ static int open_edges(struct agent *agent)
     if (r == 0) {
         r = nvram_io_open(agent->loop, edges->storage, &edges->nvram);
     }
+    if (r == 0) {
+        r = hook_io_open(agent->loop, &sink, &edges->hook);
+    }
     return r;
 }
 

@@ -17,6 +17,7 @@
 
 #include "agent/cmap_io.h"
 #include "agent/config_io.h"
+#include "agent/hook_io.h"
 #include "agent/host_io.h"
 #include "agent/keyring_io.h"
 #include "fencing/bmc_io.h"
@@ -345,6 +346,13 @@ static void check_libvirt(struct check *check)
     }
 }
 
+static void check_hook(struct check *check)
+{
+    const char *fault = hook_io_fault();
+    say(check, fault == NULL ? WELL : WRONG, "hook", "%s",
+        fault == NULL ? "VMs of the cluster are not started by hand here" : fault);
+}
+
 static void check_bmc(struct check *check, const char *helper)
 {
     const struct config *config = &check->config;
@@ -402,6 +410,7 @@ int check_io_run(const char *path, const char *helper)
     check_ceph(&check);
     check_guest_key(&check);
     check_libvirt(&check);
+    check_hook(&check);
     check_bmc(&check, helper);
     puts(check.wrong ? "Something must be mended first." : "This host is ready.");
     fflush(stdout);

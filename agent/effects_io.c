@@ -98,6 +98,7 @@ static void carry_out(struct effects *effects, const struct action *action)
         break;
     case ACTION_DOMAIN_CREATE:
         guest_io_know(edges->guests, &action->vm.uuid);
+        hook_io_permit(edges->hook, action);
         create_io_act(edges->create, action);
         break;
     case ACTION_DOMAIN_RESUME:
@@ -162,10 +163,14 @@ static void run(struct effects *effects, struct event *event)
     if (event->kind == EVENT_DOMAINS && !event->domains.connected) {
         create_io_forget_secrets(effects->edges.create);
     }
+    if (event->kind == EVENT_DOMAIN_DONE) {
+        hook_io_answered(effects->edges.hook, event);
+    }
     panic_io_stepping(&at);
     step(effects->core, event, effects->out);
     pass_settings(effects);
     panic_io_stepped();
+    hook_io_list(effects->edges.hook, &effects->core->cluster); /* before anybody is answered */
     for (uint32_t i = 0; i < effects->out->count; i++) {
         carry_out(effects, &effects->out->list[i]);
     }

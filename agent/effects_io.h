@@ -10,6 +10,7 @@
 #include "agent/core.h"
 #include "agent/corosync_io.h"
 #include "agent/create_io.h"
+#include "agent/hook_io.h"
 #include "agent/nvram_io.h"
 #include "fencing/bmc_io.h"
 #include "migration/guest_io.h"
@@ -27,6 +28,7 @@ struct edges {
     struct create_io *create;
     struct alarm_command_io *notify;
     struct nvram_io *nvram;
+    struct hook_io *hook;
     void (*answer)(void *context, const struct reply *reply); /* ACTION_ANSWER */
     void *answer_context;
 };

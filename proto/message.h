@@ -33,6 +33,7 @@ enum trouble {
     TROUBLE_NAME,     /* Corosync calls it otherwise than the cluster */
     TROUBLE_BMC,      /* it does not answer, refuses us, or is another host's */
     TROUBLE_COROSYNC, /* its settings are refused: then nobody hears us */
+    TROUBLE_HOOK,     /* libvirt does not ask stead's hook: it starts our VMs by hand, too */
     TROUBLE_COUNT
 };
 

@@ -16,6 +16,7 @@ for prefix in /usr /usr/local; do
         share/bash-completion/completions/stead share/doc/stead/json.md share/doc/stead/stead.conf lib/systemd/catalog/stead.catalog; do
         [ -s "$root$prefix/$file" ] || fail "$prefix/$file was not installed"
     done
+    [ -x "$root/etc/libvirt/hooks/qemu.d/stead" ] || fail "libvirt's hook was not installed, or cannot be run"
     grep -q "^ExecStart=$prefix/sbin/stead-agent" "$root$prefix/lib/systemd/system/stead-agent.service" || fail "the unit starts another agent"
     touch "$root$prefix/bin/another" "$root$prefix/share/man/man8/another.8"
     make -s uninstall DESTDIR="$root" PREFIX=$prefix

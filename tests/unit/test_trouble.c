@@ -37,7 +37,11 @@ TEST(the_most_serious_is_told_until_it_is_over)
     tell(u, TROUBLE_CEPH, "");
     u->core.local.life.save_tries = 0;
     check_host(u, "the BMC says no");
+    tell(u, TROUBLE_HOOK, "starts by hand are not refused");
+    check_host(u, "the BMC says no");
     tell(u, TROUBLE_BMC, "");
+    check_host(u, "starts by hand are not refused");
+    tell(u, TROUBLE_HOOK, "");
     check_host(u, "");
     free(u);
 }
