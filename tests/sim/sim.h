@@ -260,6 +260,8 @@ struct sim_digest {
     uint64_t digest;
 };
 
+struct coverage;
+
 struct sim {
     uint64_t now_us;
     struct sim_queue queue;
@@ -298,10 +300,12 @@ struct sim {
     char violation[SIM_LINE_BYTES];
     uint32_t stepping; /* the node whose core runs now */
     jmp_buf out;
+    struct coverage *coverage; /* lent; NULL: nobody counts */
 };
 
-/* Runs `story` to its end. The caller frees with sim_free. */
-struct sim *sim_run(const struct scenario *story, const struct sim_kill *kill);
+/* Runs `story` to its end; adds to `coverage`, if there is one. The caller frees with sim_free. */
+struct sim *sim_run(const struct scenario *story, const struct sim_kill *kill,
+                    struct coverage *coverage);
 bool sim_ok(const struct sim *sim);
 void sim_free(struct sim *sim);
 

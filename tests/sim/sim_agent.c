@@ -15,6 +15,7 @@
 #include "tests/sim/sim_check.h"
 #include "tests/sim/sim_clock.h"
 #include "tests/sim/sim_corosync.h"
+#include "tests/sim/sim_coverage.h"
 #include "tests/sim/sim_cpg.h"
 #include "tests/sim/sim_host.h"
 #include "tests/sim/sim_operator.h"
@@ -218,6 +219,9 @@ void sim_agent_event(struct sim *sim, uint32_t node, struct event *event)
     event->wall_ms = sim_clock_wall_ms(sim, node);
     uint32_t life = agent->life;
     sim->stepping = node;
+    if (sim->coverage != NULL) {
+        coverage_note(sim->coverage, agent->core, event);
+    }
     step(agent->core, event, sim->actions);
     ASSERT(sim->actions->count <= ACTIONS_MAX);
     for (uint32_t i = 0; i < sim->actions->count && agent->alive && agent->life == life; i++) {

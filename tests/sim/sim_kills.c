@@ -14,7 +14,7 @@
 static uint64_t count_actions(const struct scenario *story)
 {
     struct sim_kill kill = {.armed = true};
-    struct sim *sim = sim_run(story, &kill);
+    struct sim *sim = sim_run(story, &kill, NULL);
     uint64_t count = sim->kill.count;
     sim_free(sim);
     return count;
@@ -24,7 +24,7 @@ static bool survives(const struct scenario *story, uint64_t target, enum sim_kil
                      FILE *out)
 {
     struct sim_kill kill = {.armed = true, .target = target, .how = how};
-    struct sim *sim = sim_run(story, &kill);
+    struct sim *sim = sim_run(story, &kill, NULL);
     bool ok = sim_ok(sim);
     if (!ok) {
         (void)fprintf(out, "%s: FAILED, %s struck after action %llu: at %.3f s: %s\n", story->file,

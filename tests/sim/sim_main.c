@@ -32,7 +32,7 @@ struct options {
 
 static const char usage[] =
     "usage: stead-sim run FILE… [--seed N] [--trace] [--json]\n"
-    "       stead-sim swarm [--seeds A..B] [--nodes N] [--vms N] [--quick]\n"
+    "       stead-sim swarm [--seeds A..B] [--nodes N] [--vms N] [--quick] [--coverage]\n"
     "       stead-sim replay SEED [--nodes N] [--vms N] [--scenario] [--json]\n"
     "       stead-sim shrink FILE\n"
     "       stead-sim kills FILE… [--only K --mode host|agent|freeze] [--trace]\n"
@@ -85,7 +85,7 @@ static struct scenario *story_new(void)
 
 static bool run_one(const struct scenario *story, const struct options *options, bool alone)
 {
-    struct sim *sim = sim_run(story, NULL);
+    struct sim *sim = sim_run(story, NULL, NULL);
     bool ok = sim_ok(sim);
     if (options->json) {
         sim_result_json(sim, stdout);
@@ -179,7 +179,7 @@ static int kill_only(struct scenario *story, const struct options *options)
     struct sim_kill kill = {.armed = true, .target = options->only, .how = options->how};
     story->expect_count = 0;
     story->run_us = story->steps[story->step_count - 1].at_us + 300 * SECOND;
-    struct sim *sim = sim_run(story, &kill);
+    struct sim *sim = sim_run(story, &kill, NULL);
     bool ok = sim_ok(sim);
     if (options->trace) {
         sim_result_trace(sim, stdout);
@@ -247,6 +247,9 @@ static bool take_option(int option, struct options *options)
         options->swarm.vms =
             to_number(optarg, SIM_VMS_MAX, &number) && number >= 1 ? (uint32_t)number : 0;
         return options->swarm.vms != 0;
+    case 'g':
+        options->swarm.coverage = true;
+        return true;
     case 'q':
         options->swarm.quick = true;
         return true;
@@ -271,12 +274,19 @@ static bool take_option(int option, struct options *options)
 int main(int argc, char **argv)
 {
     static const struct option known[] = {
-        {"seed", required_argument, NULL, 's'},  {"seeds", required_argument, NULL, 'r'},
-        {"nodes", required_argument, NULL, 'n'}, {"vms", required_argument, NULL, 'v'},
-        {"quick", no_argument, NULL, 'q'},       {"only", required_argument, NULL, 'o'},
-        {"mode", required_argument, NULL, 'm'},  {"trace", no_argument, NULL, 't'},
-        {"json", no_argument, NULL, 'j'},        {"scenario", no_argument, NULL, 'c'},
-        {"help", no_argument, NULL, 'h'},        {NULL, 0, NULL, 0},
+        {"seed", required_argument, NULL, 's'},
+        {"seeds", required_argument, NULL, 'r'},
+        {"nodes", required_argument, NULL, 'n'},
+        {"vms", required_argument, NULL, 'v'},
+        {"quick", no_argument, NULL, 'q'},
+        {"coverage", no_argument, NULL, 'g'},
+        {"only", required_argument, NULL, 'o'},
+        {"mode", required_argument, NULL, 'm'},
+        {"trace", no_argument, NULL, 't'},
+        {"json", no_argument, NULL, 'j'},
+        {"scenario", no_argument, NULL, 'c'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
     static const char *const commands[] = {"run", "swarm", "replay", "shrink", "kills"};
     struct options options = {.swarm = {.first = 1, .last = 200}};

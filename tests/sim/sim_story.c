@@ -325,7 +325,8 @@ static void finish(struct sim *sim)
     sim_expect_now(sim, SIM_TIME_END);
 }
 
-struct sim *sim_run(const struct scenario *story, const struct sim_kill *kill)
+struct sim *sim_run(const struct scenario *story, const struct sim_kill *kill,
+                    struct coverage *coverage)
 {
     struct sim *sim = calloc(1, sizeof(*sim));
     ASSERT(sim != NULL);
@@ -334,6 +335,7 @@ struct sim *sim_run(const struct scenario *story, const struct sim_kill *kill)
     ASSERT(sim->actions != NULL);
     ASSERT(sim->commands != NULL);
     sim->story = story;
+    sim->coverage = coverage;
     sim->node_count = story->node_count;
     sim->vm_count = story->vm_count;
     sim->stepping = SIM_NO_HOST;

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "proto/assert.h"
+#include "tests/sim/sim_coverage.h"
 #include "tests/sim/sim_shrink.h"
 
 #define FIRST_FAULT_S 20
@@ -18,6 +19,7 @@
 #define UNFENCE_EVERY_S 25
 #define SETTLE_S 180
 #define NODES_AT_MOST 5
+#define COVERAGE_FEW 10
 
 struct sketch {
     char *text;
@@ -422,10 +424,12 @@ uint32_t swarm_run(const struct swarm_options *options, FILE *out)
     uint32_t failed = 0;
     uint64_t total = 0;
     char why[SIM_LINE_BYTES];
+    struct coverage *coverage = options->coverage ? calloc(1, sizeof(*coverage)) : NULL;
+    ASSERT(coverage != NULL || !options->coverage);
     for (uint64_t seed = options->first; seed <= options->last; seed++) {
         char *text = swarm_text(seed, options);
         total++;
-        shrink_reason(text, why);
+        shrink_reason(text, coverage, why);
         if (why[0] != '\0') {
             failed++;
             report(seed, options, text, why, out);
@@ -434,6 +438,10 @@ uint32_t swarm_run(const struct swarm_options *options, FILE *out)
         if (failed > 0 && options->quick) {
             break;
         }
+    }
+    if (coverage != NULL) {
+        coverage_write(coverage, COVERAGE_FEW, out);
+        free(coverage);
     }
     (void)fprintf(out, "%llu passed, %u failed\n", (unsigned long long)(total - failed), failed);
     return failed;

@@ -9,6 +9,7 @@ struct swarm_options {
     uint64_t last;
     uint32_t nodes; /* 0: by seed */
     uint32_t vms;   /* 0: by seed */
+    bool coverage;  /* count which events met which states */
     bool quick;     /* end at the first that fails, as it is */
 };
 
