@@ -37,6 +37,7 @@ struct sim_call {
     struct sim_address client; /* the RADOS handle it goes through */
     bool answered;
     bool held;    /* waits at the client for its path to storage */
+    bool unheard; /* its answer is lost */
     bool stalled; /* waits at the OSD for the placement group of its object */
     uint32_t libvirt_life;
     bool sent;     /* its path was up when it was sent: it may sit in a queue of the OSD */
@@ -81,8 +82,10 @@ struct sim_host {
     uint64_t deaf; /* mask of hosts whose packets do not arrive here */
     enum path_state storage;
     uint64_t storage_slow_us;
+    uint32_t storage_lossy; /* percent */
     enum path_state state;
     uint64_t state_slow_us;
+    uint32_t state_lossy;
     uint64_t last_arrival_us; /* operations of one client reach the OSD in order */
     enum sim_bmc bmc;
     uint64_t bmc_slow_us;

@@ -1,4 +1,5 @@
-/* An answer is for the machine whose call it ends; what nobody asked for is for all it may touch. */
+/* An answer is for the machine whose call it ends; what nobody asked for is for all it may touch.
+ */
 #include "tests/sim/sim_coverage.h"
 
 #include <inttypes.h>
@@ -124,8 +125,8 @@ void coverage_note(struct coverage *coverage, const struct core *core, const str
 {
     const struct local *local = &core->local;
     bool asked = is_answer(event->kind);
-    bool own = ends(&local->storage.handle_call, event) ||
-               ends(&local->storage.poll_call, event) || ends(&local->storage.read_call, event) ||
+    bool own = ends(&local->storage.handle_call, event) || ends(&local->storage.poll_call, event) ||
+               ends(&local->storage.read_call, event) ||
                ends(&local->storage.predecessor_call, event);
     if (own || event->kind == EVENT_RING) {
         hit(coverage, MACHINE_HANDLE, (uint32_t)local->storage.handle, event);
@@ -163,9 +164,8 @@ static const char *word(enum event_kind kind, uint32_t number)
         [OUTCOME_STALE] = "stale",
     };
     static const char *const domains[COVERAGE_WORDS] = {
-        [DOMAIN_GONE] = "gone",         [DOMAIN_STARTING] = "starting",
-        [DOMAIN_RUNNING] = "running",   [DOMAIN_PAUSED] = "paused",
-        [DOMAIN_IO_ERROR] = "io error", [DOMAIN_PANICKED] = "panicked",
+        [DOMAIN_GONE] = "gone",     [DOMAIN_STARTING] = "starting", [DOMAIN_RUNNING] = "running",
+        [DOMAIN_PAUSED] = "paused", [DOMAIN_IO_ERROR] = "io error", [DOMAIN_PANICKED] = "panicked",
     };
     const char *said = kind == EVENT_DOMAIN    ? domains[number]
                        : kind == EVENT_DOMAINS ? (number != 0 ? "listed" : "lost")
@@ -184,8 +184,8 @@ static uint64_t met_by_state(const struct coverage *coverage, enum machine machi
     return sum;
 }
 
-static uint64_t met_by_machine(const struct coverage *coverage, enum machine machine,
-                               uint32_t kind, uint32_t number)
+static uint64_t met_by_machine(const struct coverage *coverage, enum machine machine, uint32_t kind,
+                               uint32_t number)
 {
     uint64_t sum = 0;
     for (uint32_t s = 0; s < COVERAGE_STATES; s++) {
@@ -216,6 +216,7 @@ void coverage_write(const struct coverage *coverage, uint64_t few, FILE *out)
                           word((enum event_kind)kind, number), count, count < few ? " few" : "");
         }
     }
-    (void)fprintf(out, "%u pairs of a state and an event, %u of them met fewer than %" PRIu64
-                       " times\n", pairs, fewer, few);
+    (void)fprintf(out,
+                  "%u pairs of a state and an event, %u of them met fewer than %" PRIu64 " times\n",
+                  pairs, fewer, few);
 }

@@ -204,23 +204,25 @@ void sim_host_freeze(struct sim *sim, uint32_t node, uint64_t for_us)
     sim_cpg_changed(sim);
 }
 
-void sim_host_storage(struct sim *sim, uint32_t node, enum path_state path, uint64_t slow_us)
+void sim_host_storage(struct sim *sim, uint32_t node, const struct scenario_step *step)
 {
-    if (path == PATH_UP) {
+    if (step->path == PATH_UP) {
         sim_host_well(sim, node);
     } else {
         sim_host_hurt(sim, node);
     }
-    sim->hosts[node].storage = path;
-    sim->hosts[node].storage_slow_us = slow_us;
+    sim->hosts[node].storage = step->path;
+    sim->hosts[node].storage_slow_us = step->duration_us;
+    sim->hosts[node].storage_lossy = step->percent;
     sim_rados_path_changed(sim, node);
 }
 
-void sim_host_state(struct sim *sim, uint32_t node, enum path_state path, uint64_t slow_us)
+void sim_host_state(struct sim *sim, uint32_t node, const struct scenario_step *step)
 {
     note_fault(sim, sim->now_us);
-    sim->hosts[node].state = path;
-    sim->hosts[node].state_slow_us = slow_us;
+    sim->hosts[node].state = step->path;
+    sim->hosts[node].state_slow_us = step->duration_us;
+    sim->hosts[node].state_lossy = step->percent;
     sim_rados_path_changed(sim, node);
 }
 

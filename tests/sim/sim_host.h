@@ -10,8 +10,9 @@ void sim_host_power(struct sim *sim, uint32_t node, bool on);
 void sim_host_shutdown(struct sim *sim, uint32_t node, bool again);
 void sim_host_net(struct sim *sim, uint32_t node, bool up);
 void sim_host_freeze(struct sim *sim, uint32_t node, uint64_t for_us);
-void sim_host_storage(struct sim *sim, uint32_t node, enum path_state path, uint64_t slow_us);
-void sim_host_state(struct sim *sim, uint32_t node, enum path_state path, uint64_t slow_us);
+/* Its path to Ceph, or to stead's own objects alone, becomes what the step says. */
+void sim_host_storage(struct sim *sim, uint32_t node, const struct scenario_step *step);
+void sim_host_state(struct sim *sim, uint32_t node, const struct scenario_step *step);
 /* The acting node is struck in the middle of its work. */
 void sim_host_kill_acting(struct sim *sim, uint32_t node, enum sim_kill_how how);
 /* "host", "agent", "freeze". */

@@ -30,7 +30,7 @@ struct back {
 static void run_back(struct sim *sim, struct sim_task *task)
 {
     struct back *back = task->owned;
-    if (sim_rados_reaches(sim, back->call->node, back->own)) {
+    if (sim_rados_reaches(sim, back->call->node, back->own) && !back->call->unheard) {
         sim_call_answer(sim, back->call, 0, &back->event);
     } /* else the answer is lost */
     sim_call_done(sim, back->call);

@@ -101,10 +101,14 @@ static void take_path(struct words *words, struct scenario_step *step)
         step->path = text[0] == 'u' ? PATH_UP : PATH_DOWN;
     } else if (strcmp(text, "silent") == 0 && step->node != SIM_NODES_MAX) {
         step->path = PATH_SILENT;
+    } else if (strncmp(text, "lossy:", 6) == 0) {
+        step->path = PATH_LOSSY;
+        (void)words_percent(words, text + 6, &step->percent);
     } else if (strcmp(text, "silent") == 0) {
         words_error(words, words->next - 1, "only the path of one node can be silent");
     } else {
-        words_error(words, words->next - 1, "'%s' is neither up, down, silent nor slow:TIME", text);
+        words_error(words, words->next - 1,
+                    "'%s' is neither up, down, silent, lossy:5%% nor slow:TIME", text);
     }
 }
 

@@ -105,10 +105,43 @@ static void run_late(struct sim *sim, struct sim_task *task)
     sim_call_done(sim, call);
 }
 
+/* Percent of the operations that go astray. */
+static uint32_t lossy(const struct sim *sim, uint32_t node, bool own)
+{
+    const struct sim_host *host = &sim->hosts[node];
+    uint32_t percent = host->storage == PATH_LOSSY ? host->storage_lossy : 0;
+    return percent + (own && host->state == PATH_LOSSY ? host->state_lossy : 0);
+}
+
+bool sim_rados_lossy(const struct sim *sim, uint32_t node)
+{
+    return lossy(sim, node, true) != 0;
+}
+
+/* It arrives late, or never, or it is done and its answer is lost. */
+static void go_astray(struct sim *sim, struct sim_call *call)
+{
+    switch (sim_rng_range(&sim->rng, 0, 3)) {
+    case 0:
+        return;
+    case 1:
+        call->unheard = true;
+        sim_objects_execute(sim, call);
+        return;
+    default:
+        sim_call_put(sim, call, sim_rng_range(&sim->rng, 1, LANDS_LATE_MAX_US), SIM_NO_HOST,
+                     run_late);
+        return;
+    }
+}
+
 static void run_arrive(struct sim *sim, struct sim_task *task)
 {
     struct sim_call *call = task->object;
-    if (object_stalled(sim, call)) {
+    uint32_t percent = lossy(sim, call->node, is_own(call));
+    if (percent != 0 && sim_rng_range(&sim->rng, 1, 100) <= percent) {
+        go_astray(sim, call);
+    } else if (object_stalled(sim, call)) {
         call->stalled = true;
     } else if (arrives(sim, call->node, is_own(call))) {
         sim_objects_execute(sim, call);

@@ -15,6 +15,8 @@ void sim_rados_unstalled(struct sim *sim);
 
 /* Does this host reach Ceph and hear its answers (`own`: and stead's own objects in it)? */
 bool sim_rados_reaches(const struct sim *sim, uint32_t node, bool own);
+/* Does some of what it asks go astray? */
+bool sim_rados_lossy(const struct sim *sim, uint32_t node);
 uint64_t sim_rados_slow_us(const struct sim *sim, uint32_t node, bool own);
 
 /* sim_objects.c: carries out what has arrived at the OSD or the monitors. */

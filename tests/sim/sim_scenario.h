@@ -113,6 +113,7 @@ enum path_state {
     PATH_DOWN,
     PATH_SLOW,
     PATH_SILENT, /* what is asked arrives, the answers do not */
+    PATH_LOSSY,  /* so now and then, or it arrives much later, or never */
 };
 /* What befalls the state object itself. */
 enum object_event {
@@ -142,6 +143,7 @@ struct scenario_step {
     enum libvirt_state libvirt;
     enum object_event object;
     enum sim_bmc bmc;
+    uint32_t percent;            /* lossy */
     uint64_t duration_us;        /* slow, freeze, hang, late, --timeout */
     uint8_t side[SIM_NODES_MAX]; /* PARTITION: which part each node is in */
     char setting[NAME_BYTES];    /* CONFIG_SET; and its value */

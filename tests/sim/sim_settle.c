@@ -19,7 +19,7 @@ static bool healthy(const struct sim *sim, uint32_t node)
                 (host->libvirt == LIBVIRT_LATE || sim->now_us < host->libvirt_until_us);
     return host->up && !host->frozen && host->agent.alive && !host->marked && !sim->rados.stalled &&
            sim_cpg_works(sim, node) && sim_rados_reaches(sim, node, true) &&
-           sim_rados_slow_us(sim, node, true) < TOO_SLOW_US && !hung;
+           !sim_rados_lossy(sim, node) && sim_rados_slow_us(sim, node, true) < TOO_SLOW_US && !hung;
 }
 
 static bool admitted(const struct sim *sim, uint32_t node)

@@ -72,9 +72,9 @@ static void step_storage(struct sim *sim, const struct scenario_step *step)
             continue;
         }
         if (state) {
-            sim_host_state(sim, n, step->path, step->duration_us);
+            sim_host_state(sim, n, step);
         } else {
-            sim_host_storage(sim, n, step->path, step->duration_us);
+            sim_host_storage(sim, n, step);
         }
     }
 }

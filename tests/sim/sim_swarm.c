@@ -128,7 +128,14 @@ static void make_command(struct sketch *sketch, uint32_t node, uint32_t vm)
 /* A path that is slow or gone; `what` is storage or state. */
 static void make_path(struct sketch *sketch, const char *what, uint32_t node)
 {
-    switch (any(sketch, 0, 6)) {
+    switch (any(sketch, 0, 9)) {
+    case 7:
+    case 8:
+        at(sketch, "%s all lossy:%u%%", what, any(sketch, 1, 20));
+        return;
+    case 9:
+        at(sketch, "%s n%u lossy:%u%%", what, node, any(sketch, 1, 60));
+        return;
     case 0:
     case 1:
         at(sketch, "%s n%u down", what, node);

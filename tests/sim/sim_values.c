@@ -30,6 +30,23 @@ bool words_number(struct words *words, const char *text, uint64_t max, uint64_t 
     return true;
 }
 
+bool words_percent(struct words *words, const char *text, uint32_t *ret_percent)
+{
+    char digits[4] = "";
+    uint64_t percent = 0;
+    size_t length = strlen(text);
+    if (length < 2 || length > sizeof(digits) || text[length - 1] != '%') {
+        words_error(words, here(words), "'%s' is no percentage, as in 5%%", text);
+        return false;
+    }
+    memcpy(digits, text, length - 1);
+    if (!words_number(words, digits, 100, &percent)) {
+        return false;
+    }
+    *ret_percent = (uint32_t)percent;
+    return true;
+}
+
 static uint64_t unit_us(const char *unit)
 {
     if (strcmp(unit, "ms") == 0) {

@@ -63,6 +63,7 @@ int words_key(struct words *words, const char *const *keys, size_t count, const 
 bool words_time(struct words *words, const char *text, uint64_t *ret_us);
 bool words_size(struct words *words, const char *text, uint32_t *ret_mib);
 bool words_number(struct words *words, const char *text, uint64_t max, uint64_t *ret);
+bool words_percent(struct words *words, const char *text, uint32_t *ret_percent);
 bool words_yes(struct words *words, const char *text, const char *yes, const char *no, bool *ret);
 bool words_node(struct words *words, const char *text, uint32_t *ret_node);
 bool words_nodes(struct words *words, const char *text, char separator, uint64_t *ret_mask);
