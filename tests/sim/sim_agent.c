@@ -17,6 +17,7 @@
 #include "tests/sim/sim_corosync.h"
 #include "tests/sim/sim_coverage.h"
 #include "tests/sim/sim_cpg.h"
+#include "tests/sim/sim_hook.h"
 #include "tests/sim/sim_host.h"
 #include "tests/sim/sim_operator.h"
 #include "tests/sim/sim_rados.h"
@@ -223,6 +224,7 @@ void sim_agent_event(struct sim *sim, uint32_t node, struct event *event)
         coverage_note(sim->coverage, agent->core, event);
     }
     step(agent->core, event, sim->actions);
+    sim_hook_list(sim, node);
     ASSERT(sim->actions->count <= ACTIONS_MAX);
     for (uint32_t i = 0; i < sim->actions->count && agent->alive && agent->life == life; i++) {
         carry_out(sim, node, &sim->actions->list[i]);

@@ -1,11 +1,12 @@
 /*
  * Guests that end or stand still by themselves, and people who work past stead with virsh. A domain
  * that somebody starts bears no mark; one that somebody moves takes its mark along. With the hook
- * in place libvirt refuses both.
+ * in place (sim_hook.h) libvirt refuses both.
  */
 #include "proto/values.h"
 #include "storage/state.h"
 #include "tests/sim/sim_block.h"
+#include "tests/sim/sim_hook.h"
 #include "tests/sim/sim_rados.h"
 #include "tests/sim/sim_virt.h"
 
@@ -63,8 +64,7 @@ static uint32_t new_by_hand(struct sim *sim, uint32_t vm, uint32_t node, struct 
         sim_guest_find(sim, vm, node) != UINT32_MAX) {
         return UINT32_MAX;
     }
-    if (sim->story->hook) {
-        sim_log(sim, node, "hook: %s may not be started here", sim->story->vms[vm].name);
+    if (sim_hook_refuses(sim, node, vm)) {
         return UINT32_MAX;
     }
     uint32_t index = sim_guest_new(sim, vm, node, action);

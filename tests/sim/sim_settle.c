@@ -121,13 +121,14 @@ static bool node_settled(const struct sim *sim, uint32_t node, char *why)
     return false;
 }
 
-/* What somebody started past stead is ended. */
+/* What somebody started past stead is ended, if it is the cluster's. */
 static bool hands_settled(const struct sim *sim, char *why)
 {
     for (uint32_t i = 0; i < sim->guest_count; i++) {
         const struct sim_guest *guest = &sim->guests[i];
+        const struct uuid *vm = &sim->vms[guest->vm].uuid;
         if (guest->alive && guest->by_hand && healthy(sim, guest->node) &&
-            admitted(sim, guest->node)) {
+            admitted(sim, guest->node) && state_find_vm_uuid(sim->rados.state, vm) != VMS_MAX) {
             (void)snprintf(why, SIM_LINE_BYTES, "I5: %s, started by hand on %s, lives on",
                            sim->story->vms[guest->vm].name, sim->story->nodes[guest->node].name);
             return false;

@@ -12,6 +12,7 @@
 #include "proto/values.h"
 #include "tests/sim/sim_block.h"
 #include "tests/sim/sim_call.h"
+#include "tests/sim/sim_hook.h"
 #include "tests/sim/sim_rados.h"
 
 #define CUT_OFF_DESTROY_US (12 * SECOND)
@@ -87,6 +88,8 @@ static void create(struct sim *sim, struct sim_call *call, uint32_t v)
         domain_done(sim, call, OUTCOME_MISSING, "no definition");
     } else if (sim_guest_find(sim, v, call->node) != UINT32_MAX) {
         domain_done(sim, call, OUTCOME_FAILED, "operation failed: domain is already active");
+    } else if (sim_hook_refuses_call(sim, call, v)) {
+        domain_done(sim, call, OUTCOME_FAILED, "Hook script execution failed");
     } else if ((line->start_fails_on & (UINT64_C(1) << call->node)) != 0 || vm->fails_left > 0) {
         vm->fails_left -= vm->fails_left > 0;
         sim_log(sim, call->node, "qemu: %s does not start here", line->name);
