@@ -29,6 +29,7 @@
 #include "agent/query.h"
 #include "agent/server_io.h"
 #include "agent/starts_io.h"
+#include "agent/tick_io.h"
 #include "agent/version.h"
 #include "proto/control_io.h"
 #include "proto/values.h"
@@ -40,11 +41,9 @@
 #define CALL_MS 5000               /* librados' own timeouts: the last net under each deadline */
 #define IDENTIFY_NS 60000000000ull /* between two looks at our own BMC: many lock users out */
 #define IDENTIFY_MS 10000
-#define SETTLE_NS                                                                                  \
-    20000000000ull            /* after that a start is over; memory is looked after that often     \
-                               */
-#define LEAVE_NS 500000000ull /* how long Corosync may take to let us go */
-#define SAY_NS 20000000ull    /* for the last heartbeat to go out */
+#define TIDY_NS 20000000000ull /* between two looks after our memory */
+#define LEAVE_NS 500000000ull  /* how long Corosync may take to let us go */
+#define SAY_NS 20000000ull     /* for the last heartbeat to go out */
 
 enum { EXIT_CONFIG = 1, EXIT_RESTART = 70 };
 
@@ -62,12 +61,11 @@ struct agent {
     struct vm_tools vm_tools;
     bool begun;
     bool leaving;
-    bool settled; /* the start is over */
     int exit_status;
     char refused[TEXT_BYTES]; /* as last said */
     qb_loop_timer_handle identify_timer;
     qb_loop_timer_handle leave_timer;
-    qb_loop_timer_handle settle_timer;
+    struct tick tidy;
 };
 
 static void stop(struct agent *agent, int exit_status)
@@ -140,8 +138,10 @@ static int open_edges(struct agent *agent)
 static int open_tools(struct agent *agent)
 {
     const struct core *core = effects_io_core(agent->effects);
-    nvram_io_begin(agent->edges.nvram, core);
-    int r = settle_io_open(agent->loop, core, agent->edges.libvirt, &agent->settle);
+    int r = nvram_io_begin(agent->edges.nvram, core);
+    if (r == 0) {
+        r = settle_io_open(agent->loop, core, agent->edges.libvirt, &agent->settle);
+    }
     agent->vm_tools = (struct vm_tools){.loop = agent->loop,
                                         .core = core,
                                         .storage = agent->edges.storage,
@@ -152,15 +152,10 @@ static int open_tools(struct agent *agent)
     return r;
 }
 
-static void settle(void *context)
+static void tidy(void *context)
 {
-    struct agent *agent = context;
-    if (!agent->settled) {
-        memory_io_settle();
-    }
-    agent->settled = true;
-    memory_io_trim();
-    qb_loop_timer_add(agent->loop, QB_LOOP_LOW, SETTLE_NS, agent, settle, &agent->settle_timer);
+    (void)context;
+    memory_io_tidy();
 }
 
 static void begin(struct agent *agent, uint32_t nodeid, const char *name)
@@ -186,6 +181,9 @@ static void begin(struct agent *agent, uint32_t nodeid, const char *name)
     agent->edges.answer_context = agent;
     effects_io_begin(agent->effects, &agent->facts, &agent->edges);
     r = open_tools(agent);
+    if (r == 0) {
+        r = tick_io_begin(&agent->tidy, agent->loop, QB_LOOP_LOW, TIDY_NS, tidy, agent);
+    }
     if (r < 0) {
         journal_io_say(LOG_ERR, "cannot begin: %s", strerror(-r));
         stop(agent, EXIT_RESTART);
@@ -193,7 +191,6 @@ static void begin(struct agent *agent, uint32_t nodeid, const char *name)
     }
     server_io_begin(agent->server, &agent->vm_tools);
     identify_bmc(agent);
-    qb_loop_timer_add(agent->loop, QB_LOOP_LOW, SETTLE_NS, agent, settle, &agent->settle_timer);
     notify_io_ready(agent->notify);
 }
 

@@ -9,6 +9,7 @@
 #include "agent/corosync_link_io.h"
 #include "agent/journal_io.h"
 #include "agent/outbox_io.h"
+#include "agent/tick_io.h"
 #include "proto/assert.h"
 #include "proto/wire_io.h"
 
@@ -26,7 +27,7 @@ struct corosync_io {
     struct event_ring ring; /* as last told */
     struct outbox outbox;
     qb_loop_timer_handle retry;
-    qb_loop_timer_handle check;
+    struct tick check;
     bool retrying;
     uint32_t garbled_count; /* peers whose undecodable message was logged */
     uint32_t garbled[NODES_MAX];
@@ -330,7 +331,6 @@ static void on_check(void *context)
 {
     struct corosync_io *io = context;
     corosync_link_order(io->link, LINK_CHECK);
-    qb_loop_timer_add(io->loop, QB_LOOP_LOW, CHECK_MS * MS_NS, io, on_check, &io->check);
 }
 
 void corosync_io_let_go(struct corosync_io *io, bool agreed)
@@ -379,6 +379,9 @@ int corosync_io_open(qb_loop_t *loop, const struct corosync_watcher *watcher,
         return r;
     }
     r = qb_loop_poll_add(loop, QB_LOOP_HIGH, fd, POLLIN, io, on_link);
+    if (r == 0) {
+        r = tick_io_begin(&io->check, loop, QB_LOOP_LOW, CHECK_MS * MS_NS, on_check, io);
+    }
     if (r < 0) {
         return r; /* the thread holds on to `io`; the process ends now */
     }

@@ -1,12 +1,13 @@
 /* glibc's malloc keeps an arena per thread and librados has many threads; the libraries' pages that
  * only a start touches would stay mapped for good. */
+#define _GNU_SOURCE /* dl_iterate_phdr */
 #include "agent/memory_io.h"
 
+#include <link.h>
 #include <malloc.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #define LARGE_BYTES (128 * 1024)
 
@@ -17,25 +18,26 @@ void memory_io_begin(void)
     (void)mallopt(M_TRIM_THRESHOLD, LARGE_BYTES);
 }
 
-/* Code is never written to, so its pages are only the file's; nothing is lost with them. */
-void memory_io_settle(void)
+/* Segments that the loader never writes to are only the file's: nothing is lost with their pages.
+ * What it relocates lies in those that are writable to begin with. */
+static int give_back(struct dl_phdr_info *object, size_t size, void *context)
 {
-    char line[512], flags[8];
-    uintptr_t begin = 0, end = 0;
-    unsigned long inode = 0;
-    FILE *maps = fopen("/proc/self/maps", "re");
-    while (maps != NULL && fgets(line, sizeof(line), maps) != NULL) {
-        if (sscanf(line, "%lx-%lx %7s %*x %*s %lu", &begin, &end, flags, &inode) == 4 &&
-            strcmp(flags, "r-xp") == 0 && inode != 0) {
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    (void)size;
+    (void)context;
+    for (uint16_t i = 0; i < object->dlpi_phnum; i++) {
+        const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
+        if (segment->p_type == PT_LOAD && (segment->p_flags & PF_W) == 0) {
+            const uintptr_t begin = (object->dlpi_addr + segment->p_vaddr) & ~(page - 1);
+            const uintptr_t end = object->dlpi_addr + segment->p_vaddr + segment->p_filesz;
             (void)madvise((void *)begin, end - begin, MADV_DONTNEED);
         }
     }
-    if (maps != NULL) {
-        fclose(maps);
-    }
+    return 0;
 }
 
-void memory_io_trim(void)
+void memory_io_tidy(void)
 {
     (void)malloc_trim(0);
+    (void)dl_iterate_phdr(give_back, NULL);
 }

@@ -5,12 +5,9 @@
 /* Before any thread starts: one arena of glibc's malloc, large blocks given back when freed. */
 void memory_io_begin(void);
 
-/* Once, when the start is over: gives back what only the start needed, the code of the loader, of
- * configuration and of connecting. What is used again is there again at its first use, from the
- * page cache. */
-void memory_io_settle(void);
-
-/* Now and then: gives back what was freed; a burst of commands must not count for ever. */
-void memory_io_trim(void);
+/* Now and then: a start, or a burst of commands, must not count for ever. Gives back what was
+ * freed, and the libraries' code and constants: what is used again is there again at its first use,
+ * from the page cache. */
+void memory_io_tidy(void);
 
 #endif

@@ -7,27 +7,24 @@
 #include <string.h>
 #include <systemd/sd-daemon.h>
 
+#include "agent/tick_io.h"
 #include "proto/limits.h"
 #include "proto/values.h"
 
 #define STATUS_NS 2000000000ull
 
 struct notify_io {
-    qb_loop_t *loop;
     void (*situation)(void *context, char *ret_text);
     void *context;
-    uint64_t watchdog_ns; /* between two signs of life; 0: nobody watches */
     char told[TEXT_BYTES];
-    qb_loop_timer_handle watchdog;
-    qb_loop_timer_handle status;
+    struct tick watchdog;
+    struct tick status;
 };
 
 static void feed(void *context)
 {
-    struct notify_io *notify = context;
+    (void)context;
     sd_notify(0, "WATCHDOG=1");
-    qb_loop_timer_add(notify->loop, QB_LOOP_HIGH, notify->watchdog_ns, notify, feed,
-                      &notify->watchdog);
 }
 
 static void tell(void *context)
@@ -39,7 +36,6 @@ static void tell(void *context)
         name_set(notify->told, sizeof(notify->told), text);
         sd_notifyf(0, "STATUS=%s", text);
     }
-    qb_loop_timer_add(notify->loop, QB_LOOP_LOW, STATUS_NS, notify, tell, &notify->status);
 }
 
 void notify_io_held_up(unsigned restarts)
@@ -67,12 +63,16 @@ int notify_io_open(qb_loop_t *loop, void (*situation)(void *context, char *ret_t
     if (notify == NULL) {
         return -ENOMEM;
     }
-    notify->loop = loop;
     notify->situation = situation;
     notify->context = context;
-    if (sd_watchdog_enabled(0, &watchdog_usec) > 0) {
-        notify->watchdog_ns = watchdog_usec * 1000 / 2;
+    int r = tick_io_begin(&notify->status, loop, QB_LOOP_LOW, STATUS_NS, tell, notify);
+    if (r == 0 && sd_watchdog_enabled(0, &watchdog_usec) > 0) {
+        r = tick_io_begin(&notify->watchdog, loop, QB_LOOP_HIGH, watchdog_usec * 1000 / 2, feed,
+                          notify);
         feed(notify);
+    }
+    if (r < 0) {
+        return r; /* the process ends now */
     }
     tell(notify);
     *ret_notify = notify;

@@ -7,6 +7,7 @@
 
 #include "agent/host_io.h"
 #include "agent/journal_io.h"
+#include "agent/tick_io.h"
 #include "migration/review_io.h"
 #include "proto/values.h"
 #include "storage/nvram_io.h"
@@ -28,7 +29,7 @@ struct kept {
 
 struct nvram_io {
     qb_loop_t *loop;
-    qb_loop_timer_handle timer;
+    struct tick tick;
     struct storage_io *storage;
     const struct core *core;
     uint32_t sweeps;
@@ -211,13 +212,13 @@ static void sweep(void *context)
         }
         kept->seen = false;
     }
-    qb_loop_timer_add(nvram->loop, QB_LOOP_LOW, SWEEP_NS, nvram, sweep, &nvram->timer);
 }
 
-void nvram_io_begin(struct nvram_io *nvram, const struct core *core)
+int nvram_io_begin(struct nvram_io *nvram, const struct core *core)
 {
     nvram->core = core;
     sweep(nvram);
+    return tick_io_begin(&nvram->tick, nvram->loop, QB_LOOP_LOW, SWEEP_NS, sweep, nvram);
 }
 
 int nvram_io_open(qb_loop_t *loop, struct storage_io *storage, struct nvram_io **ret_nvram)

@@ -16,8 +16,8 @@ struct nvram_io;
 
 int nvram_io_open(qb_loop_t *loop, struct storage_io *storage, struct nvram_io **ret_nvram);
 
-/* The core is there now; borrowed for good. */
-void nvram_io_begin(struct nvram_io *nvram, const struct core *core);
+/* The core is there now; borrowed for good. 0 or -errno. */
+int nvram_io_begin(struct nvram_io *nvram, const struct core *core);
 
 /* ACTION_LEASE_CHANGE that frees a lease: what is not copied yet is copied first. */
 void nvram_io_release(struct nvram_io *nvram, const struct action *action);

@@ -8,6 +8,7 @@
 #include "agent/host_io.h"
 #include "agent/journal_io.h"
 #include "agent/query.h"
+#include "agent/tick_io.h"
 #include "migration/domain_io.h"
 #include "proto/values.h"
 #include "storage/state.h"
@@ -33,7 +34,7 @@ struct marked {
 
 struct settle_io {
     qb_loop_t *loop;
-    qb_loop_timer_handle timer;
+    struct tick tick;
     const struct core *core;
     struct libvirt_io *libvirt;
     uint32_t rest;
@@ -161,7 +162,6 @@ static void sweep(void *context)
     } else if (settle->core->local.domains_known) {
         list_now(settle);
     }
-    qb_loop_timer_add(settle->loop, QB_LOOP_LOW, SWEEP_NS, settle, sweep, &settle->timer);
 }
 
 bool settle_io_hold(struct settle_io *settle, const struct uuid *vm)
@@ -205,6 +205,10 @@ int settle_io_open(qb_loop_t *loop, const struct core *core, struct libvirt_io *
     settle->loop = loop;
     settle->core = core;
     settle->libvirt = libvirt;
+    int r = tick_io_begin(&settle->tick, loop, QB_LOOP_LOW, SWEEP_NS, sweep, settle);
+    if (r < 0) {
+        return r; /* the process ends now */
+    }
     sweep(settle);
     *ret_settle = settle;
     return 0;

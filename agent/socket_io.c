@@ -15,6 +15,7 @@
 
 #include "agent/host_io.h"
 #include "agent/journal_io.h"
+#include "agent/tick_io.h"
 #include "proto/assert.h"
 
 #define BACKLOG 512
@@ -46,7 +47,7 @@ struct socket_client {
 
 struct socket_io {
     qb_loop_t *loop;
-    qb_loop_timer_handle timer;
+    struct tick tick;
     int epoll;
     int listener;
     int spare; /* given up to refuse a connection when there is no descriptor left */
@@ -427,7 +428,6 @@ static void sweep(void *context)
         }
     }
     listen_again(io);
-    qb_loop_timer_add(io->loop, QB_LOOP_LOW, SWEEP_NS, io, sweep, &io->timer);
 }
 
 /* ---- open and close */
@@ -476,6 +476,9 @@ int socket_io_open(qb_loop_t *loop, const char *path, const struct socket_deadli
     if (r == 0) {
         r = qb_loop_poll_add(loop, QB_LOOP_LOW, io->epoll, POLLIN, io, dispatch);
     }
+    if (r == 0) {
+        r = tick_io_begin(&io->tick, loop, QB_LOOP_LOW, SWEEP_NS, sweep, io);
+    }
     if (r < 0) {
         return r; /* the process ends now */
     }
@@ -493,7 +496,7 @@ const struct peer_user *socket_io_peer(const struct socket_client *client)
 void socket_io_close(struct socket_io *io)
 {
     (void)qb_loop_poll_del(io->loop, io->epoll);
-    (void)qb_loop_timer_del(io->loop, io->timer);
+    tick_io_end(&io->tick);
     for (uint32_t i = 0; i < SOCKET_CLIENTS_MAX; i++) {
         if (io->clients[i].state != CLIENT_FREE) {
             buffer_drop(&io->clients[i]);
