@@ -18,16 +18,17 @@
 
 #include "proto/values.h"
 #include "storage/claim_io.h"
+#include "storage/guest_client_io.h"
 #include "storage/handle_io.h"
 
 #define WATCHERS_MAX 16
 #define FSID_BYTES 40
-#define GUEST_TIMEOUT_S "5"
 
 struct check_op {
     struct op op;
     struct image_check check;
     struct image_report report;
+    struct guest_client *guests[IMAGES_MAX]; /* at the first image of each set of monitors */
     int result;
     void (*done)(void *context, enum outcome outcome, const struct image_report *report);
     void *context;
@@ -163,32 +164,6 @@ static void look_as_ourselves(struct check_op *op)
     }
 }
 
-/* A connection as QEMU would make it. */
-static int connect_as_guest(const struct check_op *op, const char *hosts, rados_t *ret_cluster)
-{
-    rados_t cluster;
-    int r = rados_create(&cluster, op->check.guest_user);
-    if (r < 0) {
-        return r;
-    }
-    r = rados_conf_read_file(cluster, op->op.io->conf);
-    if (r == 0 && hosts[0] != '\0') {
-        r = rados_conf_set(cluster, "mon_host", hosts);
-    }
-    if (r == 0) {
-        (void)rados_conf_set(cluster, "rados_mon_op_timeout", GUEST_TIMEOUT_S);
-        (void)rados_conf_set(cluster, "rados_osd_op_timeout", GUEST_TIMEOUT_S);
-        (void)rados_conf_set(cluster, "client_mount_timeout", GUEST_TIMEOUT_S);
-        r = rados_connect(cluster);
-    }
-    if (r < 0) {
-        rados_shutdown(cluster);
-        return r;
-    }
-    *ret_cluster = cluster;
-    return 0;
-}
-
 static void found_unconnected(struct check_op *op, const char *hosts, int result)
 {
     const char *const user = op->check.guest_user;
@@ -211,45 +186,44 @@ static bool is_ours(const struct check_op *op, rados_t cluster)
            rados_cluster_fsid(cluster, theirs, sizeof(theirs)) > 0 && strcmp(ours, theirs) == 0;
 }
 
-/* Every image whose disk names the same monitors as that of `first`. */
-static void look_as_guest(struct check_op *op, uint32_t first)
+/* Every image whose disk names the same monitors as that of `first`. False: something was found. */
+static bool look_as_guest(struct check_op *op, uint32_t first, rados_t cluster)
 {
-    const char *const hosts = op->check.hosts[first];
-    rados_t cluster;
-    const int r = connect_as_guest(op, hosts, &cluster);
-    if (r < 0) {
-        found_unconnected(op, hosts, r);
-        return;
-    }
+    bool well = true;
     if (!is_ours(op, cluster)) {
         found(op, FINDING_IMAGE,
               "image %s/%s lies in another Ceph cluster (monitors %s): stead guards only disks of "
               "the one in its ceph.conf",
               op->check.definition.images[first].pool, op->check.definition.images[first].name,
-              hosts);
-    } else {
-        for (uint32_t i = first; i < op->check.definition.image_count; i++) {
-            bool pool = false;
-            int opened = strcmp(op->check.hosts[i], hosts) == 0
-                             ? open_image(op, cluster, i, true, NULL, &pool)
-                             : 0;
-            if (opened < 0 && opened != -ENOENT) { /* a missing one is named already */
-                found_unopened(op, op->check.guest_user, i, pool, opened);
-            }
-        }
+              op->check.hosts[first]);
+        return false;
     }
-    rados_shutdown(cluster);
+    for (uint32_t i = first; i < op->check.definition.image_count; i++) {
+        bool pool = false;
+        int opened = strcmp(op->check.hosts[i], op->check.hosts[first]) == 0
+                         ? open_image(op, cluster, i, true, NULL, &pool)
+                         : 0;
+        if (opened < 0 && opened != -ENOENT) { /* a missing one is named already */
+            found_unopened(op, op->check.guest_user, i, pool, opened);
+        }
+        well = well && opened == 0;
+    }
+    return well;
 }
 
 static void look_as_guests(struct check_op *op)
 {
     for (uint32_t i = 0; i < op->check.definition.image_count; i++) {
-        bool seen = false;
-        for (uint32_t j = 0; j < i; j++) {
-            seen = seen || strcmp(op->check.hosts[j], op->check.hosts[i]) == 0;
+        rados_t cluster;
+        if (op->guests[i] == NULL || storage_stale(op->op.deadline_ms)) {
+            continue;
         }
-        if (!seen && !storage_stale(op->op.deadline_ms)) {
-            look_as_guest(op, i);
+        const int r = guest_client_connect(op->guests[i], &cluster);
+        if (r < 0) {
+            found_unconnected(op, op->check.hosts[i], r);
+        }
+        if (r < 0 || !look_as_guest(op, i, cluster)) {
+            guest_client_spoil(op->guests[i]);
         }
     }
 }
@@ -280,9 +254,40 @@ static void check_emit(struct op *op, enum outcome outcome)
     check->done(check->context, outcome, outcome == OUTCOME_DONE ? &check->report : NULL);
 }
 
+static bool hold_guests(struct check_op *op)
+{
+    for (uint32_t i = 0; i < op->check.definition.image_count; i++) {
+        bool seen = false;
+        for (uint32_t j = 0; j < i; j++) {
+            seen = seen || strcmp(op->check.hosts[j], op->check.hosts[i]) == 0;
+        }
+        if (!seen) {
+            op->guests[i] = guest_client_hold(op->op.io, op->check.guest_user, op->check.hosts[i]);
+        }
+        if (!seen && op->guests[i] == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void check_begin(struct op *op)
 {
-    op_work(op, check_work, check_after);
+    if (hold_guests((struct check_op *)op)) {
+        op_work(op, check_work, check_after);
+    } else {
+        op_answer(op, OUTCOME_FAILED);
+    }
+}
+
+static void check_release(struct op *op)
+{
+    struct check_op *check = (struct check_op *)op;
+    for (uint32_t i = 0; i < check->check.definition.image_count; i++) {
+        if (check->guests[i] != NULL) {
+            guest_client_drop(check->guests[i]);
+        }
+    }
 }
 
 void storage_io_check_images(struct storage_io *io, const struct image_check *check,
@@ -298,6 +303,7 @@ void storage_io_check_images(struct storage_io *io, const struct image_check *ch
     }
     op->check = *check;
     op->check.definition.xml = NULL;
+    op->op.release = check_release;
     op->done = done;
     op->context = context;
     op_begin(&op->op, check_begin);

@@ -6,9 +6,8 @@
 #define STEAD_STORAGE_CHECK_IO_H
 
 #include "proto/review.h"
+#include "storage/guest_client_io.h"
 #include "storage/storage_io.h"
-
-#define HOSTS_BYTES 256
 
 /* What is to be looked at. Strings are copied. */
 struct image_check {

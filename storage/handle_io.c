@@ -134,9 +134,7 @@ static int set_seconds(rados_t cluster, const char *option, uint32_t millisecond
     return rados_conf_set(cluster, option, text);
 }
 
-/* Ceph's client is made for traffic; ours is a few small operations a second. What the operator set
- * to something else than Ceph 16's own default stays. */
-static void be_frugal(rados_t cluster)
+void handle_be_frugal(rados_t cluster)
 {
     static const struct {
         const char *option;
@@ -168,7 +166,7 @@ static int configure(struct handle *handle, const struct storage_io *io)
     handle->has_cluster = true;
     r = rados_conf_read_file(handle->cluster, io->conf);
     if (r == 0) {
-        be_frugal(handle->cluster);
+        handle_be_frugal(handle->cluster);
     }
     const char *const timeouts[] = {"client_mount_timeout", "rados_mon_op_timeout",
                                     "rados_osd_op_timeout"};

@@ -30,6 +30,10 @@ const struct client *handle_client(const struct handle *handle);
  */
 void handle_wait_map(struct handle *handle, struct map_wait *wait);
 
+/* Ceph's client is made for traffic; ours is a few small operations a second. What the operator set
+ * to something else than Ceph 16's own default stays. */
+void handle_be_frugal(rados_t cluster);
+
 /* Ceph's spellings of an address ("v2:IP:0/NONCE", "[v2:…,v1:…]", "any:…") as the blocklist has it:
  * "IP:0/NONCE". False when it is none or too long. */
 bool client_normalise(const char *text, struct client *ret_client);

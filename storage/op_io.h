@@ -28,6 +28,7 @@
 
 struct op;
 struct handle;
+struct guest_client;
 
 /* An object operation under way. */
 struct aio {
@@ -91,6 +92,8 @@ struct storage_io {
     struct jobs *jobs;
     struct handle *handle;
     uint64_t openings; /* counts ACTION_HANDLE_OPEN: only the newest's handle is taken */
+    struct guest_client *guest_client; /* the kept one */
+    qb_loop_timer_handle guest_timer;  /* set while there is one */
     struct op *ops;
     uint32_t op_count;
     uint32_t at_once;

@@ -1,6 +1,6 @@
 /*
  * The RADOS edge's front: which action goes to which room, beginning and end. The rooms: handle_io
- * (clients of ours), state_io and state_read_io (the state object), lease_io, blocklist_io,
+ * (clients of ours), guest_client_io (one with the key of guests), state_io and state_read_io (the state object), lease_io, blocklist_io,
  * images_io (librbd), definition_io and prepare_io; under them op_io (actions under way) and job_io
  * (threads).
  *
@@ -20,6 +20,7 @@
 
 #include "proto/assert.h"
 #include "storage/blocklist_io.h"
+#include "storage/guest_client_io.h"
 #include "storage/handle_io.h"
 #include "storage/images_io.h"
 #include "storage/lease_io.h"
@@ -164,6 +165,7 @@ void storage_io_close(struct storage_io *io)
     close(io->timer_fd);
     io->timer_fd = -1;
     handle_close(io);
+    guest_client_forget(io);
     jobs_close(io->jobs);
     if (io->op_count == 0) {
         free_io(io);

@@ -1,4 +1,5 @@
 /* What `vm add` sees of images in a real Ceph, and what it writes for a running domain. */
+#include <dirent.h>
 #include <rbd/librbd.h>
 
 #include "storage/check_io.h"
@@ -116,6 +117,67 @@ static void test_missing_rights_are_named(void **state)
     strcpy(check.guest_user, "stranger");
     report = look(*state, &check);
     expect_found(&report, FINDING_IMAGE, "/etc/ceph/ceph.client.stranger.keyring");
+    rbd_remove(images, "good");
+}
+
+static void allow_guest(const struct world *world, const char *osd)
+{
+    char text[256];
+    const char *command = text;
+    rados_t admin = connect_as(world, "admin");
+    snprintf(text, sizeof(text),
+             "{\"prefix\":\"auth caps\",\"entity\":\"client.vm\",\"caps\":[\"mon\",\"profile "
+             "rbd\",\"osd\",\"%s\"]}",
+             osd);
+    assert_int_equal(rados_mon_command(admin, &command, 1, "", 0, NULL, NULL, NULL, NULL), 0);
+    rados_shutdown(admin);
+}
+
+/* The client with the guests' key is kept for the next look, but not with what was wrong in it. */
+static void test_mended_rights_are_seen_at_once(void **state)
+{
+    struct world *world = *state;
+    make_image(world->pool, "theirs");
+    struct image_check check = check_of(1, "stead", "theirs");
+    struct image_report report = look(world, &check);
+    expect_found(&report, FINDING_IMAGE, "client.vm has no right to open and write it");
+    allow_guest(world, "profile rbd pool=rbd, profile rbd pool=stead");
+    report = look(world, &check);
+    assert_int_equal(report.review.count, 0);
+    allow_guest(world, "profile rbd pool=rbd");
+    rbd_remove(world->pool, "theirs");
+}
+
+static int tasks(void)
+{
+    int count = -2; /* . and .. */
+    DIR *folder = opendir("/proc/self/task");
+    assert_non_null(folder);
+    while (readdir(folder) != NULL) {
+        count++;
+    }
+    closedir(folder);
+    return count;
+}
+
+/* One client for a row of looks, and none that stays. */
+static void test_the_guests_client_goes_again(void **state)
+{
+    struct world *world = *state;
+    rados_ioctx_t images = images_of(world);
+    make_image(images, "good");
+    struct image_check check = check_of(1, RBD_POOL, "good");
+    (void)look(world, &check);
+    const int one = tasks();
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(look(world, &check).review.count, 0);
+        assert_true(tasks() <= one + 1); /* a worker more, no client */
+    }
+    guest_client_forget(world->seats[0].io);
+    for (int i = 0; i < 50 && tasks() >= one - 3; i++) {
+        usleep(100000);
+    }
+    assert_true(tasks() < one - 3);
     rbd_remove(images, "good");
 }
 
@@ -271,6 +333,8 @@ int main(void)
         cmocka_unit_test_setup(test_a_good_image_has_no_finding, world_empty),
         cmocka_unit_test_setup(test_what_does_not_open_is_named, world_empty),
         cmocka_unit_test_setup(test_missing_rights_are_named, world_empty),
+        cmocka_unit_test_setup(test_mended_rights_are_seen_at_once, world_empty),
+        cmocka_unit_test_setup(test_the_guests_client_goes_again, world_empty),
         cmocka_unit_test_setup(test_other_monitors_are_asked, world_empty),
         cmocka_unit_test_setup(test_an_open_image_is_refused_or_named, world_empty),
         cmocka_unit_test_setup(test_an_image_is_claimed_once, world_empty),
