@@ -110,24 +110,9 @@ struct settings draft_peek_settings(const struct core *core)
 
 void draft_again(struct core *core, enum record_kind kind, uint32_t slot)
 {
-    const struct cluster *copy = &core->cluster;
     ASSERT(kind < RECORD_KIND_COUNT);
-    if (find(core, kind, slot) != NULL) {
-        return;
-    }
-    struct record *record = add(core, kind, slot);
-    if (kind == RECORD_NODE) {
-        record->node = copy->nodes[slot];
-        record->removed = record->node.state == NODE_FREE;
-    } else if (kind == RECORD_VM) {
-        record->vm = copy->vms[slot];
-        record->removed = record->vm.state == VM_FREE;
-    } else if (kind == RECORD_SETTING) {
-        record->setting = copy->set[slot];
-        record->removed = record->setting.set_ms == 0;
-    } else {
-        record->history = copy->history[slot];
-        record->removed = record->history.sequence == 0;
+    if (find(core, kind, slot) == NULL) {
+        *add(core, kind, slot) = state_record(&core->cluster, kind, slot);
     }
 }
 

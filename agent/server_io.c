@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "agent/command_io.h"
+#include "agent/copy_io.h"
 #include "agent/settings_io.h"
 #include "agent/socket_io.h"
 #include "agent/status_io.h"
@@ -22,6 +23,7 @@ struct server_io {
     struct command_io *commands;
     struct status_io *status;
     struct settings_page settings;
+    struct copy_page copy;
     const struct core *core;
     char situation[TEXT_BYTES]; /* before the core is there */
     struct findings findings;   /* of the reply being made */
@@ -123,6 +125,20 @@ static void send_config(struct server_io *server, struct socket_client *client,
     send_reply(server, client, &reply);
 }
 
+static void send_copy(struct server_io *server, struct socket_client *client,
+                      const Control__CopyAsk *ask)
+{
+    Control__Reply reply = CONTROL__REPLY__INIT;
+    const char *refusal = copy_io_fill(&server->copy, server->core, ask->first);
+    if (refusal != NULL) {
+        send_refusal(server, client, refusal);
+        return;
+    }
+    reply.answer_case = CONTROL__REPLY__ANSWER_COPY;
+    reply.copy = &server->copy.copy;
+    send_reply(server, client, &reply);
+}
+
 /* ---- what clients do */
 
 static void serve(struct server_io *server, struct socket_client *client,
@@ -140,6 +156,8 @@ static void serve(struct server_io *server, struct socket_client *client,
         send_history(server, client, request->history);
     } else if (request->ask_case == CONTROL__REQUEST__ASK_CONFIG) {
         send_config(server, client, request->config);
+    } else if (request->ask_case == CONTROL__REQUEST__ASK_COPY) {
+        send_copy(server, client, request->copy);
     } else {
         peer_io_name(peer->uid, by);
         command_io_take(server->commands, client, by, request);

@@ -1,7 +1,8 @@
 /*
  * stead-state: the state of a cluster, into a file and back. `stead cluster backup` and `restore`
  * run it; it speaks to Ceph by itself, with this host's stead.conf, so that it works where no agent
- * does. Exit status: 0 done, 1 not done (and nothing changed), 2 wrong usage.
+ * does; only where the state object is gone does a backup ask the agent for its copy. Exit status:
+ * 0 done, 1 not done (and nothing changed), 2 wrong usage.
  *
  * A restore writes, in this order: definitions and leases that the pool lacks, then the state, in
  * one operation that fails if the state moved meanwhile. Agents see a new epoch and follow; what
@@ -16,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "agent/cli/copy_io.h"
 #include "agent/config_io.h"
 #include "agent/host_io.h"
 #include "proto/values.h"
@@ -86,14 +88,43 @@ static uint32_t vm_count(const struct cluster *image)
     return count;
 }
 
+/* The state object is gone or damaged, but an agent that ran on still holds what it was. */
+static bool ask_agent(struct backup *ret_backup, bool gone)
+{
+    struct cli_client *client = NULL;
+    struct copy_source source = {.known = false};
+    fprintf(stderr,
+            "stead: the state object in the pool is %s: asking this host's agent for its copy\n",
+            gone ? "gone" : "damaged");
+    bool copied =
+        cli_connect(&client) == CLI_DONE && cli_ask_copy(client, ret_backup, &source) == CLI_DONE;
+    cli_disconnect(&client);
+    if (!copied) {
+        fputs("stead: not backed up; try it on a node whose agent holds a copy: stead status there "
+              "says so\n",
+              stderr);
+    } else if (source.known) {
+        printf("the copy of %s's agent, last known to be the newest %" PRIu64 " s ago\n",
+               source.node, source.age_ms / 1000);
+    } else {
+        printf("the copy of %s's agent, never known to be the newest\n", source.node);
+    }
+    return copied;
+}
+
 static int back_up(const struct pool *pool, const char *path)
 {
     struct backup backup = {.count = 0};
     struct cluster *image = NULL;
-    int r = backup_read_pool(pool->io, &backup);
-    if (r == -EBADMSG) {
-        fputs("stead: the state in the pool is damaged: not backed up; see stead status\n", stderr);
-        return 1;
+    int r = backup_read_state(pool->io, &backup);
+    if (r == -ENOENT || r == -EBADMSG) {
+        if (!ask_agent(&backup, r == -ENOENT)) {
+            return 1;
+        }
+        r = 0;
+    }
+    if (r == 0) {
+        r = backup_read_rest(pool->io, &backup);
     }
     if (r == 0) {
         r = backup_state(&backup, &image);

@@ -111,6 +111,7 @@ static bool request_is_sane(const Control__Request *request)
     case CONTROL__REQUEST__ASK_STATUS:
         return request->status->first_vm < VMS_MAX && name_or_empty(request->status->vm);
     case CONTROL__REQUEST__ASK_HISTORY:
+    case CONTROL__REQUEST__ASK_COPY:
         return true;
     case CONTROL__REQUEST__ASK_COMMAND:
         return command_is_sane(request->command);
@@ -142,6 +143,7 @@ bool control_only_asks(const Control__Request *request)
     case CONTROL__REQUEST__ASK_COMMAND:
     case CONTROL__REQUEST__ASK_VM_ADD:
     case CONTROL__REQUEST__ASK_CONFIG_SET:
+    case CONTROL__REQUEST__ASK_COPY: /* the whole of it is for those who may change it */
     case CONTROL__REQUEST__ASK__NOT_SET:
     case _CONTROL__REQUEST__ASK__CASE_IS_INT_SIZE:
         break;

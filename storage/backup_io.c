@@ -29,7 +29,7 @@
 
 /* ---- entries in memory */
 
-static int add(struct backup *backup, const char *object, const char *key, const void *value,
+int backup_add(struct backup *backup, const char *object, const char *key, const void *value,
                size_t size)
 {
     if (backup->count == backup->room) {
@@ -84,7 +84,7 @@ static int read_keys(rados_ioctx_t pool, const char *object, struct backup *back
         r = rados_read_op_operate(read, pool, object, 0);
         while (r == 0 && op_next_value(page, &value)) {
             snprintf(after, sizeof(after), "%s", value.key);
-            r = add(backup, object, value.key, value.bytes, value.size);
+            r = backup_add(backup, object, value.key, value.bytes, value.size);
         }
         rados_omap_get_end(page);
         rados_release_read_op(read);
@@ -100,7 +100,7 @@ static int read_data(rados_ioctx_t pool, const char *object, struct backup *back
     }
     int r = rados_read(pool, object, bytes, VALUE_MAX_BYTES, 0);
     if (r >= 0) {
-        r = add(backup, object, "", bytes, (size_t)r);
+        r = backup_add(backup, object, "", bytes, (size_t)r);
     }
     free(bytes);
     return r;
@@ -153,19 +153,27 @@ static bool matters(const char *object)
     return strncmp(object, "lease/", 6) == 0 || strncmp(object, "def/", 4) == 0;
 }
 
-int backup_read_pool(rados_ioctx_t pool, struct backup *ret_backup)
+int backup_read_state(rados_ioctx_t pool, struct backup *ret_backup)
 {
     struct backup backup = {.count = 0};
+    int r = read_state(pool, &backup);
+    if (r < 0) {
+        backup_free(&backup);
+        return r;
+    }
+    *ret_backup = backup;
+    return 0;
+}
+
+int backup_read_rest(rados_ioctx_t pool, struct backup *backup)
+{
     rados_list_ctx_t list = NULL;
     const char *object = NULL;
-    int r = read_state(pool, &backup);
-    if (r == 0) {
-        r = rados_nobjects_list_open(pool, &list);
-    }
+    int r = rados_nobjects_list_open(pool, &list);
     while (r == 0) {
         r = rados_nobjects_list_next(list, &object, NULL, NULL);
         if (r == 0 && matters(object)) {
-            r = read_object(pool, object, &backup);
+            r = read_object(pool, object, backup);
         }
     }
     if (list != NULL) {
@@ -173,11 +181,9 @@ int backup_read_pool(rados_ioctx_t pool, struct backup *ret_backup)
         r = r == -ENOENT ? 0 : r; /* the list's end */
     }
     if (r < 0) {
-        backup_free(&backup);
-        return r;
+        backup_free(backup);
     }
-    *ret_backup = backup;
-    return 0;
+    return r;
 }
 
 /* ---- the file */
@@ -268,7 +274,7 @@ static int get_entry(FILE *file, uint64_t *digest, char *value, struct backup *b
         !get(file, digest, value, lengths.value)) {
         return -EBADMSG;
     }
-    int r = add(backup, object, key, value, lengths.value);
+    int r = backup_add(backup, object, key, value, lengths.value);
     return r < 0 ? r : 1;
 }
 

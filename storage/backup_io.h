@@ -28,10 +28,16 @@ struct backup {
     struct backup_entry *entries; /* those of one object stand together */
 };
 
-/* Reads the pool. The state in it is of one version. 0, -ENOENT (no state object), -EBADMSG (it
- * does not match its digest: back up the last good one instead), -EAGAIN (it changes too fast) or
- * -errno. */
-int backup_read_pool(rados_ioctx_t pool, struct backup *ret_backup);
+/* Reads the state from the pool: all of one version. 0, -ENOENT (no state object), -EBADMSG (it
+ * does not match its digest), -EAGAIN (it changes too fast) or -errno. */
+int backup_read_state(rados_ioctx_t pool, struct backup *ret_backup);
+
+/* Adds what stands beside it: leases and definitions. Frees the backup on failure. */
+int backup_read_rest(rados_ioctx_t pool, struct backup *backup);
+
+/* Adds one value, copied. 0 or -ENOMEM. */
+int backup_add(struct backup *backup, const char *object, const char *key, const void *value,
+               size_t size);
 
 /* Writes it to `path`: whole or not at all, for the owner's eyes only (definitions hold passwords
  * of consoles). 0 or -errno. */

@@ -7,6 +7,7 @@
 #include "storage/backup_io.h"
 #include "storage/lease_io.h"
 #include "storage/op_io.h"
+#include "storage/state.h"
 #include "storage/state_io.h"
 
 #define RECORD_BYTES 1024
@@ -51,27 +52,12 @@ static int set_record(rados_write_op_t write, const struct record *record)
     return r < 0 ? r : set_key(write, key, bytes, size);
 }
 
-static int set_slots(rados_write_op_t write, const struct cluster *image, enum record_kind kind,
-                     uint32_t end)
+static int set_slots(rados_write_op_t write, const struct cluster *image, enum record_kind kind)
 {
     int r = 0;
-    for (uint32_t slot = 0; r == 0 && slot < end; slot++) {
-        struct record record = {.kind = kind, .slot = slot};
-        bool used = false;
-        if (kind == RECORD_NODE) {
-            record.node = image->nodes[slot];
-            used = record.node.state != NODE_FREE;
-        } else if (kind == RECORD_VM) {
-            record.vm = image->vms[slot];
-            used = record.vm.state != VM_FREE;
-        } else if (kind == RECORD_SETTING) {
-            record.setting = image->set[slot];
-            used = record.setting.set_ms != 0;
-        } else {
-            record.history = image->history[slot];
-            used = record.history.kind != HISTORY_NONE;
-        }
-        r = used ? set_record(write, &record) : 0;
+    for (uint32_t slot = 0; r == 0 && slot < state_slots(kind); slot++) {
+        const struct record record = state_record(image, kind, slot);
+        r = record.removed ? 0 : set_record(write, &record);
     }
     return r;
 }
@@ -88,10 +74,10 @@ static int set_image(rados_write_op_t write, const struct cluster *image)
     state_format_guard(guard, &image->header);
     set_key(write, STATE_KEY_HEADER, bytes, size);
     set_key(write, STATE_KEY_GUARD, guard, strlen(guard));
-    r = set_slots(write, image, RECORD_NODE, NODES_MAX);
-    r = r < 0 ? r : set_slots(write, image, RECORD_VM, image->vm_end);
-    r = r < 0 ? r : set_slots(write, image, RECORD_SETTING, SETTINGS_MAX);
-    return r < 0 ? r : set_slots(write, image, RECORD_HISTORY, HISTORY_MAX);
+    for (unsigned kind = 0; r == 0 && kind < RECORD_KIND_COUNT; kind++) {
+        r = set_slots(write, image, (enum record_kind)kind);
+    }
+    return r;
 }
 
 int backup_put_state(rados_ioctx_t pool, const struct cluster *image, bool exists,

@@ -39,6 +39,38 @@ static uint64_t digest_of_slot(const struct cluster *cluster, enum record_kind k
     return 0;
 }
 
+uint32_t state_slots(enum record_kind kind)
+{
+    static const uint32_t slots[RECORD_KIND_COUNT] = {[RECORD_NODE] = NODES_MAX,
+                                                      [RECORD_VM] = VMS_MAX,
+                                                      [RECORD_SETTING] = SETTINGS_MAX,
+                                                      [RECORD_HISTORY] = HISTORY_MAX};
+    ASSERT(kind < RECORD_KIND_COUNT);
+    ASSERT(slots[kind] > 0);
+    return slots[kind];
+}
+
+struct record state_record(const struct cluster *cluster, enum record_kind kind, uint32_t slot)
+{
+    struct record record = {.kind = kind, .slot = slot};
+    ASSERT(kind < RECORD_KIND_COUNT);
+    ASSERT(slot < state_slots(kind));
+    if (kind == RECORD_NODE) {
+        record.node = cluster->nodes[slot];
+        record.removed = record.node.state == NODE_FREE;
+    } else if (kind == RECORD_VM) {
+        record.vm = cluster->vms[slot];
+        record.removed = record.vm.state == VM_FREE;
+    } else if (kind == RECORD_SETTING) {
+        record.setting = cluster->set[slot];
+        record.removed = record.setting.set_ms == 0;
+    } else {
+        record.history = cluster->history[slot];
+        record.removed = record.history.sequence == 0;
+    }
+    return record;
+}
+
 static uint64_t digest_of_record(const struct record *record)
 {
     if (record->removed) {

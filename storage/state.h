@@ -19,6 +19,12 @@ bool state_apply(struct cluster *cluster, const struct delta *delta);
  * (then nothing is taken). */
 bool state_load(struct cluster *cluster, const struct cluster *image);
 
+/* What a slot holds; `removed` if it is free. */
+struct record state_record(const struct cluster *cluster, enum record_kind kind, uint32_t slot);
+
+/* How many slots of a kind there may be. */
+uint32_t state_slots(enum record_kind kind);
+
 /* The digest over all records, computed anew. */
 uint64_t state_digest(const struct cluster *cluster);
 

@@ -42,8 +42,8 @@ static const struct command commands[] = {
     {"cluster backup", "FILE", cli_cluster_backup, OPTION_PLAIN, 0,
      "the state, leases and definitions, to a file",
      "Read from Ceph by itself, on any host with a stead.conf, as root; works without an agent. "
-     "The "
-     "file is for root's eyes: definitions hold console passwords. Disks are not in it.",
+     "Where the state object is gone, the copy of this host's agent is taken. The file is for "
+     "root's eyes: definitions hold console passwords. Disks are not in it.",
      "stead cluster backup /var/backups/stead-state"},
     {"cluster restore", "FILE", cli_cluster_restore, OPTION_YES | OPTION_I_VOUCH | OPTION_PLAIN, 0,
      "go back to a backup, in a new epoch",

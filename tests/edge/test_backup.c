@@ -47,7 +47,8 @@ static void make_cluster(struct world *world)
 static struct backup backup_now(const struct world *world)
 {
     struct backup backup;
-    assert_int_equal(backup_read_pool(world->pool, &backup), 0);
+    assert_int_equal(backup_read_state(world->pool, &backup), 0);
+    assert_int_equal(backup_read_rest(world->pool, &backup), 0);
     return backup;
 }
 
@@ -123,9 +124,9 @@ static void a_damaged_state_is_not_backed_up(void **state)
     rados_write_op_omap_set2(write, keys, values, &key_size, &value_size, 1);
     assert_int_equal(rados_write_op_operate(write, world->pool, STORAGE_OBJECT, NULL, 0), 0);
     rados_release_write_op(write);
-    assert_int_equal(backup_read_pool(world->pool, &backup), -EBADMSG);
+    assert_int_equal(backup_read_state(world->pool, &backup), -EBADMSG);
     assert_int_equal(rados_remove(world->pool, STORAGE_OBJECT), 0);
-    assert_int_equal(backup_read_pool(world->pool, &backup), -ENOENT);
+    assert_int_equal(backup_read_state(world->pool, &backup), -ENOENT);
 }
 
 /* The state is replaced only while it is what was looked at; a commit in between wins. */

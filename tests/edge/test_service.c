@@ -22,10 +22,11 @@
 
 #include <cmocka.h>
 
-#include "agent/cli/client_io.h"
+#include "agent/cli/copy_io.h"
 #include "agent/peer_io.h"
 #include "agent/server_io.h"
 #include "proto/control_io.h"
+#include "storage/state.h"
 #include "tests/edge/control_client.h"
 #include "tests/edge/control_frames.h"
 
@@ -78,7 +79,11 @@ static struct core *large_core(void)
         snprintf(vm->reason, sizeof(vm->reason), "as long as a reason may be: %0150u", i);
         vm->state = VM_RUNNING;
         vm->want = WANT_RUNNING;
+        vm->node = NODE_NONE;
+        vm->uuid.bytes[0] = (uint8_t)i;
+        vm->uuid.bytes[1] = (uint8_t)(1 + (i >> 8));
     }
+    core->cluster.header.digest = state_digest(&core->cluster);
     return core;
 }
 
@@ -143,6 +148,18 @@ static size_t pack_ask(struct fixture *f, uint32_t first_vm)
     request.ask_case = CONTROL__REQUEST__ASK_STATUS;
     request.status = &ask;
     ask.first_vm = first_vm;
+    assert_int_equal(control_pack_request(&request, f->frame, sizeof(f->frame), &size), 0);
+    return size;
+}
+
+static size_t pack_copy_ask(struct fixture *f)
+{
+    Control__Request request = CONTROL__REQUEST__INIT;
+    Control__CopyAsk ask = CONTROL__COPY_ASK__INIT;
+    size_t size = 0;
+    request.version = CONTROL_VERSION;
+    request.ask_case = CONTROL__REQUEST__ASK_COPY;
+    request.copy = &ask;
     assert_int_equal(control_pack_request(&request, f->frame, sizeof(f->frame), &size), 0);
     return size;
 }
@@ -233,7 +250,8 @@ static int may_ask(void *context)
     int fd = raw_connect(f->path);
     size_t size = pack_command(f, 1, CONTROL__COMMAND_KIND__COMMAND_VM_STOP, "v1");
     bool refused = fd >= 0 && outcome_says(f, fd, size, "members of the group stead may do this");
-    if (!refused || !gets_status(f, fd)) {
+    if (!refused || !gets_status(f, fd) ||
+        !outcome_says(f, fd, pack_copy_ask(f), "members of the group stead may do this")) {
         return 1;
     }
     /* Those who only ask need no large frames, and get no memory for them. */
@@ -365,6 +383,35 @@ static void ten_thousand_vms(void **state)
     free(f);
 }
 
+/* What `stead cluster backup` asks for where the state object is gone. */
+static void the_whole_copy(void **state)
+{
+    struct fixture *f = *state;
+    char path[64];
+    struct cli_client *client = NULL;
+    struct backup backup;
+    struct copy_source source;
+    struct cluster *image = NULL;
+    assert_int_equal(cli_connect_to(f->path, &client), CLI_DONE);
+    assert_int_equal(cli_ask_copy(client, &backup, &source), CLI_FAILED); /* it has none */
+    cli_disconnect(&client);
+    snprintf(path, sizeof(path), "/tmp/stead-copy-%d.sock", (int)getpid());
+    pid_t server = server_start(path, 1, serve);
+    assert_true(server > 0);
+    assert_int_equal(cli_connect_to(path, &client), CLI_DONE);
+    assert_int_equal(cli_ask_copy(client, &backup, &source), CLI_DONE);
+    cli_disconnect(&client);
+    assert_int_equal(backup_state(&backup, &image), 0);
+    assert_int_equal(image->vm_end, VMS_MAX);
+    assert_string_equal(image->vms[VMS_MAX - 1].name, "vm-09999");
+    assert_string_equal(image->nodes[0].name, "n1");
+    assert_false(source.known);
+    free(image);
+    backup_free(&backup);
+    assert_true(server_stop(server));
+    unlink(path);
+}
+
 /* ---- the command's own words */
 
 static void the_command_tells_what_is_wrong(void **state)
@@ -412,11 +459,9 @@ static int stop_server(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(server_answers_each),
-        cmocka_unit_test(wrong_lengths_do_no_harm),
-        cmocka_unit_test(groups_decide),
-        cmocka_unit_test(ten_thousand_vms),
-        cmocka_unit_test(the_command_tells_what_is_wrong),
+        cmocka_unit_test(server_answers_each), cmocka_unit_test(wrong_lengths_do_no_harm),
+        cmocka_unit_test(groups_decide),       cmocka_unit_test(ten_thousand_vms),
+        cmocka_unit_test(the_whole_copy),      cmocka_unit_test(the_command_tells_what_is_wrong),
     };
     return cmocka_run_group_tests(tests, start_server, stop_server);
 }

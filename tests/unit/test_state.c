@@ -209,6 +209,27 @@ TEST(a_damaged_image_is_not_taken)
     free(p);
 }
 
+/* Slot by slot, a copy is all there. */
+TEST(records_make_a_copy)
+{
+    struct position *p = begun();
+    for (unsigned kind = 0; kind < RECORD_KIND_COUNT; kind++) {
+        for (uint32_t slot = 0; slot < state_slots((enum record_kind)kind); slot++) {
+            const struct record record = state_record(&p->copy, (enum record_kind)kind, slot);
+            if (!record.removed) {
+                p->delta.records[p->delta.count++] = record;
+            }
+        }
+    }
+    assert_int_equal(p->delta.count, 4);
+    p->other.header = p->copy.header;
+    p->other.header.digest = 0;
+    p->delta.header.digest = p->copy.header.digest;
+    assert_true(state_apply(&p->other, &p->delta));
+    assert_memory_equal(&p->other.vms[6], &p->copy.vms[6], sizeof(p->copy.vms[6]));
+    free(p);
+}
+
 /* Records are found by name and id, and never in unused slots. */
 TEST(finding)
 {
@@ -267,6 +288,7 @@ int main(void)
         cmocka_unit_test(vm_end_follows_the_highest_slot),
         cmocka_unit_test(removal_leaves_nothing),
         cmocka_unit_test(a_damaged_image_is_not_taken),
+        cmocka_unit_test(records_make_a_copy),
         cmocka_unit_test(finding),
         cmocka_unit_test(a_life_is_node_and_incarnation),
         cmocka_unit_test(commands_are_found_by_id),

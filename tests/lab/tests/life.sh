@@ -84,6 +84,8 @@ test_backup_and_restore() { # the state object is removed; the backup brings it 
     lab sh 1 rados --id stead -p stead rm cluster
     within 20 'the agents see that it is gone' is_true "'is gone' in d['situation']"
     must 'guests go on' goes_on keep1
+    must 'a copy of an agent is backed up in its stead' eval "lab sh 2 stead cluster backup /root/copy.backup | tee -a $WORK/told | grep \"the copy of n2's agent, last known to be the newest\""
+    must 'with what came later' eval "lab sh 2 grep -c -a late2 /root/copy.backup"
     must 'a script has to say --yes' eval "! lab sh 1 stead cluster restore $file </dev/null"
     lab sh 1 stead cluster restore $file --yes | tee -a "$WORK/told"
     within 60 'all nodes are online, in a new epoch' is_true "all(n['state'] == 'online' for n in d['nodes']) and d['cluster']['epoch'] > $before"
