@@ -1,7 +1,7 @@
 /*
- * What is done again and again, by a descriptor: the loop turns idly for the last millisecond before
- * each of libqb's own timers, which for a handful of them is more than all else that an idle agent
- * does.
+ * What is done again and again, by a descriptor: the loop turns idly for the last millisecond
+ * before each of libqb's own timers, which for a handful of them is more than all else that an idle
+ * agent does.
  */
 #ifndef STEAD_AGENT_TICK_IO_H
 #define STEAD_AGENT_TICK_IO_H

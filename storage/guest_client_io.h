@@ -15,8 +15,8 @@
 
 struct guest_client;
 
-/* The kept one, if it is for this user and these monitors (empty: those of ceph.conf), or a new one;
- * NULL without memory. On the loop's thread, as the two below. */
+/* The kept one, if it is for this user and these monitors (empty: those of ceph.conf), or a new
+ * one; NULL without memory. On the loop's thread, as the two below. */
 struct guest_client *guest_client_hold(struct storage_io *io, const char *user, const char *hosts);
 void guest_client_drop(struct guest_client *client);
 

@@ -1,8 +1,8 @@
 /*
  * The RADOS edge's front: which action goes to which room, beginning and end. The rooms: handle_io
- * (clients of ours), guest_client_io (one with the key of guests), state_io and state_read_io (the state object), lease_io, blocklist_io,
- * images_io (librbd), definition_io and prepare_io; under them op_io (actions under way) and job_io
- * (threads).
+ * (clients of ours), guest_client_io (one with the guests' key), state_io and state_read_io (the
+ * state object), lease_io, blocklist_io, images_io (librbd), definition_io and prepare_io; under
+ * them op_io (actions under way) and job_io (threads).
  *
  * On the end: a thread inside librados cannot be called back, and rados_shutdown beside a pending
  * monitor call crashes. So closing leaves alone, unfreed, what is still under way; the process
