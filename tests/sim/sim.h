@@ -14,6 +14,7 @@
 
 #include "agent/core.h"
 #include "agent/starts.h"
+#include "tests/sim/sim_pool.h"
 #include "tests/sim/sim_queue.h"
 #include "tests/sim/sim_rng.h"
 #include "tests/sim/sim_scenario.h"
@@ -45,6 +46,13 @@ struct sim_call {
     struct action action;
     struct delta *delta;   /* COMMIT */
     struct cluster *image; /* STATE_READ, under way or answered */
+};
+
+/* What an agent is about to be told. */
+struct sim_news {
+    struct sim_call *call; /* that it answers, or NULL */
+    bool own;              /* an answer on its way back from stead's own objects */
+    struct event event;
 };
 
 struct sim_agent {
@@ -261,6 +269,16 @@ struct sim_kill {
     bool done;
 };
 
+/* All that comes and goes while the simulation runs. */
+struct sim_pools {
+    struct sim_pool news;
+    struct sim_pool calls;
+    struct sim_pool messages;
+    struct sim_pool beats;
+    struct sim_pool deltas;
+    struct sim_pool images;
+};
+
 struct sim_digest {
     uint64_t version;
     uint64_t digest;
@@ -272,6 +290,7 @@ struct sim {
     uint64_t now_us;
     struct sim_queue queue;
     struct sim_task task; /* the one that runs now */
+    struct sim_pools pools;
     struct sim_rng rng;
     const struct scenario *story;
     uint32_t next_step;

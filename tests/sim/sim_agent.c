@@ -38,21 +38,18 @@ static void multicast(struct sim *sim, uint32_t node, const struct action *actio
 {
     struct sim_message *message = NULL;
     if (action->kind == ACTION_SEND_BEAT) {
-        message = sim_message_new(MESSAGE_BEAT, node);
-        message->beat = malloc(sizeof(*message->beat));
-        ASSERT(message->beat != NULL);
-        *message->beat = *sim->actions->beat;
+        message = sim_message_new(sim, MESSAGE_BEAT, node);
+        message->beat = sim_pool_take(&sim->pools.beats);
+        beat_copy(message->beat, sim->actions->beat);
     } else if (action->kind == ACTION_SEND_DELTA) {
         ASSERT(sim->actions->committed != NULL);
-        message = sim_message_new(MESSAGE_DELTA, node);
-        message->delta = malloc(sizeof(*message->delta));
-        ASSERT(message->delta != NULL);
-        *message->delta = *sim->actions->committed;
+        message = sim_message_new(sim, MESSAGE_DELTA, node);
+        message->delta = sim_delta_copy(sim, sim->actions->committed);
     } else if (action->kind == ACTION_SEND_REQUEST) {
-        message = sim_message_new(MESSAGE_REQUEST, node);
+        message = sim_message_new(sim, MESSAGE_REQUEST, node);
         message->request = action->request;
     } else {
-        message = sim_message_new(MESSAGE_REPLY, node);
+        message = sim_message_new(sim, MESSAGE_REPLY, node);
         message->reply = action->reply;
     }
     sim_cpg_send(sim, node, message);
@@ -242,18 +239,15 @@ static void run_told(struct sim *sim, struct sim_task *task)
 {
     struct sim_agent *agent = agent_of(sim, task->host);
     if (agent->alive && agent->life == task->number) {
-        sim_agent_event(sim, task->host, task->owned);
+        sim_agent_event(sim, task->host, &task->news->event);
     }
 }
 
 void sim_agent_tell(struct sim *sim, uint32_t node, uint64_t delay_us, const struct event *event)
 {
-    struct event *copy = malloc(sizeof(*copy));
-    ASSERT(copy != NULL);
-    *copy = *event;
-    sim_put(
-        sim, delay_us, node,
-        (struct sim_task){.run = run_told, .number = sim->hosts[node].agent.life, .owned = copy});
+    struct sim_task task = {.run = run_told, .number = sim->hosts[node].agent.life};
+    task.news = sim_news(sim, NULL, event);
+    sim_put(sim, delay_us, node, task);
 }
 
 /* --- the process --- */
@@ -335,7 +329,7 @@ static bool end_process(struct sim *sim, uint32_t node)
         return false;
     }
     sim_agent_stop(sim, node);
-    struct sim_message *left = sim_message_new(MESSAGE_NONE, node);
+    struct sim_message *left = sim_message_new(sim, MESSAGE_NONE, node);
     left->peer_left = true;
     sim_cpg_send(sim, node, left);
     return true;

@@ -4,7 +4,8 @@
  */
 #include "tests/sim/sim_call.h"
 
-#include <stdlib.h>
+#include <stddef.h>
+#include <string.h>
 
 #include "proto/assert.h"
 #include "tests/sim/sim_agent.h"
@@ -14,9 +15,9 @@ static void call_free(struct sim *sim, struct sim_call *call)
 {
     *(call->prior != NULL ? &call->prior->next : &sim->rados.first_call) = call->next;
     *(call->next != NULL ? &call->next->prior : &sim->rados.last_call) = call->prior;
-    free(call->delta);
-    free(call->image);
-    free(call);
+    sim_pool_give(&sim->pools.deltas, call->delta);
+    sim_pool_give(&sim->pools.images, call->image);
+    sim_pool_give(&sim->pools.calls, call);
 }
 
 void sim_call_done(struct sim *sim, struct sim_call *call)
@@ -46,19 +47,30 @@ bool sim_call_stale(const struct sim *sim, const struct sim_call *call)
            sim_clock_ms(sim, call->node) >= call->action.valid_until_ms;
 }
 
-struct told {
-    struct sim_call *call;
-    struct event event;
-};
+struct sim_news *sim_news(struct sim *sim, struct sim_call *call, const struct event *event)
+{
+    struct sim_news *news = sim_pool_take(&sim->pools.news);
+    news->call = call;
+    news->own = false;
+    news->event = *event;
+    return news;
+}
+
+struct delta *sim_delta_copy(struct sim *sim, const struct delta *delta)
+{
+    struct delta *copy = sim_pool_take(&sim->pools.deltas);
+    ASSERT(delta->count <= DELTA_RECORDS_MAX);
+    memcpy(copy, delta, offsetof(struct delta, records) + delta->count * sizeof(delta->records[0]));
+    return copy;
+}
 
 static void run_answer(struct sim *sim, struct sim_task *task)
 {
-    struct told *told = task->owned;
-    struct sim_call *call = told->call;
+    struct sim_call *call = task->news->call;
     if (!call->answered && sim_call_lives(sim, call)) {
         call->answered = true;
-        told->event.id = call->action.id;
-        sim_agent_event(sim, call->node, &told->event);
+        task->news->event.id = call->action.id;
+        sim_agent_event(sim, call->node, &task->news->event);
     }
     sim_call_done(sim, call);
 }
@@ -69,25 +81,24 @@ void sim_call_answer(struct sim *sim, struct sim_call *call, uint64_t delay_us,
     if (call->action.id == 0) {
         return;
     }
-    struct told *told = malloc(sizeof(*told));
-    ASSERT(told != NULL);
-    *told = (struct told){.call = call, .event = *event};
     call->refs++;
-    sim_put(sim, delay_us, call->node, (struct sim_task){.run = run_answer, .owned = told});
+    sim_put(sim, delay_us, call->node,
+            (struct sim_task){.run = run_answer, .news = sim_news(sim, call, event)});
 }
 
 struct sim_call *sim_call_begin(struct sim *sim, uint32_t node, const struct action *action,
                                 const struct event *unknown)
 {
     const struct sim_host *host = &sim->hosts[node];
-    struct sim_call *call = calloc(1, sizeof(*call));
-    ASSERT(call != NULL);
-    call->node = node;
-    call->life = host->life;
-    call->agent_life = host->agent.life;
-    call->libvirt_life = host->libvirt_life;
-    call->action = *action;
-    call->prior = sim->rados.last_call;
+    struct sim_call *call = sim_pool_take(&sim->pools.calls);
+    *call = (struct sim_call){
+        .prior = sim->rados.last_call,
+        .node = node,
+        .life = host->life,
+        .agent_life = host->agent.life,
+        .libvirt_life = host->libvirt_life,
+        .action = *action,
+    };
     *(call->prior != NULL ? &call->prior->next : &sim->rados.first_call) = call;
     sim->rados.last_call = call;
     uint64_t now_ms = sim_clock_ms(sim, node);
@@ -97,11 +108,4 @@ struct sim_call *sim_call_begin(struct sim *sim, uint32_t node, const struct act
         sim_call_answer(sim, call, sim_clock_true_us(sim, node, left_ms * MS), unknown);
     }
     return call;
-}
-
-void sim_call_free_all(struct sim *sim)
-{
-    while (sim->rados.first_call != NULL) {
-        call_free(sim, sim->rados.first_call);
-    }
 }

@@ -24,6 +24,8 @@ bool sim_call_lives(const struct sim *sim, const struct sim_call *call);
 /* Its right to act has run out by the clock of its host. */
 bool sim_call_stale(const struct sim *sim, const struct sim_call *call);
 
-void sim_call_free_all(struct sim *sim);
+/* Copies from the pools: what a task tells its agent; a delta that is on its way. */
+struct sim_news *sim_news(struct sim *sim, struct sim_call *call, const struct event *event);
+struct delta *sim_delta_copy(struct sim *sim, const struct delta *delta);
 
 #endif

@@ -27,23 +27,20 @@ static struct sim_member *member_of(struct sim *sim, uint32_t node)
 
 /* --- messages --- */
 
-struct sim_message *sim_message_new(enum message_kind kind, uint32_t from)
+struct sim_message *sim_message_new(struct sim *sim, enum message_kind kind, uint32_t from)
 {
-    struct sim_message *message = calloc(1, sizeof(*message));
-    ASSERT(message != NULL);
-    message->kind = kind;
-    message->from = from;
-    message->refs = 1;
+    struct sim_message *message = sim_pool_take(&sim->pools.messages);
+    *message = (struct sim_message){.kind = kind, .from = from, .refs = 1};
     return message;
 }
 
-static void message_drop(struct sim_message *message)
+static void message_drop(struct sim *sim, struct sim_message *message)
 {
     ASSERT(message->refs > 0);
     if (--message->refs == 0) {
-        free(message->beat);
-        free(message->delta);
-        free(message);
+        sim_pool_give(&sim->pools.beats, message->beat);
+        sim_pool_give(&sim->pools.deltas, message->delta);
+        sim_pool_give(&sim->pools.messages, message);
     }
 }
 
@@ -104,10 +101,10 @@ static struct sim_ring *ring_new(struct sim *sim, uint64_t members)
     return ring;
 }
 
-static void ring_empty(struct sim_ring *ring)
+static void ring_empty(struct sim *sim, struct sim_ring *ring)
 {
     for (size_t i = 0; i < ring->count; i++) {
-        message_drop(ring->messages[i]);
+        message_drop(sim, ring->messages[i]);
     }
     free(ring->messages);
     ring->messages = NULL;
@@ -131,7 +128,7 @@ static void ring_trim(struct sim *sim, struct sim_ring *ring)
         return;
     }
     for (size_t i = 0; i < gone; i++) {
-        message_drop(ring->messages[i]);
+        message_drop(sim, ring->messages[i]);
     }
     for (size_t i = gone; i < ring->count; i++) {
         ring->messages[i - gone] = ring->messages[i];
@@ -168,7 +165,7 @@ static void deliver_up_to(struct sim *sim, uint32_t node, size_t end)
         message->refs++;
         member->cursor++;
         message_deliver(sim, node, message);
-        message_drop(message);
+        message_drop(sim, message);
     }
 }
 
@@ -207,11 +204,11 @@ static void ring_put(struct sim *sim, struct sim_ring *ring, struct sim_message 
 }
 
 /* As the agent does it while Corosync takes nothing: of heartbeats only the newest is kept. */
-static void outbox_forget_beat(struct sim_member *member, const struct sim_message *next)
+static void outbox_forget_beat(struct sim *sim, struct sim_member *member, const struct sim_message *next)
 {
     for (size_t i = 0; i < member->outbox_count && next->kind == MESSAGE_BEAT; i++) {
         if (member->outbox[i]->kind == MESSAGE_BEAT) {
-            message_drop(member->outbox[i]);
+            message_drop(sim, member->outbox[i]);
             memmove(&member->outbox[i], &member->outbox[i + 1],
                     (member->outbox_count - i - 1) * sizeof(member->outbox[0]));
             member->outbox_count--;
@@ -224,9 +221,9 @@ void sim_cpg_send(struct sim *sim, uint32_t node, struct sim_message *message)
 {
     struct sim_member *member = member_of(sim, node);
     if (member->ring == NULL) {
-        message_drop(message);
+        message_drop(sim, message);
     } else if (stalled(sim, node)) {
-        outbox_forget_beat(member, message);
+        outbox_forget_beat(sim, member, message);
         push(&member->outbox, &member->outbox_count, &member->outbox_room, message);
     } else {
         ring_put(sim, member->ring, message);
@@ -242,10 +239,10 @@ static void outbox_flush(struct sim *sim, uint32_t node)
     member->outbox_count = 0;
 }
 
-static void outbox_drop(struct sim_member *member)
+static void outbox_drop(struct sim *sim, struct sim_member *member)
 {
     for (size_t i = 0; i < member->outbox_count; i++) {
-        message_drop(member->outbox[i]);
+        message_drop(sim, member->outbox[i]);
     }
     free(member->outbox);
     member->outbox = NULL;
@@ -318,7 +315,7 @@ static void rings_drop_unused(struct sim *sim)
             link = &ring->next;
         } else {
             *link = ring->next;
-            ring_empty(ring);
+            ring_empty(sim, ring);
             free(ring);
         }
     }
@@ -499,7 +496,7 @@ void sim_cpg_stop(struct sim *sim, uint32_t node)
     member->forming = 0;
     member->unsettled = false;
     member->mending = false;
-    outbox_drop(member);
+    outbox_drop(sim, member);
     sim_cpg_changed(sim);
 }
 
@@ -536,12 +533,12 @@ void sim_cpg_begin(struct sim *sim)
 void sim_cpg_free(struct sim *sim)
 {
     for (uint32_t n = 0; n < sim->node_count; n++) {
-        outbox_drop(&sim->cpg.members[n]);
+        outbox_drop(sim, &sim->cpg.members[n]);
     }
     while (sim->cpg.rings != NULL) {
         struct sim_ring *ring = sim->cpg.rings;
         sim->cpg.rings = ring->next;
-        ring_empty(ring);
+        ring_empty(sim, ring);
         free(ring);
     }
 }

@@ -22,7 +22,7 @@ void sim_cpg_listen(struct sim *sim);
 
 /* Multicasts; takes the message over. */
 void sim_cpg_send(struct sim *sim, uint32_t node, struct sim_message *message);
-struct sim_message *sim_message_new(enum message_kind kind, uint32_t from);
+struct sim_message *sim_message_new(struct sim *sim, enum message_kind kind, uint32_t from);
 
 /* Tells the agent of `node` what Corosync shows (as when it connects). */
 void sim_cpg_show(struct sim *sim, uint32_t node);

@@ -21,15 +21,9 @@ static uint64_t way_back_us(struct sim *sim, const struct sim_call *call, bool o
     return sim_rng_range(&sim->rng, 200, 1000) + sim_rados_slow_us(sim, call->node, own);
 }
 
-struct back {
-    struct sim_call *call;
-    struct event event;
-    bool own;
-};
-
 static void run_back(struct sim *sim, struct sim_task *task)
 {
-    struct back *back = task->owned;
+    const struct sim_news *back = task->news;
     if (sim_rados_reaches(sim, back->call->node, back->own) && !back->call->unheard) {
         sim_call_answer(sim, back->call, 0, &back->event);
     } /* else the answer is lost */
@@ -38,12 +32,11 @@ static void run_back(struct sim *sim, struct sim_task *task)
 
 static void answer(struct sim *sim, struct sim_call *call, bool own, const struct event *event)
 {
-    struct back *back = malloc(sizeof(*back));
-    ASSERT(back != NULL);
-    *back = (struct back){.call = call, .event = *event, .own = own};
+    struct sim_news *back = sim_news(sim, call, event);
+    back->own = own;
     call->refs++;
     sim_put(sim, way_back_us(sim, call, own), SIM_NO_HOST,
-            (struct sim_task){.run = run_back, .owned = back});
+            (struct sim_task){.run = run_back, .news = back});
 }
 
 /* The OSDs see the map this client has; false when they refuse it. */
@@ -205,9 +198,10 @@ static void do_state_read(struct sim *sim, struct sim_call *call)
         return;
     }
     ASSERT(call->image == NULL);
-    call->image = calloc(1, sizeof(*call->image)); /* large, but the system makes only used pages */
-    ASSERT(call->image != NULL);
     uint32_t half = state->vm_end / 2;
+    call->image = sim_pool_take(&sim->pools.images);
+    memset(call->image->vms, 0, call->image->vm_end * sizeof(state->vms[0])); /* of its last use */
+    call->image->vm_end = half;
     call->image->header = state->header;
     memcpy(call->image->set, state->set, sizeof(state->set));
     memcpy(call->image->nodes, state->nodes, sizeof(state->nodes));

@@ -63,9 +63,6 @@ bool sim_queue_take(struct sim_queue *queue, struct sim_task *ret_task)
 
 void sim_queue_free(struct sim_queue *queue)
 {
-    for (size_t i = 0; i < queue->count; i++) {
-        free(queue->heap[i].owned);
-    }
     free(queue->heap);
     *queue = (struct sim_queue){0};
 }

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 struct sim;
+struct sim_news;
 
 #define SIM_NO_HOST UINT32_MAX
 
@@ -18,8 +19,8 @@ struct sim_task {
     uint32_t life; /* of that host */
     uint64_t number; /* meaning is the runner's */
     uint64_t other;
-    void *object; /* borrowed */
-    void *owned;  /* freed with the task; a runner that keeps it sets this to NULL */
+    void *object;          /* borrowed */
+    struct sim_news *news; /* goes back to its pool after the task */
 };
 
 struct sim_queue {
@@ -30,7 +31,7 @@ struct sim_queue {
 };
 
 void sim_queue_put(struct sim_queue *queue, const struct sim_task *task);
-/* Takes the first task out; false when there is none. The caller then owns task->owned. */
+/* Takes the first task out; false when there is none. */
 bool sim_queue_take(struct sim_queue *queue, struct sim_task *ret_task);
 void sim_queue_free(struct sim_queue *queue);
 

@@ -300,9 +300,7 @@ void sim_rados_act(struct sim *sim, uint32_t node, const struct action *action)
         if (sim->actions->delta == NULL) {
             sim_violation(sim, "%s: a commit without a delta", sim->story->nodes[node].name);
         }
-        call->delta = malloc(sizeof(*call->delta));
-        ASSERT(call->delta != NULL);
-        *call->delta = *sim->actions->delta;
+        call->delta = sim_delta_copy(sim, sim->actions->delta);
     }
     sim_call_put(sim, call, sim_rng_range(&sim->rng, 10, 100), node, run_leave);
 }

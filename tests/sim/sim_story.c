@@ -306,7 +306,7 @@ static void run_task(struct sim *sim, struct sim_task *task)
         if (host->frozen) {
             task->at_us = host->thaw_us > sim->now_us ? host->thaw_us : sim->now_us + 1;
             sim_queue_put(&sim->queue, task);
-            task->owned = NULL;
+            task->news = NULL;
             return;
         }
     }
@@ -325,6 +325,28 @@ static void finish(struct sim *sim)
     sim_expect_now(sim, SIM_TIME_END);
 }
 
+static struct sim_pools pools_new(void)
+{
+    return (struct sim_pools){
+        .news = {.size = sizeof(struct sim_news)},
+        .calls = {.size = sizeof(struct sim_call)},
+        .messages = {.size = sizeof(struct sim_message)},
+        .beats = {.size = sizeof(struct beat)},
+        .deltas = {.size = sizeof(struct delta)},
+        .images = {.size = sizeof(struct cluster)},
+    };
+}
+
+static void pools_free(struct sim_pools *pools)
+{
+    sim_pool_free(&pools->news);
+    sim_pool_free(&pools->calls);
+    sim_pool_free(&pools->messages);
+    sim_pool_free(&pools->beats);
+    sim_pool_free(&pools->deltas);
+    sim_pool_free(&pools->images);
+}
+
 struct sim *sim_run(const struct scenario *story, const struct sim_kill *kill,
                     struct coverage *coverage)
 {
@@ -334,6 +356,7 @@ struct sim *sim_run(const struct scenario *story, const struct sim_kill *kill,
     sim->commands = calloc(SIM_STEPS_MAX, sizeof(*sim->commands));
     ASSERT(sim->actions != NULL);
     ASSERT(sim->commands != NULL);
+    sim->pools = pools_new();
     sim->story = story;
     sim->coverage = coverage;
     sim->node_count = story->node_count;
@@ -351,8 +374,7 @@ struct sim *sim_run(const struct scenario *story, const struct sim_kill *kill,
             ASSERT(sim->task.at_us >= sim->now_us);
             sim->now_us = sim->task.at_us;
             run_task(sim, &sim->task);
-            free(sim->task.owned);
-            sim->task.owned = NULL;
+            sim_pool_give(&sim->pools.news, sim->task.news);
         }
         finish(sim);
     }
@@ -367,10 +389,9 @@ bool sim_ok(const struct sim *sim)
 
 void sim_free(struct sim *sim)
 {
-    free(sim->task.owned);
     sim_queue_free(&sim->queue);
     sim_cpg_free(sim);
-    sim_call_free_all(sim);
+    pools_free(&sim->pools);
     for (uint32_t n = 0; n < sim->node_count; n++) {
         free(sim->hosts[n].agent.core);
     }
