@@ -246,6 +246,8 @@ struct local {
     struct acting acting;
     uint32_t domain_count;
     struct domain domains[RUNS_MAX];
+    uint32_t begun_epoch; /* the copy of which all that is ours is begun; 0: look anew */
+    uint64_t begun_version;
     uint32_t run_count; /* one past the last run in use */
     struct run runs[RUNS_MAX];
     struct hand hands[HANDS_MAX];

@@ -232,17 +232,15 @@ uint64_t peers_fresh_until_ms(const struct core *core)
     if (local->peer_count < needed) {
         return 0;
     }
-    /* The needed-th newest answer: the newest time that at least `needed` of them reach. */
-    uint64_t best_ms = 0;
+    uint64_t answers_ms[NODES_MAX]; /* the newest first */
     for (uint32_t i = 0; i < local->peer_count; i++) {
-        uint32_t reach = 0;
-        for (uint32_t j = 0; j < local->peer_count; j++) {
-            reach += local->peers[j].answered_ms >= local->peers[i].answered_ms;
+        uint32_t at = i;
+        for (; at > 0 && answers_ms[at - 1] < local->peers[i].answered_ms; at--) {
+            answers_ms[at] = answers_ms[at - 1];
         }
-        if (reach >= needed && local->peers[i].answered_ms > best_ms) {
-            best_ms = local->peers[i].answered_ms;
-        }
+        answers_ms[at] = local->peers[i].answered_ms;
     }
+    uint64_t best_ms = answers_ms[needed - 1]; /* which at least `needed` of them reach */
     ASSERT(best_ms <= local->now_ms);
     return best_ms == 0 ? 0 : best_ms + core->cluster.settings.fresh_ms;
 }

@@ -180,6 +180,7 @@ static void begin(struct core *core, uint32_t slot, struct caller *caller)
 {
     struct run *run = new_run(&core->local);
     if (run == NULL) { /* full: the assignment stands and is tried again when there is room */
+        core->local.begun_epoch = 0;
         return;
     }
     const struct vm_record *vm = &core->cluster.vms[slot];
@@ -206,6 +207,7 @@ void run_drop_all(struct core *core)
         core->local.runs[i] = (struct run){0};
     }
     core->local.run_count = 0;
+    core->local.begun_epoch = 0;
 }
 
 /* The state moved under a run: does it still want what the run is doing? */
@@ -221,6 +223,7 @@ static void follow_record(struct run_step *step)
     if (run->state == RUN_OVER) {
         if (!same) { /* reflected, or assigned anew */
             *run = (struct run){0};
+            step->core->local.begun_epoch = 0;
         }
         return;
     }
@@ -284,25 +287,34 @@ static void find_begun(const struct core *core, struct begun *begun)
     }
 }
 
-/* At every step, so each VM must cost little: most are begun already, or another node's. */
-static void begin_assigned(struct core *core, struct caller *caller)
+/* Every VM of the cluster is looked at, so only after the copy changed or a run ended. */
+static void begin_assigned(struct core *core, const struct begun *begun, struct caller *caller)
 {
     struct local *local = &core->local;
-    struct begun begun;
-    uint8_t own = state_find_node(&core->cluster, local->facts.nodeid);
-    find_begun(core, &begun);
+    const struct header *header = &core->cluster.header;
+    if (local->begun_epoch == header->epoch && local->begun_version == header->version) {
+        return;
+    }
+    local->begun_epoch = header->epoch;
+    local->begun_version = header->version;
     for (uint32_t slot = 0; slot < core->cluster.vm_end; slot++) {
         const struct vm_record *vm = &core->cluster.vms[slot];
-        if (vm->node == own && vm->state != VM_FREE && !is_begun(&begun, slot) &&
-            is_assigned(core, vm) && find_run(local, &vm->uuid) == NULL) {
+        if (vm->state != VM_FREE && !is_begun(begun, slot) && is_assigned(core, vm) &&
+            find_run(local, &vm->uuid) == NULL) {
             begin(core, slot, caller);
         }
     }
-    for (uint32_t i = 0; i < local->domain_count; i++) { /* ours, but assigned elsewhere */
+}
+
+/* Domains of ours, assigned elsewhere or to nobody. */
+static void begin_found(struct core *core, const struct begun *begun, struct caller *caller)
+{
+    struct local *local = &core->local;
+    for (uint32_t i = 0; i < local->domain_count; i++) {
         struct domain *domain = &local->domains[i];
         uint32_t slot = find_slot(core, &domain->vm, domain->slot);
         domain->slot = slot == VMS_MAX ? 0 : slot;
-        if (slot != VMS_MAX && !is_begun(&begun, slot) && caller->now_ms >= domain->rest_ms &&
+        if (slot != VMS_MAX && !is_begun(begun, slot) && caller->now_ms >= domain->rest_ms &&
             find_run(local, &domain->vm) == NULL) {
             begin(core, slot, caller);
         }
@@ -315,7 +327,10 @@ void run_carry_on(struct core *core, struct caller *caller)
     if (local->life.state != LIFE_ADMITTED || !local->domains_known) {
         return;
     }
-    begin_assigned(core, caller);
+    struct begun begun;
+    find_begun(core, &begun);
+    begin_assigned(core, &begun, caller);
+    begin_found(core, &begun, caller);
     for (uint32_t i = 0; i < local->run_count; i++) {
         if (local->runs[i].state != RUN_IDLE) {
             struct run_step step = {core, &local->runs[i], caller};
