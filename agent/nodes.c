@@ -317,9 +317,8 @@ static void draft_out(struct core *core, uint32_t slot, const struct node_record
     }
 }
 
-static void draft_one(struct core *core, uint32_t slot)
+static void draft_one(struct core *core, uint32_t slot, const struct node_record *node)
 {
-    const struct node_record *node = draft_peek_node(core, slot);
     const struct peer *peer = speaking(core, node);
     switch (node->state) {
     case NODE_ADMITTED:
@@ -354,8 +353,9 @@ void nodes_draft(struct core *core, struct caller *caller)
 {
     (void)caller;
     for (uint32_t slot = 0; slot < NODES_MAX; slot++) {
-        if (draft_room(core) >= ROOM_PER_NODE + 1) {
-            draft_one(core, slot);
+        const struct node_record *node = draft_peek_node(core, slot);
+        if (node->state != NODE_FREE && draft_room(core) >= ROOM_PER_NODE + 1) {
+            draft_one(core, slot, node);
         }
     }
 }

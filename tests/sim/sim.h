@@ -209,8 +209,10 @@ struct sim_guest {
     bool has_client;
     struct sim_address client;
     struct action_id action;
-    uint64_t order;  /* among the resumes of all guests; 0: never resumed */
-    bool write_held; /* a write waits for the storage path */
+    uint64_t order;       /* among the resumes of all guests; 0: never resumed */
+    bool write_held;      /* a write waits for the storage path */
+    uint32_t asked_epoch; /* of the osdmap, when its client was last looked up there */
+    bool refused;         /* it was on the blocklist then */
     bool ended_clean;
     bool asked_shutdown;
     bool by_hand; /* started past stead: no promise is about it, but that it ends */

@@ -281,12 +281,9 @@ void sim_agent_start(struct sim *sim, uint32_t node)
 {
     struct sim_agent *agent = agent_of(sim, node);
     ASSERT(!agent->alive);
-    if (agent->core == NULL) {
-        agent->core = calloc(1, sizeof(*agent->core));
-        ASSERT(agent->core != NULL);
-    } else {
-        memset(agent->core, 0, sizeof(*agent->core));
-    }
+    free(agent->core);
+    agent->core = calloc(1, sizeof(*agent->core)); /* the system makes only the pages it uses */
+    ASSERT(agent->core != NULL);
     agent->alive = true;
     agent->stopped = false;
     agent->life++;

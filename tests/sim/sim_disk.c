@@ -20,13 +20,23 @@ static struct sim_guest *guest_at(struct sim *sim, uint32_t guest)
     return &sim->guests[guest];
 }
 
+/* Do the OSDs refuse its writes? What they know changes only with their map. */
+static bool refused(const struct sim *sim, struct sim_guest *guest)
+{
+    if (guest->asked_epoch != sim->rados.osd_epoch) {
+        guest->asked_epoch = sim->rados.osd_epoch;
+        guest->refused = sim_block_hits(sim, guest->client);
+    }
+    return guest->refused;
+}
+
 /* I1: once a newer guest has read the disk, no write of an older one may land. */
 static void land(struct sim *sim, uint32_t index)
 {
     struct sim_guest *guest = guest_at(sim, index);
     struct sim_vm *vm = &sim->vms[guest->vm];
     guest->write_held = false;
-    if (sim_block_hits(sim, guest->client) || sim->rados.full) {
+    if (refused(sim, guest) || sim->rados.full) {
         if (guest->alive && guest->state == GUEST_RUNNING) {
             sim_virt_io_error(sim, index);
         }

@@ -5,22 +5,33 @@
 
 #include "proto/assert.h"
 
-static bool before(const struct sim_task *a, const struct sim_task *b)
+static bool before(const struct sim_turn *a, const struct sim_turn *b)
 {
     return a->at_us != b->at_us ? a->at_us < b->at_us : a->sequence < b->sequence;
+}
+
+static void grow(struct sim_queue *queue)
+{
+    queue->room = queue->room == 0 ? 256 : queue->room * 2;
+    queue->heap = realloc(queue->heap, queue->room * sizeof(*queue->heap));
+    queue->tasks = realloc(queue->tasks, queue->room * sizeof(*queue->tasks));
+    ASSERT(queue->heap != NULL);
+    ASSERT(queue->tasks != NULL);
+    for (size_t i = queue->count; i < queue->room; i++) {
+        queue->heap[i].slot = i;
+    }
 }
 
 void sim_queue_put(struct sim_queue *queue, const struct sim_task *task)
 {
     ASSERT(task->run != NULL);
     if (queue->count == queue->room) {
-        queue->room = queue->room == 0 ? 256 : queue->room * 2;
-        queue->heap = realloc(queue->heap, queue->room * sizeof(*queue->heap));
-        ASSERT(queue->heap != NULL);
+        grow(queue);
     }
-    struct sim_task fresh = *task;
-    fresh.sequence = ++queue->sequence;
     size_t i = queue->count++;
+    struct sim_turn fresh = {
+        .at_us = task->at_us, .sequence = ++queue->sequence, .slot = queue->heap[i].slot};
+    queue->tasks[fresh.slot] = *task;
     while (i > 0 && before(&fresh, &queue->heap[(i - 1) / 2])) {
         queue->heap[i] = queue->heap[(i - 1) / 2];
         i = (i - 1) / 2;
@@ -28,7 +39,7 @@ void sim_queue_put(struct sim_queue *queue, const struct sim_task *task)
     queue->heap[i] = fresh;
 }
 
-static void sink(struct sim_queue *queue, const struct sim_task *task)
+static void sink(struct sim_queue *queue, const struct sim_turn *turn)
 {
     size_t i = 0;
     for (;;) {
@@ -39,13 +50,13 @@ static void sink(struct sim_queue *queue, const struct sim_task *task)
         if (child + 1 < queue->count && before(&queue->heap[child + 1], &queue->heap[child])) {
             child++;
         }
-        if (before(task, &queue->heap[child])) {
+        if (before(turn, &queue->heap[child])) {
             break;
         }
         queue->heap[i] = queue->heap[child];
         i = child;
     }
-    queue->heap[i] = *task;
+    queue->heap[i] = *turn;
 }
 
 bool sim_queue_take(struct sim_queue *queue, struct sim_task *ret_task)
@@ -53,16 +64,19 @@ bool sim_queue_take(struct sim_queue *queue, struct sim_task *ret_task)
     if (queue->count == 0) {
         return false;
     }
-    *ret_task = queue->heap[0];
-    struct sim_task last = queue->heap[--queue->count];
+    size_t slot = queue->heap[0].slot;
+    struct sim_turn last = queue->heap[--queue->count];
+    *ret_task = queue->tasks[slot];
     if (queue->count > 0) {
         sink(queue, &last);
     }
+    queue->heap[queue->count].slot = slot;
     return true;
 }
 
 void sim_queue_free(struct sim_queue *queue)
 {
     free(queue->heap);
+    free(queue->tasks);
     *queue = (struct sim_queue){0};
 }

@@ -13,7 +13,6 @@ struct sim_news;
 
 struct sim_task {
     uint64_t at_us;
-    uint64_t sequence; /* given by the queue */
     void (*run)(struct sim *sim, struct sim_task *task);
     uint32_t host; /* it happens on this host: waits while it is frozen, is lost when it goes off */
     uint32_t life; /* of that host */
@@ -23,8 +22,16 @@ struct sim_task {
     struct sim_news *news; /* goes back to its pool after the task */
 };
 
+/* A task's place in the order; the tasks themselves stay where they are. */
+struct sim_turn {
+    uint64_t at_us;
+    uint64_t sequence;
+    size_t slot;
+};
+
 struct sim_queue {
-    struct sim_task *heap;
+    struct sim_turn *heap; /* beyond `count`: the slots that are free */
+    struct sim_task *tasks;
     size_t count;
     size_t room;
     uint64_t sequence;
