@@ -47,6 +47,52 @@ test_started_by_hand() { # on another node, on its own, with and without an agen
     ASK=1
 }
 
+boots_again() { # K: and libvirtd answers
+    lab on "$1"
+    within 40 "libvirtd of n$1 answers" lab sh "$1" virsh -q list
+}
+libvirtd_refused() { lab sh "$1" journalctl -b -u libvirtd | grep "$2 is a VM of the cluster" >/dev/null; } # K NAME
+
+test_left_behind() { # a definition with autostart on another host, which boots and has no agent yet
+    add_vm left1 1
+    lab sh 3 virsh -q define /srv/stead-lab/left1.xml
+    lab sh 3 virsh -q autostart left1
+    lab sh 3 systemctl disable -q stead-agent
+    lab cut 3
+    boots_again 3
+    within 10 'libvirt was refused' libvirtd_refused 3 left1
+    must 'nothing runs there' no_qemu left1 3
+    must 'nothing is there to tell but the disk' eval '! lab sh 3 ls /run/stead/vms'
+    lab sh 3 virsh -q undefine left1
+    lab sh 3 systemctl enable -q --now stead-agent
+    within 30 'n3 is back' node_is 3 online
+    goes_on left1
+    must 'one QEMU' runs_once left1
+    clean left1 1
+}
+
+libvirtd_listens() { # K yes|no: on TCP, for migrations
+    local units='libvirtd.service libvirtd.socket libvirtd-ro.socket libvirtd-admin.socket libvirtd-tcp.socket'
+    lab sh "$1" sh -c "systemctl stop $units; sed -i '/^auth_tcp/d' /etc/libvirt/libvirtd.conf
+        if [ $2 = yes ]; then echo 'auth_tcp = \"none\"' >>/etc/libvirt/libvirtd.conf; systemctl start libvirtd-tcp.socket; fi
+        systemctl start libvirtd.socket libvirtd-ro.socket libvirtd-admin.socket libvirtd.service"
+    within 20 "libvirtd of n$1 answers" lab sh "$1" virsh -q list
+}
+
+test_moved_by_hand() { # virsh migrate: refused where it would arrive, and the guest goes on
+    local from
+    from=$(mark)
+    add_vm move1 1
+    libvirtd_listens 2 yes
+    refused move1 1 migrate --live move1 qemu+tcp://10.88.1.2/system tcp://10.88.1.2
+    libvirtd_listens 2 no
+    must 'it runs on n1' vm_runs_on move1 1
+    must 'one QEMU' runs_once move1
+    goes_on move1
+    history_lacks "$from" 'vm-(by-hand|ended) '
+    clean move1 1
+}
+
 test_foreign_by_hand() { # what stead does not know is libvirt's alone; what it gives back is at once
     lab vm other2 2 96 100 --no-add
     must 'a foreign one starts' lab sh 2 virsh -q create /srv/stead-lab/other2.xml
