@@ -204,7 +204,8 @@ static void ring_put(struct sim *sim, struct sim_ring *ring, struct sim_message 
 }
 
 /* As the agent does it while Corosync takes nothing: of heartbeats only the newest is kept. */
-static void outbox_forget_beat(struct sim *sim, struct sim_member *member, const struct sim_message *next)
+static void outbox_forget_beat(struct sim *sim, struct sim_member *member,
+                               const struct sim_message *next)
 {
     for (size_t i = 0; i < member->outbox_count && next->kind == MESSAGE_BEAT; i++) {
         if (member->outbox[i]->kind == MESSAGE_BEAT) {
