@@ -153,8 +153,12 @@ static bool our_turn(const struct core *core)
     uint32_t able_count = 0;
     for (uint32_t i = 0; i < local->peer_count; i++) {
         const struct peer *peer = &local->peers[i];
-        able_count += eligible(core, peer);
-        place += eligible(core, peer) && before(core, peer, self);
+        bool able = eligible(core, peer);
+        able_count += able;
+        place += able && before(core, peer, self);
+        if (place > 0 && waited_ms == 0) {
+            return false; /* as nearly always */
+        }
     }
     ASSERT(place < able_count);
     uint32_t rounds = idle_terms(&core->cluster) / able_count;

@@ -31,13 +31,23 @@ bool halt_here(const struct core *core)
     return core->local.halted;
 }
 
+static const struct mark *own_mark(const struct core *core)
+{
+    return core->local.halted ? &core->local.facts.mark : NULL;
+}
+
+static const struct mark *mark_of(const struct peer *peer)
+{
+    return peer->heard && peer->beat.halted ? &peer->beat.mark : NULL;
+}
+
 const struct mark *halt_mark(const struct core *core, uint32_t nodeid)
 {
-    if (nodeid == core->local.facts.nodeid) {
-        return core->local.halted ? &core->local.facts.mark : NULL;
-    }
     const struct peer *peer = peers_see(core, nodeid);
-    return peer != NULL && peer->heard && peer->beat.halted ? &peer->beat.mark : NULL;
+    if (nodeid == core->local.facts.nodeid) {
+        return own_mark(core);
+    }
+    return peer != NULL ? mark_of(peer) : NULL;
 }
 
 static bool on_this_version(const struct core *core, const struct mark *mark)
@@ -59,7 +69,8 @@ bool halt_forbids(const struct core *core)
     uint32_t doubts = 0;
     for (uint32_t i = 0; i < core->local.peer_count; i++) {
         const struct peer *peer = &core->local.peers[i];
-        const struct mark *mark = halt_mark(core, peer->nodeid);
+        bool own = peer->nodeid == core->local.facts.nodeid;
+        const struct mark *mark = own ? own_mark(core) : mark_of(peer);
         if (mark != NULL && on_this_version(core, mark)) {
             marks++;
         } else if (doubtful(core, peer)) {

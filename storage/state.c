@@ -217,10 +217,20 @@ bool state_load(struct cluster *cluster, const struct cluster *image)
     return true;
 }
 
+static bool is_node(const struct cluster *cluster, uint32_t slot, uint32_t nodeid)
+{
+    return cluster->nodes[slot].state != NODE_FREE && cluster->nodes[slot].nodeid == nodeid;
+}
+
+/* Asked many times in each step. Node ids mostly count from 1 as slots do from 0: look there first.
+ */
 uint8_t state_find_node(const struct cluster *cluster, uint32_t nodeid)
 {
+    if (nodeid - 1 < NODES_MAX && is_node(cluster, nodeid - 1, nodeid)) {
+        return (uint8_t)(nodeid - 1);
+    }
     for (uint8_t i = 0; i < NODES_MAX; i++) {
-        if (cluster->nodes[i].state != NODE_FREE && cluster->nodes[i].nodeid == nodeid) {
+        if (is_node(cluster, i, nodeid)) {
             return i;
         }
     }
