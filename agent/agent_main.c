@@ -335,20 +335,34 @@ static void find_bmc_helper(struct agent *agent)
     }
 }
 
-/* Two agents on one host would each believe the other's guests to be theirs. */
-static bool be_the_only_one(void)
+/* However often it fails, it costs neither this host nor its peers much. */
+static void hold_up(const char *why)
 {
-    if ((mkdir(RUN_DIR, 0755) < 0 && errno != EEXIST) || chmod(RUN_DIR, 0755) < 0) {
-        journal_io_say(LOG_ERR, RUN_DIR ": %s", strerror(errno));
-        return false;
+    journal_io_say(LOG_ERR, "%s: waiting %u s", why, STARTS_HOLD_UP_MS / 1000);
+    notify_io_held_up(why);
+    sleep(STARTS_HOLD_UP_MS / 1000);
+}
+
+/* Two agents on one host would each believe the other's guests to be theirs. 0, or how to exit. */
+static int be_the_only_one(void)
+{
+    char text[TEXT_BYTES];
+    int fd = -1;
+    if ((mkdir(RUN_DIR, 0755) == 0 || errno == EEXIST) && chmod(RUN_DIR, 0755) == 0) {
+        fd = open(RUN_DIR "/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     }
-    int fd = open(RUN_DIR "/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0) {
+    if (fd < 0) {
+        snprintf(text, sizeof(text), "cannot make " RUN_DIR "/lock (%s): make room in /run",
+                 strerror(errno));
+        hold_up(text);
+        return EXIT_RESTART;
+    }
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
         journal_io_say(LOG_ERR, "another stead-agent runs on this host (" RUN_DIR "/lock): %s",
                        strerror(errno));
-        return false;
+        return EXIT_CONFIG;
     }
-    return true; /* held until the process ends */
+    return 0; /* held until the process ends */
 }
 
 static bool load_config(struct agent *agent, const char *path)
@@ -387,9 +401,8 @@ static void recall(struct agent *agent)
 {
     struct facts *facts = &agent->facts;
     struct starts starts;
-    if (starts_io_note(STARTS_PATH, host_io_boottime_ms(), &starts) < 0) {
-        journal_io_say(LOG_WARNING, "cannot write " STARTS_PATH);
-    }
+    char text[TEXT_BYTES];
+    const int noted = starts_io_note(STARTS_PATH, host_io_boottime_ms(), &starts);
     facts->restarts = starts.count;
     facts->steady_ms = starts_steady_ms(&starts);
     int r = panic_io_load(MARK_PATH, &facts->boot, &facts->mark);
@@ -403,12 +416,12 @@ static void recall(struct agent *agent)
     } else if (r != -ENOENT) {
         journal_io_say(LOG_WARNING, MARK_PATH " cannot be read: taken as not there");
     }
-    if (facts->steady_ms != 0) {
-        journal_io_say(LOG_ERR,
-                       "started %u times within ten minutes: waiting %u s before the next try",
-                       starts.count, STARTS_HOLD_UP_MS / 1000);
-        notify_io_held_up(starts.count);
-        sleep(STARTS_HOLD_UP_MS / 1000);
+    if (noted < 0) { /* nobody knows how many there were */
+        snprintf(text, sizeof(text), "cannot write " STARTS_PATH " (%s)", strerror(-noted));
+        hold_up(text);
+    } else if (facts->steady_ms != 0) {
+        snprintf(text, sizeof(text), "started %u times within ten minutes", starts.count);
+        hold_up(text);
     }
 }
 
@@ -483,12 +496,17 @@ int main(int argc, char **argv)
         find_bmc_helper(agent);
         _exit(check_io_run(path, agent->bmc_helper)); /* as below */
     }
-    if (agent == NULL || !load_config(agent, path) || !gather_facts(agent) || !be_the_only_one()) {
+    if (agent == NULL || !load_config(agent, path) || !gather_facts(agent)) {
         return EXIT_CONFIG;
     }
+    int r = be_the_only_one();
+    if (r != 0) {
+        return r;
+    }
+    panic_io_watch(MARK_PATH);
     recall(agent);
     find_bmc_helper(agent);
-    int r = open_all(agent);
+    r = open_all(agent);
     if (r < 0) {
         journal_io_say(LOG_ERR, "cannot start: %s", strerror(-r));
         return EXIT_RESTART;

@@ -38,9 +38,9 @@ static void tell(void *context)
     }
 }
 
-void notify_io_held_up(unsigned restarts)
+void notify_io_held_up(const char *why)
 {
-    sd_notifyf(0, "STATUS=started %u times in ten minutes: waiting before the next try", restarts);
+    sd_notifyf(0, "STATUS=%s: waiting", why);
 }
 
 void notify_io_ready(struct notify_io *notify)

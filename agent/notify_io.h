@@ -10,8 +10,8 @@ struct notify_io;
  * fills the status line (TEXT_BYTES) every few seconds; it is told only when it changed. */
 int notify_io_open(qb_loop_t *loop, void (*situation)(void *context, char *ret_text), void *context,
                    struct notify_io **ret_notify);
-/* Before the loop runs: this process was started too often, and waits before it begins. */
-void notify_io_held_up(unsigned restarts);
+/* Before the loop runs: the process waits before it begins. */
+void notify_io_held_up(const char *why);
 void notify_io_ready(struct notify_io *notify);
 void notify_io_stopping(struct notify_io *notify);
 

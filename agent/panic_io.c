@@ -1,8 +1,11 @@
 /* A failed assertion: said once, marked if the core stood on a version, then the process ends. */
+#define _GNU_SOURCE /* gettid */
 #include "agent/panic_io.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,8 +19,9 @@
 
 #define BOOT_ID_PATH "/proc/sys/kernel/random/boot_id"
 
-/* stead_panic() is given no context. */
+/* stead_panic() and a signal are given no context. */
 static struct {
+    const char *path; /* NULL: nobody watches */
     bool stepping;
     struct mark mark; /* as it would be left, but for the reason */
 } at;
@@ -99,13 +103,39 @@ void panic_io_forget(const char *path)
     (void)unlink(path);
 }
 
+/* Of the step that ran: what a thread of a library does meanwhile says nothing about it. */
+__attribute__((format(printf, 1, 2))) static void leave_mark(const char *format, ...)
+{
+    struct mark mark = at.mark;
+    va_list arguments;
+    if (at.path == NULL || !at.stepping || gettid() != getpid()) {
+        return;
+    }
+    va_start(arguments, format);
+    vsnprintf(mark.reason, sizeof(mark.reason), format, arguments);
+    va_end(arguments);
+    (void)panic_io_save(at.path, &mark);
+}
+
+/* glibc formats numbers and short strings without memory or locks, so it may do so here. */
+static void on_fault(int number)
+{
+    leave_mark("the step ended by signal %d", number);
+    (void)raise(number); /* on return, by default: a core dump */
+}
+
+void panic_io_watch(const char *path)
+{
+    const struct sigaction action = {.sa_handler = on_fault, .sa_flags = (int)SA_RESETHAND};
+    at.path = path;
+    (void)sigaction(SIGSEGV, &action, NULL);
+    (void)sigaction(SIGFPE, &action, NULL);
+    (void)sigaction(SIGILL, &action, NULL);
+}
+
 _Noreturn void stead_panic(const char *file, int line, const char *condition)
 {
-    if (at.stepping) {
-        struct mark mark = at.mark;
-        snprintf(mark.reason, sizeof(mark.reason), "%s:%d: %s", file, line, condition);
-        (void)panic_io_save(MARK_PATH, &mark);
-    }
+    leave_mark("%s:%d: %s", file, line, condition);
     if (getenv("JOURNAL_STREAM") == NULL) {
         fprintf(stderr, "stead: %s:%d: assertion failed: %s\n", file, line, condition);
     } else {

@@ -1,7 +1,9 @@
 /*
  * What a failed assertion leaves behind. stead_panic() itself is declared in "proto/assert.h"; it
  * says what failed, leaves a mark if the core was stepping, and aborts (with a core dump where the
- * host keeps them). systemd starts the agent again, and the mark decides that it begins halted.
+ * host keeps them). systemd starts the agent again, and the mark decides that it begins halted. A
+ * step that dies of a wrong access or a division by zero leaves one as well. SIGBUS does not: it is
+ * a page of a file that could not be read.
  */
 #ifndef STEAD_AGENT_PANIC_IO_H
 #define STEAD_AGENT_PANIC_IO_H
@@ -9,6 +11,9 @@
 #include "proto/message.h"
 
 #define MARK_PATH "/run/stead/halted"
+
+/* Once, by the thread that steps: from here on marks are left at `path`, which must stay. */
+void panic_io_watch(const char *path);
 
 /* The core is about to step on this version of the state. */
 void panic_io_stepping(const struct header *header);

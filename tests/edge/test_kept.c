@@ -1,6 +1,7 @@
 /* What an agent leaves in /run/stead for the next one: the mark of a failed assertion, its starts.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -112,6 +113,56 @@ TEST(a_failed_assertion_aborts)
     assert_int_equal(WTERMSIG(status), SIGABRT);
 }
 
+static void *fault(void *unused)
+{
+    (void)raise(SIGSEGV); /* a sanitizer would catch a real one before the kernel does */
+    return unused;
+}
+
+/* A child that steps, or not, and dies of a wrong access in its first thread or another. */
+static bool fault_leaves_mark(bool stepping, bool other_thread)
+{
+    char *path = file_path();
+    const struct header header = {.epoch = 2, .version = 9};
+    struct uuid boot = this_boot();
+    struct mark found;
+    int status = 0;
+    panic_io_forget(path);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        pthread_t thread;
+        panic_io_watch(path);
+        if (stepping) {
+            panic_io_stepping(&header);
+        }
+        if (other_thread && pthread_create(&thread, NULL, fault, NULL) == 0) {
+            sleep(5);
+        }
+        fault(NULL);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGSEGV);
+    const bool marked = panic_io_load(path, &boot, &found) == 0;
+    if (marked) {
+        assert_int_equal(found.version, 9);
+        assert_string_equal(found.reason, "the step ended by signal 11");
+    }
+    panic_io_forget(path);
+    free(path);
+    return marked;
+}
+
+/* A fault in a step is the core's; elsewhere it is a plain crash. */
+TEST(a_fault_in_a_step_leaves_a_mark)
+{
+    assert_true(fault_leaves_mark(true, false));
+    assert_false(fault_leaves_mark(false, false));
+    assert_false(fault_leaves_mark(true, true));
+}
+
 /* Starts add up over processes, and an end in order forgets them. */
 TEST(starts_add_up)
 {
@@ -137,8 +188,11 @@ TEST(starts_add_up)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_mark_is_kept),     cmocka_unit_test(another_boots_mark_is_none),
-        cmocka_unit_test(garbage_is_no_mark), cmocka_unit_test(a_failed_assertion_aborts),
+        cmocka_unit_test(a_mark_is_kept),
+        cmocka_unit_test(another_boots_mark_is_none),
+        cmocka_unit_test(garbage_is_no_mark),
+        cmocka_unit_test(a_failed_assertion_aborts),
+        cmocka_unit_test(a_fault_in_a_step_leaves_a_mark),
         cmocka_unit_test(starts_add_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -191,6 +191,22 @@ test_mon_and_osd_restart() { # under writing VMs: nothing is fenced; what was un
     clean mo3 2
 }
 
+test_run_without_inodes() { # /run/stead can hold no file: the agent cannot start there; it is tried at a bounded rate, and said
+    local from starts
+    from=$(now_us)
+    lab sh 3 systemctl stop stead-agent
+    lab sh 3 mount -t tmpfs -o nr_inodes=1 tmpfs /run/stead
+    lab sh 3 systemctl start --no-block stead-agent
+    sleep 35
+    starts=$(lab log 3 -o cat --since "@$((from / 1000000))" | grep -c 'cannot make /run/stead/lock' || true)
+    must "it is tried again, not often ($starts times)" eval "[ $starts -ge 2 ] && [ $starts -le 4 ]"
+    must 'systemctl status says why' eval "lab sh 3 systemctl show -p StatusText stead-agent | grep 'make room in /run'"
+    tell "$(lab log 3 -o cat --since "@$((from / 1000000))" | grep -m1 'cannot make /run/stead/lock')"
+    lab sh 3 umount -l /run/stead
+    ASK=3
+    within 40 'with room again it is back' is_true "node['n3']['state'] == 'online' and node['n3']['agent_alive']"
+}
+
 test_run_full() { # /run cannot be written: the incarnation is not kept, which is tried at a bounded rate and said
     local from said
     from=$(now_us)
