@@ -372,6 +372,30 @@ static void test_only_a_blocklisted_lock_is_broken(void **state)
     assert_int_equal(rbd_write(guests[1].image, 0, 1, &byte), 1);
 }
 
+/* What is blocklisted for watching an image may be writing it: an `rbd export` is left alone. */
+static void test_who_only_reads_is_no_watcher(void **state)
+{
+    struct world *world = *state;
+    char name[32];
+    const char *const images[] = {name, NULL};
+    rados_ioctx_t pool;
+    rbd_image_t read_only, writable;
+    snprintf(name, sizeof(name), "disk-%u", fresh_nonce());
+    make_image(world, name);
+    struct action action = {.kind = ACTION_WATCHERS_READ, .vm.uuid = uuid_from(22)};
+    action.vm.definition_version = 3;
+    add_definition(world, &action.vm.uuid, images);
+    assert_int_equal(rados_ioctx_create(world->by_hand, "rbd", &pool), 0);
+    assert_int_equal(rbd_open_read_only(pool, name, &read_only, NULL), 0);
+    assert_int_equal(ask(&world->seats[0], &action)->watchers.clients.count, 0);
+    assert_int_equal(rbd_open(pool, name, &writable, NULL), 0);
+    action.id = 0;
+    assert_int_equal(ask(&world->seats[0], &action)->watchers.clients.count, 1);
+    rbd_close(writable);
+    rbd_close(read_only);
+    rados_ioctx_destroy(pool);
+}
+
 static void test_a_missing_image_has_no_locks(void **state)
 {
     struct world *world = *state;
@@ -423,6 +447,7 @@ int main(void)
         cmocka_unit_test_setup(test_handles_are_replaced_under_way, world_empty),
         cmocka_unit_test_setup(test_the_conf_is_looked_at, world_empty),
         cmocka_unit_test_setup(test_only_a_blocklisted_lock_is_broken, world_empty),
+        cmocka_unit_test_setup(test_who_only_reads_is_no_watcher, world_empty),
         cmocka_unit_test_setup(test_a_missing_image_has_no_locks, world_empty),
         cmocka_unit_test_setup(test_times, world_empty),
         cmocka_unit_test_setup_teardown(test_an_address_entry_hits_new_handles_too, world_empty,
