@@ -25,6 +25,7 @@
 #include "agent/cli/copy_io.h"
 #include "agent/peer_io.h"
 #include "agent/server_io.h"
+#include "agent/socket_io.h"
 #include "proto/control_io.h"
 #include "storage/state.h"
 #include "tests/edge/control_client.h"
@@ -280,7 +281,7 @@ static void groups_decide(void **state)
     if (geteuid() != 0) {
         skip();
     }
-    assert_int_equal(may_do_all(*state), 0); /* root */
+    assert_int_equal(as_user(0, 0, NULL, 0, may_do_all, *state), 0);
     assert_int_equal(as_user(NOBODY, NOBODY, all, 2, may_do_all, *state), 0);
     assert_int_equal(as_user(NOBODY, GROUP_ALL, NULL, 0, may_do_all, *state), 0);
     assert_int_equal(as_user(NOBODY, NOBODY, both, 2, may_do_all, *state), 0);
@@ -293,6 +294,60 @@ static void groups_decide(void **state)
     assert_string_equal(name, "root");
     peer_io_name(4000000000u, name);
     assert_string_equal(name, "uid-4000000000");
+}
+
+/* ---- how many of them */
+
+/* Of whom there is room for one more: the next is told so. */
+static int one_more(void *context)
+{
+    struct fixture *f = context;
+    int first = raw_connect(f->path);
+    if (first < 0 || !gets_status(f, first)) {
+        return 1;
+    }
+    int second = raw_connect(f->path);
+    return second >= 0 && outcome_says(f, second, pack_ask(f, 0), "connections, no more for you")
+               ? 0
+               : 2;
+}
+
+static int none_more(void *context)
+{
+    struct fixture *f = context;
+    int fd = raw_connect(f->path);
+    return fd >= 0 && outcome_says(f, fd, pack_ask(f, 0), "connections, no more for you") ? 0 : 1;
+}
+
+/* Opens connections until there are `count`, each known to the server. */
+static void fill_up(struct fixture *f, int *fds, int from, int count)
+{
+    for (int i = from; i < count; i++) {
+        fds[i] = connect_to(f);
+        expect_status(f, fds[i]);
+    }
+}
+
+/* Those who ask cannot keep out those who operate, nor these root. */
+static void each_kind_has_its_room(void **state)
+{
+    const gid_t ask[] = {GROUP_ASK}, all[] = {GROUP_ALL};
+    struct fixture *f = *state;
+    static int fds[SOCKET_CLIENTS_MAX];
+    if (geteuid() != 0) {
+        skip();
+    }
+    fill_up(f, fds, 0, SOCKET_ASKS_MAX - 1);
+    assert_int_equal(as_user(NOBODY, NOBODY, ask, 1, one_more, f), 0);
+    fill_up(f, fds, SOCKET_ASKS_MAX - 1, SOCKET_OPERATES_MAX - 1);
+    assert_int_equal(as_user(NOBODY, NOBODY, ask, 1, none_more, f), 0);
+    assert_int_equal(as_user(NOBODY, NOBODY, all, 1, one_more, f), 0);
+    fill_up(f, fds, SOCKET_OPERATES_MAX - 1, SOCKET_CLIENTS_MAX - 1);
+    assert_int_equal(as_user(NOBODY, NOBODY, all, 1, none_more, f), 0);
+    assert_int_equal(as_user(0, 0, NULL, 0, one_more, f), 0); /* root */
+    for (int i = 0; i < SOCKET_CLIENTS_MAX - 1; i++) {
+        close(fds[i]);
+    }
 }
 
 /* ---- 10,000 VMs */
@@ -459,9 +514,13 @@ static int stop_server(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(server_answers_each), cmocka_unit_test(wrong_lengths_do_no_harm),
-        cmocka_unit_test(groups_decide),       cmocka_unit_test(ten_thousand_vms),
-        cmocka_unit_test(the_whole_copy),      cmocka_unit_test(the_command_tells_what_is_wrong),
+        cmocka_unit_test(server_answers_each),
+        cmocka_unit_test(wrong_lengths_do_no_harm),
+        cmocka_unit_test(groups_decide),
+        cmocka_unit_test(each_kind_has_its_room),
+        cmocka_unit_test(ten_thousand_vms),
+        cmocka_unit_test(the_whole_copy),
+        cmocka_unit_test(the_command_tells_what_is_wrong),
     };
     return cmocka_run_group_tests(tests, start_server, stop_server);
 }
