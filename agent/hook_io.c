@@ -47,6 +47,7 @@ struct hook_io {
     uint32_t epoch;
     uint64_t digest; /* of the UUIDs, as last written; 0: not yet */
     bool again;      /* it could not be written */
+    int said;        /* for this reason */
     bool unasked;    /* libvirt made a domain without asking the hook */
     const char *told;
     struct keeper keeper;
@@ -248,10 +249,14 @@ void hook_io_list(struct hook_io *hook, const struct cluster *cluster)
     int r = write_vms(hook, cluster);
     if (r < 0) {
         hook->again = true;
-        journal_io_say(LOG_ERR, "cannot write " HOOK_VMS ": %s", strerror(-r));
+        if (r != hook->said) { /* each commit tries again, each failure is not news */
+            journal_io_say(LOG_ERR, "cannot write " HOOK_VMS ": %s", strerror(-r));
+        }
+        hook->said = r;
         return;
     }
     hook->digest = digest;
+    hook->said = 0;
 }
 
 void hook_io_permit(struct hook_io *hook, const struct action *action)
