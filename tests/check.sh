@@ -91,6 +91,8 @@ check_sim() {
     build SAN=1 build-san/stead-sim || return 0
     build build/stead-sim || return 0
     tally "scenarios" build-san/stead-sim run tests/scenarios/*.stead
+    build CC=clang build-clang/stead-sim &&
+        tally "the same stories, by gcc twice and by clang" tests/sim/same.sh build/stead-sim build/stead-sim build-clang/stead-sim
     tally "swarm, 200 seeds" build/stead-sim swarm --seeds 1..200
     tally "swarm, 20 seeds with sanitizers" build-san/stead-sim swarm --seeds 201..220
     tally "kill the acting node after each action" build/stead-sim kills tests/scenarios/010-host-dies.stead

@@ -58,9 +58,17 @@ static void at(struct sketch *sketch, const char *format, ...)
     va_end(arguments);
 }
 
+/* Once a statement: in which order C evaluates two arguments is up to the compiler. */
 static uint32_t any(struct sketch *sketch, uint32_t low, uint32_t high)
 {
     return (uint32_t)sim_rng_range(&sketch->rng, low, high);
+}
+
+/* Small ones are likelier. */
+static uint32_t product(struct sketch *sketch, uint32_t high, uint32_t other_high)
+{
+    uint32_t one = any(sketch, 1, high);
+    return one * any(sketch, 1, other_high);
 }
 
 static void make_setup(struct sketch *sketch, uint64_t seed)
@@ -70,8 +78,9 @@ static void make_setup(struct sketch *sketch, uint64_t seed)
     uint32_t bmc = any(sketch, 0, (uint32_t)(sizeof(bmcs) / sizeof(bmcs[0])) - 1);
     uint32_t memory = any(sketch, 0, 2) != 0 ? 64 : any(sketch, 6, 12); /* tight in one of three */
     line(sketch, "# swarm seed %llu", (unsigned long long)seed);
+    uint32_t boot = any(sketch, 1, 4) * 10;
     line(sketch, "cluster seed=%llu token=%s boot=%us", (unsigned long long)seed,
-         tokens[any(sketch, 0, 3)], any(sketch, 1, 4) * 10);
+         tokens[any(sketch, 0, 3)], boot);
     for (uint32_t n = 1; n <= sketch->nodes; n++) {
         if (any(sketch, 0, 3) == 0) {
             bmc = any(sketch, 0, (uint32_t)(sizeof(bmcs) / sizeof(bmcs[0])) - 1);
@@ -81,8 +90,10 @@ static void make_setup(struct sketch *sketch, uint64_t seed)
     }
     for (uint32_t v = 1; v <= sketch->vms; v++) {
         uint32_t kind = any(sketch, 0, 9);
-        line(sketch, "vm v%u on n%u mem=%uG priority=%u%s", v, any(sketch, 1, sketch->nodes),
-             any(sketch, 1, 4), any(sketch, 0, 3),
+        uint32_t priority = any(sketch, 0, 3);
+        uint32_t gib = any(sketch, 1, 4);
+        line(sketch, "vm v%u on n%u mem=%uG priority=%u%s", v, any(sketch, 1, sketch->nodes), gib,
+             priority,
              kind == 0   ? " want=stopped"
              : kind == 1 ? " running=no"
              : kind == 2 ? " start_fails=1"
@@ -147,7 +158,7 @@ static void make_path(struct sketch *sketch, const char *what, uint32_t node)
         at(sketch, "%s n%u up", what, node);
         return;
     case 3:
-        at(sketch, "%s n%u slow:%ums", what, node, any(sketch, 1, 60) * any(sketch, 1, 100));
+        at(sketch, "%s n%u slow:%ums", what, node, product(sketch, 60, 100));
         return;
     case 4:
         at(sketch, "%s all down", what);
@@ -191,7 +202,7 @@ static void make_service(struct sketch *sketch, uint32_t node)
         return;
     default:
         at(sketch, "stop n%u %s", node, service);
-        sketch->now_ms += any(sketch, 1, 200) * any(sketch, 1, 200);
+        sketch->now_ms += product(sketch, 200, 200);
         at(sketch, "start n%u %s", node, service);
         return;
     }
@@ -218,12 +229,13 @@ static void make_cut(struct sketch *sketch, uint32_t node)
 
 static void make_clock(struct sketch *sketch, uint32_t node)
 {
-    if (any(sketch, 0, 1) == 0) {
-        at(sketch, "clock n%u %s%us", node, any(sketch, 0, 1) == 0 ? "+" : "-",
-           any(sketch, 1, 100) * any(sketch, 1, 100));
+    bool steps = any(sketch, 0, 1) == 0;
+    uint32_t much = steps ? product(sketch, 100, 100) : any(sketch, 1, 500);
+    bool ahead = any(sketch, 0, 1) == 0;
+    if (steps) {
+        at(sketch, "clock n%u %s%us", node, ahead ? "+" : "-", much);
     } else {
-        at(sketch, "clock n%u drift:%s%uppm", node, any(sketch, 0, 1) == 0 ? "" : "-",
-           any(sketch, 1, 500));
+        at(sketch, "clock n%u drift:%s%uppm", node, ahead ? "" : "-", much);
     }
 }
 
@@ -275,6 +287,18 @@ static void make_end(struct sketch *sketch, uint32_t vm)
     }
 }
 
+static void make_freeze(struct sketch *sketch, uint32_t node)
+{
+    uint32_t times = any(sketch, 2, 300);
+    at(sketch, "freeze n%u %ums", node, times * any(sketch, 10, 200));
+}
+
+static void make_libvirt(struct sketch *sketch, uint32_t node)
+{
+    uint32_t seconds = any(sketch, 1, 40);
+    at(sketch, "libvirt n%u %s:%us", node, any(sketch, 0, 1) == 0 ? "hang" : "late", seconds);
+}
+
 static void make_fault(struct sketch *sketch)
 {
     uint32_t node = any(sketch, 1, sketch->nodes);
@@ -290,7 +314,7 @@ static void make_fault(struct sketch *sketch)
         return;
     case 4:
     case 5:
-        at(sketch, "freeze n%u %ums", node, any(sketch, 2, 300) * any(sketch, 10, 200));
+        make_freeze(sketch, node);
         return;
     case 6:
         make_partition(sketch);
@@ -314,8 +338,7 @@ static void make_fault(struct sketch *sketch)
         at(sketch, "kill n%u v%u", node, vm);
         return;
     case 13:
-        at(sketch, "libvirt n%u %s:%us", node, any(sketch, 0, 1) == 0 ? "hang" : "late",
-           any(sketch, 1, 40));
+        make_libvirt(sketch, node);
         return;
     case 14:
         make_bmc(sketch, node);
