@@ -10,6 +10,7 @@
  * write returned.
  *
  * Kernel command line: rate=HZ (0: as fast as it goes).
+ * Second serial port: takes a line "poweroff", "reboot" or "panic", and does that after a stamp.
  * Console:  boot B          first read: boot B seq S pos P | none
  *           ack S           at most every 50 ms: all stamps of this boot up to S are on the disk
  *           rate R/s ack S  every second
@@ -209,12 +210,35 @@ static void report(const struct stamp *s)
     }
 }
 
+/* What it is told to do of its own accord. */
+static void obey(int port)
+{
+    char line[16];
+    ssize_t n = port < 0 ? -1 : read(port, line, sizeof(line) - 1);
+
+    if (n <= 0) {
+        return;
+    }
+    line[n] = '\0';
+    printf("told: %s", line);
+    if (strcmp(line, "poweroff\n") == 0) {
+        reboot(RB_POWER_OFF);
+    } else if (strcmp(line, "reboot\n") == 0) {
+        reboot(RB_AUTOBOOT);
+    } else if (strcmp(line, "panic\n") == 0) {
+        int fd = open("/proc/sysrq-trigger", O_WRONLY);
+
+        printf("panic: %s\n", write(fd, "c", 1) == 1 ? "survived" : strerror(errno));
+    }
+}
+
 int main(void)
 {
     struct stamp *s = aligned(SLOT);
     struct stamp last;
     uint64_t slots;
     int64_t next_ns;
+    int port;
     int fd;
 
     setvbuf(stdout, NULL, _IOLBF, 0);
@@ -226,6 +250,7 @@ int main(void)
     s->rate = wanted_rate();
     printf("boot %.36s\n", s->boot);
 
+    port = open("/dev/ttyS1", O_RDONLY | O_NOCTTY | O_NONBLOCK);
     fd = open_disk(&slots);
     last = find_last(fd);
     if (last.pos) {
@@ -242,6 +267,7 @@ int main(void)
     for (s->seq = 1, s->pos = last.pos + 1;; s->seq++, s->pos++) {
         write_stamp(fd, s, slots);
         report(s);
+        obey(port);
         if (s->rate) {
             int64_t now = now_ns(CLOCK_MONOTONIC);
 

@@ -3,7 +3,7 @@
 
 readonly SHARE=$STATE/share # every node sees it, read-only, as /srv/stead-lab
 readonly GUEST_SECRET=5ead0000-0000-4000-8000-000000000001
-readonly GUEST_MODULES=(virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk)
+readonly GUEST_MODULES=(virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk pvpanic pvpanic-mmio)
 
 guest_kernel() { # newest cloud kernel's version
     local newest
@@ -78,7 +78,12 @@ guest_xml() { # NAME UUID MEM_MIB RATE
       <source path='/var/log/stead-lab/$1.log' append='on'/>
       <target port='0'/>
     </serial>
+    <serial type='unix'>
+      <source mode='bind' path='/run/stead-lab-$1.serial'/>
+      <target port='1'/>
+    </serial>
     <memballoon model='none'/>
+    <panic model='isa'/>
   </devices>
 </domain>
 TXT
@@ -88,4 +93,15 @@ guest_consoles() { # NAME: its console files, in the order they were last writte
     local files=()
     mapfile -t files < <(compgen -G "$DISKS/n*/upper/var/log/stead-lab/$1.log" || true)
     [[ ${#files[@]} -eq 0 ]] || ls -tr "${files[@]}"
+}
+
+guest_tell() { # K NAME WORD: through its second serial port, which echoes (QEMU forgets what a peer said that hangs up)
+    node_sh "$1" python3 -c 'import socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.settimeout(5)
+s.connect("/run/stead-lab-%s.serial" % sys.argv[1])
+s.sendall((sys.argv[2] + "\n").encode())
+echo = b""
+while sys.argv[2].encode() not in echo:
+    echo += s.recv(64) or sys.exit("the guest hung up")' "$2" "$3"
 }

@@ -307,6 +307,13 @@ verb_vm() {
     fi
 }
 
+verb_tell() {
+    settings_load
+    node_arg "${2:-}"
+    [[ ${3:-} =~ ^(poweroff|reboot|panic)$ ]] || die "a guest can be told poweroff, reboot or panic" "$0 tell web1 1 panic"
+    guest_tell "$K" "$1" "$3"
+}
+
 verb_disk() {
     settings_load
     local consoles=()
