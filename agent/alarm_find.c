@@ -10,8 +10,11 @@
 #include <string.h>
 
 #include "agent/core.h"
+#include "agent/ends.h"
 #include "agent/peers.h"
 #include "agent/query.h"
+#include "agent/run.h"
+#include "fencing/timing.h"
 #include "proto/assert.h"
 #include "proto/text.h"
 #include "proto/values.h"
@@ -19,6 +22,7 @@
 
 #define OLD_COPY_MS 10000
 #define FAILS_MANY 3
+#define ENDS_MANY 3
 #define JUMP_TOLD_MS 600000 /* how long a jump of the clock stays worth a word */
 
 static void found(struct core *core, enum alarm_kind kind, const char *subject,
@@ -82,6 +86,17 @@ static void find_storage(struct core *core)
     }
 }
 
+static void find_pools(struct core *core)
+{
+    const char *full = core->local.troubles[TROUBLE_POOL];
+    struct text text = {0};
+    if (full[0] != '\0') {
+        text_add(text_add(&text, full),
+                 ": what guests write there waits, without an error, until there is room");
+        found(core, ALARM_POOL_FULL, "", &text);
+    }
+}
+
 static void find_clock(struct core *core)
 {
     const struct alarms *alarms = &core->local.alarms;
@@ -95,60 +110,22 @@ static void find_clock(struct core *core)
     found(core, ALARM_CLOCK_JUMPED, self(core), text_add(&text, back ? " s back" : " s ahead"));
 }
 
-static void find_domains(struct core *core)
-{
-    for (uint32_t i = 0; i < core->local.domain_count; i++) {
-        const struct domain *domain = &core->local.domains[i];
-        bool paused = domain->state == DOMAIN_IO_ERROR || domain->state == DOMAIN_PAUSED;
-        uint32_t slot = paused ? state_find_vm_uuid(&core->cluster, &domain->vm) : VMS_MAX;
-        if (slot == VMS_MAX) {
-            continue;
-        }
-        if (domain->state == DOMAIN_IO_ERROR) {
-            say(core, ALARM_VM_IO, core->cluster.vms[slot].name,
-                "QEMU paused it because its disk refused I/O");
-        } else {
-            say(core, ALARM_VM_PAUSED, core->cluster.vms[slot].name,
-                "it was paused on this host, not by stead");
-        }
-    }
-}
-
 /* ---- what nodes say of themselves */
 
-static const struct {
-    enum alarm_kind kind;
-    const char *text;
-} said[] = {
-    {ALARM_LIBVIRT_AWAY, "libvirt does not answer there: no VM is started or stopped on it"},
-    {ALARM_VM_IO, "a VM there is paused because its disk refused I/O: stead status there"},
-    {ALARM_VM_PAUSED, "a VM there is paused, not by stead: stead status there"},
-};
-#define SAID (sizeof(said) / sizeof(said[0]))
-
-_Static_assert(ALARM_VM_IO < 32 && ALARM_VM_PAUSED < 32 && ALARM_LIBVIRT_AWAY < 32, "one mask");
+_Static_assert(ALARM_LIBVIRT_AWAY < 32, "one mask");
 
 uint32_t alarm_of_ourselves(const struct core *core)
 {
     bool libvirt = core->local.domains_known && core->local.libvirt;
-    uint32_t mask = libvirt ? 0 : 1u << ALARM_LIBVIRT_AWAY;
-    for (uint32_t i = 0; i < core->local.domain_count; i++) {
-        enum domain_state state = core->local.domains[i].state;
-        mask |= state == DOMAIN_IO_ERROR ? 1u << ALARM_VM_IO : 0;
-        mask |= state == DOMAIN_PAUSED ? 1u << ALARM_VM_PAUSED : 0;
-    }
-    return mask;
+    return libvirt ? 0 : 1u << ALARM_LIBVIRT_AWAY;
 }
 
-/* The VMs themselves we name where we see them: find_domains(). */
 static void find_said(struct core *core, const struct node_record *node, uint32_t mask, bool own)
 {
-    for (uint32_t i = 0; i < SAID; i++) {
-        bool node_itself = said[i].kind == ALARM_LIBVIRT_AWAY;
-        if ((mask & 1u << said[i].kind) != 0 && (node_itself || !own)) {
-            alarm_found(&core->local.alarms, said[i].kind, node->name, own, said[i].text,
-                        core->local.now_ms, core->local.wall_ms);
-        }
+    if ((mask & 1u << ALARM_LIBVIRT_AWAY) != 0) {
+        alarm_found(&core->local.alarms, ALARM_LIBVIRT_AWAY, node->name, own,
+                    "libvirt does not answer there: no VM is started or stopped on it",
+                    core->local.now_ms, core->local.wall_ms);
     }
 }
 
@@ -236,6 +213,61 @@ static void find_nodes(struct core *core)
 
 /* ---- VMs, by the state */
 
+static void find_trouble(struct core *core, const struct vm_record *vm, enum vm_trouble trouble,
+                         const char *words)
+{
+    static const enum alarm_kind kinds[VM_TROUBLE_COUNT] = {
+        [VM_TROUBLE_PAUSED] = ALARM_VM_PAUSED,
+        [VM_TROUBLE_IO_ERROR] = ALARM_VM_IO,
+        [VM_TROUBLE_PANICKED] = ALARM_VM_PANICKED,
+    };
+    ASSERT(trouble < VM_TROUBLE_COUNT);
+    if (trouble != VM_TROUBLE_NONE) {
+        say(core, kinds[trouble], vm->name, words);
+    }
+}
+
+/* What stands still here and cannot be committed: nobody acts, or Ceph is away. */
+static void find_runs(struct core *core)
+{
+    for (uint32_t i = 0; i < core->local.run_count; i++) {
+        const struct run *run = &core->local.runs[i];
+        const struct vm_record *vm = run->state == RUN_UP ? run_assigned(core, run) : NULL;
+        if (vm != NULL) {
+            enum vm_trouble trouble = run_trouble(core, run);
+            find_trouble(core, vm, trouble, ends_trouble_word(trouble));
+        }
+    }
+}
+
+/* When it last began to run, as far as the history still tells. */
+static uint64_t ran_wall_ms(const struct core *core, const struct vm_record *vm)
+{
+    uint64_t wall_ms = 0;
+    for (uint32_t i = 0; i < HISTORY_MAX; i++) {
+        const struct history_entry *entry = &core->cluster.history[i];
+        if (entry->kind == HISTORY_VM_RUNNING && entry->wall_ms > wall_ms &&
+            name_equal(entry->vm, vm->name)) {
+            wall_ms = entry->wall_ms;
+        }
+    }
+    return wall_ms;
+}
+
+/* A row of ends is over once it has run for long. */
+static void find_ends(struct core *core, const struct vm_record *vm)
+{
+    bool runs = vm->state == VM_RUNNING;
+    if (vm->ends < ENDS_MANY ||
+        (runs && core->local.wall_ms >= ran_wall_ms(core, vm) + timing_steady_ms())) {
+        return;
+    }
+    struct text text = {0};
+    text_add(text_add_u64(text_add(&text, "it ended by itself "), vm->ends), " times in a row");
+    text_add(text_add(&text, vm->reason[0] != '\0' ? ": " : ""), vm->reason);
+    found(core, ALARM_VM_ENDS, vm->name, &text);
+}
+
 static void find_vm(struct core *core, const struct vm_record *vm)
 {
     struct text text = {0};
@@ -253,6 +285,12 @@ static void find_vm(struct core *core, const struct vm_record *vm)
         text_add(text_add_u64(text_add(&fails, "it failed to start "), vm->attempts), " times");
         text_add(text_add(&fails, vm->reason[0] != '\0' ? ": " : ""), vm->reason);
         found(core, ALARM_VM_FAILS, vm->name, &fails);
+    }
+    if (wanted) {
+        find_ends(core, vm);
+    }
+    if (vm->state == VM_RUNNING) {
+        find_trouble(core, vm, vm->condition.trouble, vm->reason);
     }
 }
 
@@ -306,9 +344,10 @@ void alarm_find_all(struct core *core)
     }
     find_quorum(core);
     find_storage(core);
+    find_pools(core);
     find_nodes(core);
     find_spare(core);
-    find_domains(core);
+    find_runs(core);
     for (uint32_t i = 0; i < core->cluster.vm_end; i++) {
         if (core->cluster.vms[i].state != VM_FREE) {
             find_vm(core, &core->cluster.vms[i]);

@@ -118,7 +118,8 @@ const char *ends_trouble_word(enum vm_trouble trouble)
     static const char *const words[VM_TROUBLE_COUNT] = {
         [VM_TROUBLE_NONE] = "it is well again",
         [VM_TROUBLE_PAUSED] = "somebody paused it through libvirt; virsh resume lets it go on",
-        [VM_TROUBLE_IO_ERROR] = "its disk refused I/O and it is paused: is a pool or a quota full?",
+        [VM_TROUBLE_IO_ERROR] =
+            "its disk refused I/O and it is paused: see rbd info of its images, ceph health detail",
         [VM_TROUBLE_PANICKED] = "its kernel panicked; it is left so (guest_panic = leave)",
     };
     ASSERT(trouble < VM_TROUBLE_COUNT);

@@ -2,11 +2,12 @@
  * A guest that is up and stands still: paused by hand, by its storage, or by its own panic.
  *
  * Decides: who lets it go on. One that somebody paused is theirs. One that panicked is ended,
- * unless the rule is to leave it. One that its storage stopped (a full pool or quota, a path that
- * broke) is resumed at a falling rate, and only after its lease was seen to be ours and no client
- * of it to be on the blocklist since the last try, and while quorum is fresh: a guest that was
- * fenced must not be woken. Never: tells of a standstill before it is known that the guest was not
- * fenced; then it is killed instead (run_end.c).
+ * unless the rule is to leave it. One that its storage stopped (an image that refuses, an OSD's
+ * error; not a full pool, which only lets it wait: measured) is resumed at a falling rate, and only
+ * after its lease was seen to be ours and no client of it to be on the blocklist since the last
+ * try, and while quorum is fresh: a guest that was fenced must not be woken. Never: tells of a
+ * standstill before it is known that the guest was not fenced; then it is killed instead
+ * (run_end.c).
  */
 #include <stddef.h>
 
@@ -14,7 +15,7 @@
 #include "fencing/timing.h"
 #include "proto/assert.h"
 
-#define CALM_MS 5000 /* a guest resumed onto a full pool runs for a moment, then stands again */
+#define CALM_MS 5000 /* a guest resumed too early runs for a moment, then stands again */
 
 static enum domain_state state_of(const struct core *core, const struct run *run)
 {

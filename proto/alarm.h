@@ -32,6 +32,9 @@ enum alarm_kind {
     ALARM_HOST_TROUBLE,    /* an agent finds something wrong with its host */
     ALARM_HALTED,          /* an assertion failed in its agent: it decides nothing */
     ALARM_RESTLESS,        /* its agent is started again and again */
+    ALARM_VM_PANICKED,     /* its kernel panicked, and it is left so */
+    ALARM_VM_ENDS,         /* it ends by itself again and again */
+    ALARM_POOL_FULL,       /* a pool is full: guests' writes to it wait */
     ALARM_KIND_COUNT
 };
 

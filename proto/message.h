@@ -34,6 +34,7 @@ enum trouble {
     TROUBLE_BMC,      /* it does not answer, refuses us, or is another host's */
     TROUBLE_COROSYNC, /* its settings are refused: then nobody hears us */
     TROUBLE_HOOK,     /* libvirt does not ask stead's hook: it starts our VMs by hand, too */
+    TROUBLE_POOL,     /* no trouble of the host's: which pools are full */
     TROUBLE_COUNT
 };
 

@@ -256,6 +256,14 @@ static void check_rights(struct handle *handle, const struct storage_io *io)
     }
 }
 
+/* A full pool holds every write back until there is room (measured), and a cluster that is full is
+ * one that needs deciding. Our records and leases replace what is there: OSDs take those from who
+ * says that he wants an answer; a new object is refused. */
+static void write_when_full(rados_ioctx_t pool)
+{
+    rados_set_pool_full_try(pool);
+}
+
 static int connect_handle(struct handle *handle, const struct storage_io *io)
 {
     int r = configure(handle, io);
@@ -284,6 +292,9 @@ static int connect_handle(struct handle *handle, const struct storage_io *io)
     r = rados_ioctx_create(handle->cluster, io->pool, &pool);
     handle->pool = pool;
     handle->has_pool = r == 0;
+    if (r == 0) {
+        write_when_full(pool);
+    }
     if (r == -ENOENT) {
         warn(handle,
              "Ceph has no pool %s: 'ceph osd pool create %s 16 16 replicated', or correct "
@@ -394,6 +405,7 @@ static void pool_after(struct job *job)
     if (handle->pool_found) {
         handle->former[handle->former_count++] = handle->pool;
         handle->pool = handle->found;
+        write_when_full(handle->pool);
     }
     handle_drop(handle);
 }

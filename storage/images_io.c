@@ -53,6 +53,9 @@ static int for_each_image(struct images_op *images, bool writable,
         images->step = "open";
         r = late(images);
         r = r == 0 ? rados_ioctx_create(cluster, definition.images[i].pool, &pool) : r;
+        if (r == 0) {
+            rados_set_pool_full_try(pool); /* a VM of a full pool can still be stopped */
+        }
         if (r < 0) {
             break;
         }

@@ -106,6 +106,8 @@ struct storage_io {
     uint64_t find_pool_ms;     /* not before is the pool looked up again */
     enum outcome poll_outcome; /* of the last poll: only a change is logged */
     char warning[TEXT_BYTES];
+    uint64_t full_ms;      /* when to look next which pools are full */
+    char full[TEXT_BYTES]; /* which were */
 };
 
 /* The loop calls it when a deadline has come (io->timer_fd). */

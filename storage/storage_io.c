@@ -20,6 +20,7 @@
 
 #include "proto/assert.h"
 #include "storage/blocklist_io.h"
+#include "storage/full_io.h"
 #include "storage/guest_client_io.h"
 #include "storage/handle_io.h"
 #include "storage/images_io.h"
@@ -118,6 +119,7 @@ void storage_io_act(struct storage_io *io, const struct action *action, const st
         break;
     case ACTION_POLL:
         state_poll(io, action);
+        full_look(io);
         break;
     case ACTION_STATE_READ:
         state_read(io, action);

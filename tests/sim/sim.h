@@ -177,7 +177,7 @@ struct sim_rados {
     bool lease_exists[SIM_VMS_MAX];
     bool lease_stalled[SIM_VMS_MAX];
     struct lease leases[SIM_VMS_MAX];
-    bool full; /* the guests' pool: each write is refused */
+    enum pool_state pool; /* the guests' */
     uint32_t last_nonce;
     struct sim_block *blocks;
     size_t block_count;

@@ -30,13 +30,22 @@ static bool refused(const struct sim *sim, struct sim_guest *guest)
     return guest->refused;
 }
 
+bool sim_disk_answers(const struct sim *sim, uint32_t node)
+{
+    return sim->rados.pool != POOL_FULL && sim_rados_reaches(sim, node, false);
+}
+
 /* I1: once a newer guest has read the disk, no write of an older one may land. */
 static void land(struct sim *sim, uint32_t index)
 {
     struct sim_guest *guest = guest_at(sim, index);
     struct sim_vm *vm = &sim->vms[guest->vm];
-    guest->write_held = false;
-    if (refused(sim, guest) || sim->rados.full) {
+    bool blocked = refused(sim, guest);
+    guest->write_held = guest->alive && !blocked && sim->rados.pool == POOL_FULL;
+    if (sim->rados.pool == POOL_FULL && !blocked) {
+        return; /* held until there is room; of a dead client, never */
+    }
+    if (blocked || sim->rados.pool == POOL_REFUSES) {
         if (guest->alive && guest->state == GUEST_RUNNING) {
             sim_virt_io_error(sim, index);
         }
@@ -66,7 +75,7 @@ static void run_write(struct sim *sim, struct sim_task *task)
     uint64_t slow_us = sim_rados_slow_us(sim, guest->node, false);
     if (guest->write_held) {
         /* one at a time */
-    } else if (!sim_rados_reaches(sim, guest->node, false)) {
+    } else if (!sim_disk_answers(sim, guest->node)) {
         guest->write_held = true;
     } else if (slow_us > 0) {
         guest->write_held = true;
@@ -119,7 +128,7 @@ void sim_disk_path_changed(struct sim *sim, uint32_t node)
     for (uint32_t i = 0; i < sim->guest_count; i++) {
         const struct sim_guest *guest = &sim->guests[i];
         if (guest->alive && guest->node == node && guest->write_held &&
-            sim_rados_reaches(sim, node, false)) {
+            sim_disk_answers(sim, node)) {
             sim_put(sim, sim_rng_range(&sim->rng, 1 * MS, 1500 * MS), node,
                     (struct sim_task){.run = run_land, .number = i});
         }

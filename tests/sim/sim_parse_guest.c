@@ -45,9 +45,11 @@ void parse_hand(struct words *words, struct scenario_step *step)
 
 void parse_pool(struct words *words, struct scenario_step *step)
 {
-    const char *text = words_take(words, "full or ok");
+    static const char *const known[] = {"ok", "full", "refuses"};
+    static const enum pool_state pools[] = {POOL_OK, POOL_FULL, POOL_REFUSES};
     step->kind = STEP_POOL;
-    if (text != NULL) {
-        (void)words_yes(words, text, "full", "ok", &step->on);
+    int pool = words_choice(words, "state of the pool", known, COUNT_OF(known));
+    if (pool >= 0) {
+        step->pool = pools[pool];
     }
 }

@@ -127,17 +127,21 @@ enum object_event {
 };
 enum libvirt_state { LIBVIRT_OK, LIBVIRT_HANG, LIBVIRT_LATE };
 
+/* The guests' pool. Measured: a full one answers nothing until there is room. */
+enum pool_state { POOL_OK, POOL_FULL, POOL_REFUSES };
+
 struct scenario_step {
     uint64_t at_us;
     enum step_kind kind;
-    uint32_t node;   /* index; of STEP_STORAGE and STEP_STATE: SIM_NODES_MAX means all */
-    uint32_t other;  /* CUT, MEND */
-    uint32_t vm;     /* index */
-    bool on;         /* power, net; NODE_FENCE, _REMOVE: vouched; POOL: it is full; LEASE: stalled;
-                        CUT: only one way, `other` does not hear `node` */
-    int64_t wall_us; /* CLOCK: its wall clock steps by this */
+    uint32_t node;     /* index; of STEP_STORAGE and STEP_STATE: SIM_NODES_MAX means all */
+    uint32_t other;    /* CUT, MEND */
+    uint32_t vm;       /* index */
+    bool on;           /* power, net; NODE_FENCE, _REMOVE: vouched; LEASE: stalled;
+                          CUT: only one way, `other` does not hear `node` */
+    int64_t wall_us;   /* CLOCK: its wall clock steps by this */
     int32_t drift_ppm; /* CLOCK: or its monotonic clock runs so much too fast */
     bool drifts;
+    enum pool_state pool;
     enum deed deed;
     enum path_state path;
     enum libvirt_state libvirt;

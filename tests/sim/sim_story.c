@@ -10,6 +10,7 @@
 #include "tests/sim/sim_clock.h"
 #include "tests/sim/sim_corosync.h"
 #include "tests/sim/sim_cpg.h"
+#include "tests/sim/sim_disk.h"
 #include "tests/sim/sim_expect.h"
 #include "tests/sim/sim_host.h"
 #include "tests/sim/sim_operator.h"
@@ -147,7 +148,10 @@ static void step_change(struct sim *sim, const struct scenario_step *step)
 {
     struct sim_host *host = &sim->hosts[step->node];
     if (step->kind == STEP_POOL) {
-        sim->rados.full = step->on;
+        sim->rados.pool = step->pool;
+        for (uint32_t node = 0; node < sim->story->node_count; node++) {
+            sim_disk_path_changed(sim, node);
+        }
     } else if (step->kind == STEP_CLOCK) {
         sim_clock_change(sim, step);
     } else if (step->kind == STEP_LEASE) {

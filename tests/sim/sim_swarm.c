@@ -277,13 +277,14 @@ static void make_odd(struct sketch *sketch, uint32_t node, uint32_t vm)
 static void make_end(struct sketch *sketch, uint32_t vm)
 {
     static const char *const hands[] = {"stop", "pause", "resume"};
+    static const char *const pools[] = {"ok", "full", "refuses"};
     uint32_t deed = any(sketch, 0, 7);
     if (deed < 2) {
         at(sketch, "guest v%u %s", vm, deed == 0 ? "poweroff" : "panic");
     } else if (deed < 5) {
         at(sketch, "hand %s v%u", hands[deed - 2], vm);
     } else {
-        at(sketch, "pool %s", deed == 5 ? "ok" : "full");
+        at(sketch, "pool %s", pools[deed - 5]);
     }
 }
 

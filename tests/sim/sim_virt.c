@@ -12,6 +12,7 @@
 #include "proto/values.h"
 #include "tests/sim/sim_block.h"
 #include "tests/sim/sim_call.h"
+#include "tests/sim/sim_disk.h"
 #include "tests/sim/sim_hook.h"
 #include "tests/sim/sim_rados.h"
 
@@ -65,7 +66,7 @@ static void run_open(struct sim *sim, struct sim_task *task)
     if (!guest->alive) {
         domain_done(sim, call, OUTCOME_FAILED, "the domain ended while it was created");
         sim_call_done(sim, call);
-    } else if (!sim_rados_reaches(sim, guest->node, false)) {
+    } else if (!sim_disk_answers(sim, guest->node)) {
         sim_put(sim, 500 * MS, guest->node, again);
     } else {
         sim_guest_open(sim, index);
@@ -130,7 +131,7 @@ static void run_shutdown(struct sim *sim, struct sim_task *task)
     if (!guest->alive || guest->state != GUEST_RUNNING) {
         return;
     }
-    if (guest->write_held || !sim_rados_reaches(sim, guest->node, false)) {
+    if (guest->write_held || !sim_disk_answers(sim, guest->node)) {
         sim_put(sim, 500 * MS, guest->node,
                 (struct sim_task){.run = run_shutdown, .number = task->number});
     } else if (sim_block_hits(sim, guest->client)) {
@@ -168,7 +169,7 @@ static void destroy(struct sim *sim, struct sim_call *call, uint32_t guest)
         domain_done(sim, call, OUTCOME_DONE, "");
         return;
     }
-    bool reaches = sim_rados_reaches(sim, call->node, false);
+    bool reaches = sim_disk_answers(sim, call->node);
     uint64_t delay_us = reaches ? sim_rng_range(&sim->rng, 50 * MS, 300 * MS) : CUT_OFF_DESTROY_US;
     call->refs++;
     sim_put(sim, delay_us, call->node,

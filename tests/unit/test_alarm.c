@@ -1,6 +1,9 @@
 /* Alarms: each is raised when it has been so for its time, and cleared when it no longer is; one
  * node tells it. We are n1 and act, unless said otherwise. */
 #include "agent/alarm.h"
+#include "agent/ends.h"
+#include "fencing/timing.h"
+#include "proto/values.h"
 #include "tests/unit/unit_core.h"
 
 #define N3 2 /* slot */
@@ -287,24 +290,74 @@ TEST(vm_not_stopping)
     free(u);
 }
 
-static void set_domain(struct unit *u, enum domain_state state)
+static struct vm_record *standing(struct unit *u, enum vm_trouble trouble)
 {
-    u->core.local.domain_count = 1;
-    u->core.local.domains[0] =
-        (struct domain){.vm = u->core.cluster.vms[0].uuid, .state = state, .told = true};
+    struct vm_record *vm = &u->core.cluster.vms[0];
+    vm->want = WANT_RUNNING;
+    vm->state = VM_RUNNING;
+    vm->node = N3;
+    vm->incarnation = u->core.cluster.nodes[N3].incarnation;
+    vm->condition.trouble = trouble;
+    name_set(vm->reason, TEXT_BYTES, ends_trouble_word(trouble));
+    return vm;
 }
 
-TEST(vm_paused_by_io_or_hand)
+TEST(vm_standing_still_elsewhere)
+{
+    static const struct {
+        enum vm_trouble trouble;
+        enum alarm_kind kind;
+        const char *words;
+    } kinds[] = {
+        {VM_TROUBLE_IO_ERROR, ALARM_VM_IO, "its disk refused I/O"},
+        {VM_TROUBLE_PAUSED, ALARM_VM_PAUSED, "somebody paused it"},
+        {VM_TROUBLE_PANICKED, ALARM_VM_PANICKED, "its kernel panicked"},
+    };
+    struct unit *u = well();
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        standing(u, kinds[i].trouble);
+        check_raised(u, kinds[i].kind, "vm0", kinds[i].words);
+        standing(u, VM_TROUBLE_NONE);
+        check_cleared(u, kinds[i].kind, "vm0");
+    }
+    free(u);
+}
+
+TEST(vm_standing_still_here_uncommitted)
 {
     struct unit *u = well();
-    set_domain(u, DOMAIN_IO_ERROR);
-    check_raised(u, ALARM_VM_IO, "vm0", "its disk refused I/O");
-    set_domain(u, DOMAIN_RUNNING);
-    check_cleared(u, ALARM_VM_IO, "vm0");
-    set_domain(u, DOMAIN_PAUSED);
-    check_raised(u, ALARM_VM_PAUSED, "vm0", "not by stead");
-    set_domain(u, DOMAIN_RUNNING);
+    struct local *local = &u->core.local;
+    struct vm_record *vm = standing(u, VM_TROUBLE_NONE);
+    vm->node = 0;
+    vm->incarnation = local->life.incarnation = u->core.cluster.nodes[0].incarnation;
+    local->domain_count = local->run_count = 1;
+    local->domains[0] = (struct domain){.vm = vm->uuid, .state = DOMAIN_PAUSED, .told = true};
+    local->runs[0] = (struct run){.state = RUN_UP, .vm = vm->uuid};
+    check_raised(u, ALARM_VM_PAUSED, "vm0", "somebody paused it");
+    local->domains[0].state = DOMAIN_RUNNING;
     check_cleared(u, ALARM_VM_PAUSED, "vm0");
+    free(u);
+}
+
+TEST(vm_ends_again_and_again)
+{
+    struct unit *u = well();
+    struct vm_record *vm = standing(u, VM_TROUBLE_NONE);
+    vm->ends = 2;
+    look(u, 5000);
+    assert_null(raised(u, ALARM_VM_ENDS, "vm0"));
+    vm->ends = 3;
+    u->core.cluster.history[1] =
+        (struct history_entry){.kind = HISTORY_VM_RUNNING, .wall_ms = u->core.local.wall_ms};
+    name_set(u->core.cluster.history[1].vm, NAME_BYTES, "vm0");
+    check_raised(u, ALARM_VM_ENDS, "vm0", "3 times in a row");
+    look(u, timing_steady_ms()); /* it runs on: the row is over */
+    check_cleared(u, ALARM_VM_ENDS, "vm0");
+    vm->state = VM_STOPPED;
+    unit_forget(u);
+    check_raised(u, ALARM_VM_ENDS, "vm0", "3 times in a row");
+    vm->want = WANT_STOPPED;
+    check_cleared(u, ALARM_VM_ENDS, "vm0");
     free(u);
 }
 
@@ -322,11 +375,9 @@ TEST(libvirt_away)
     u->core.local.libvirt = true;
     check_cleared(u, ALARM_LIBVIRT_AWAY, "n1");
     unit_forget(u);
-    beat_of(u, 2)->alarms = 1u << ALARM_LIBVIRT_AWAY | 1u << ALARM_VM_IO;
+    beat_of(u, 2)->alarms = 1u << ALARM_LIBVIRT_AWAY;
     look(u, 13000);
     assert_non_null(raised(u, ALARM_LIBVIRT_AWAY, "n2")); /* seen here, told there */
-    assert_non_null(raised(u, ALARM_VM_IO, "n2"));
-    assert_int_equal(told(u, ALARM_VM_IO, true), 0);
     assert_int_equal(told(u, ALARM_LIBVIRT_AWAY, true), 0);
     free(u);
 }
@@ -460,7 +511,9 @@ int main(void)
         cmocka_unit_test(node_offline),
         cmocka_unit_test(vm_down_and_failing),
         cmocka_unit_test(vm_not_stopping),
-        cmocka_unit_test(vm_paused_by_io_or_hand),
+        cmocka_unit_test(vm_standing_still_elsewhere),
+        cmocka_unit_test(vm_standing_still_here_uncommitted),
+        cmocka_unit_test(vm_ends_again_and_again),
         cmocka_unit_test(libvirt_away),
         cmocka_unit_test(bmc_unverified),
         cmocka_unit_test(host_trouble),
