@@ -153,6 +153,7 @@ struct run {
     uint64_t up_ms;          /* since when it is up */
     struct run_io io;
     bool intruder; /* another hand started it here: who has its images open is not known */
+    bool stray;    /* it ran here under no lease of ours: who has its images open here, may not */
 };
 
 /* A copy of a VM that somebody started here past stead: told until the history holds the token. */

@@ -25,6 +25,8 @@ void run_end(struct run_step *step, const char *cause)
     const struct run *run = step->run;
     if (run->has_domain) {
         run_move(step, RUN_DESTROY, cause);
+    } else if (run->stray) {
+        run_move(step, RUN_BLOCK, cause);
     } else if (run->lease.state == LEASE_HELD && !run->forfeit) {
         run_move(step, run->clean ? RUN_RELEASE : RUN_BLOCK, cause);
     } else {
@@ -44,16 +46,17 @@ void run_undo(struct run_step *step, const char *reason)
     run_end(step, run->reason);
 }
 
-/* Might it run on elsewhere, past stead? It was moved, or nobody saw how it ended. */
-static bool may_have_moved(const struct run *run)
+/* Are there clients that no lease of ours names? It was moved and may run on elsewhere, nobody saw
+ * how it ended, or it never had a lease. */
+static bool has_unnamed(const struct run *run)
 {
-    return run->end == END_MIGRATED || run->end == END_UNKNOWN || run->intruder;
+    return run->end == END_MIGRATED || run->end == END_UNKNOWN || run->intruder || run->stray;
 }
 
 static void ask_watchers(struct run_step *step)
 {
     struct run *run = step->run;
-    if (may_have_moved(run) && !run->side_done && !call_open(&run->side_call)) {
+    if (has_unnamed(run) && !run->side_done && !call_open(&run->side_call)) {
         (void)run_call(step, &run->side_call, ACTION_WATCHERS_READ, run_settings(step)->call_ms,
                        false);
     }
@@ -71,15 +74,17 @@ static bool is_an_agent(const struct core *core, const struct client *client)
 }
 
 /* Whoever has its images open now has no right to: the lease is ours, and nothing of it runs here.
- */
+ * Where it is another's, that holds for this host. */
 static void on_watchers(struct run_step *step, const struct event *event)
 {
     struct run *run = step->run;
+    struct client here = client_address_entry(&step->core->local.storage.client);
     run->side_done =
         event->watchers.outcome == OUTCOME_DONE || event->watchers.outcome == OUTCOME_MISSING;
     for (uint32_t i = 0; i < event->watchers.clients.count; i++) {
         const struct client *client = &event->watchers.clients.list[i];
-        if (!is_an_agent(step->core, client)) {
+        struct client address = client_address_entry(client);
+        if (!is_an_agent(step->core, client) && (!run->stray || client_equal(&address, &here))) {
             (void)clients_add(&run->wanted.clients, client);
         }
     }
@@ -92,13 +97,17 @@ static void on_watchers(struct run_step *step, const struct event *event)
 static void block_clients(struct run_step *step)
 {
     struct run *run = step->run;
-    struct clients clients = run->lease.clients;
+    struct clients clients = run->stray ? (struct clients){0} : run->lease.clients;
     ask_watchers(step);
-    if (may_have_moved(run) && !run->side_done) {
+    if (has_unnamed(run) && !run->side_done) {
         return;
     }
     for (uint32_t i = 0; i < run->wanted.clients.count; i++) {
         (void)clients_add(&clients, &run->wanted.clients.list[i]);
+    }
+    if (clients.count == 0 && run->stray) {
+        run_move(step, RUN_OVER, "it had no clients");
+        return;
     }
     if (clients.count == 0) { /* it never ran: nothing of it can be under way */
         run_move(step, run->again ? RUN_TAKE : RUN_RELEASE, "it had no clients");
@@ -295,7 +304,7 @@ void run_end_on_answer(struct run_step *step, const struct event *event)
         return;
     case RUN_BLOCK:
         if (event->block.outcome == OUTCOME_DONE) {
-            run_move(step, RUN_UNLOCK, "its clients are blocklisted");
+            run_move(step, run->stray ? RUN_OVER : RUN_UNLOCK, "its clients are blocklisted");
         } else {
             run_retry(step);
         }

@@ -171,6 +171,7 @@ static void on_adopt(struct run_step *step, const struct event_lease *answer)
             hand_note(step->core, &run->vm);
         }
         run->forfeit = true;
+        run->stray = true;
         run_move(step, RUN_KILL, "its lease is not ours");
     } else if (run->starting) {
         run->lease.generation = step->core->cluster.vms[run->slot].generation;

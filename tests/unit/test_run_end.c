@@ -295,6 +295,36 @@ TEST(a_guest_without_a_lease_is_killed)
     world_end(w);
 }
 
+/* ... its clients here are barred, since a write of its may still be queued; the holder's are not.
+ */
+TEST(a_guest_without_a_lease_is_barred)
+{
+    struct world *w = world_new(VM_RUNNING);
+    struct client holder = {"10.0.0.3:0/7777"};
+    struct client own = world_client(w);
+    struct action action = {0};
+    w->u->image.vms[0].node = 2;
+    w->u->image.vms[0].incarnation = (struct incarnation){1, 3};
+    w->lease = unit_lease(w->u, 0, 3);
+    world_restart(w, DOMAIN_RUNNING);
+    world_until(w, RUN_BLOCK);
+    assert_false(w->alive);
+    struct event event = unit_event(EVENT_WATCHERS, 0);
+    assert_true(unit_find(w->u, ACTION_WATCHERS_READ, &action));
+    event.id = action.id;
+    event.watchers.outcome = OUTCOME_DONE;
+    event.watchers.image_count = 1;
+    (void)clients_add(&event.watchers.clients, &holder);
+    (void)clients_add(&event.watchers.clients, &own);
+    unit_step(w->u, &event);
+    world_settle(w, 1000);
+    assert_true(clients_hold(&w->blocked, &own));
+    assert_false(clients_hold(&w->blocked, &holder));
+    assert_false(w->locks_broken); /* one may be the holder's */
+    assert_int_equal(w->lease.holder, 3);
+    world_end(w);
+}
+
 /* A guest found here that the state has elsewhere, under a lease of another, is killed. */
 TEST(a_guest_assigned_elsewhere_is_found)
 {
@@ -425,6 +455,7 @@ TEST(a_guest_given_back_runs_on)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_guest_without_a_lease_is_barred),
         cmocka_unit_test(a_guest_that_may_live_elsewhere_is_barred),
         cmocka_unit_test(a_copy_started_during_the_end_is_killed),
         cmocka_unit_test(a_clean_end_only_frees_the_lease),
