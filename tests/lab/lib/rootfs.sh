@@ -16,7 +16,8 @@ rootfs_forget() { # what the machine itself runs, mounts, and knows is none of t
     (
         [[ $root -ef / ]] && exit 1 # nothing below may ever meet the machine itself
         cd "$root" || exit
-        rm -rf run/* tmp/* var/tmp/* var/log/journal etc/systemd/system/*.wants etc/systemd/system/*.requires \
+        rm -rf tmp/* || true # the machine may be at work in its own
+        rm -rf run/* var/tmp/* var/log/journal etc/systemd/system/*.wants etc/systemd/system/*.requires \
             etc/corosync/* etc/ceph/* etc/stead var/lib/stead var/lib/corosync/* \
             etc/libvirt/qemu/*.xml etc/libvirt/qemu/autostart etc/libvirt/qemu/networks \
             etc/libvirt/secrets etc/libvirt/storage var/lib/libvirt/qemu/* var/log/libvirt/qemu/*
