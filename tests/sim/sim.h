@@ -59,7 +59,8 @@ struct sim_agent {
     struct core *core;
     bool alive;
     uint32_t life;
-    uint64_t start; /* agent_start of this process */
+    uint64_t start;    /* agent_start of this process */
+    uint64_t began_us; /* when that was */
     bool has_handle;
     struct sim_address client;
     uint32_t handle_epoch; /* the osdmap its handle has seen */
@@ -142,6 +143,8 @@ struct sim_member {
     size_t cursor;      /* absolute number of the next message to deliver */
     uint64_t last_us;   /* of the last delivery put in the queue */
     uint64_t component; /* whom it can hear now */
+    uint64_t works_us;  /* until when it was in a quorate ring whose token goes round */
+    uint64_t came_us;   /* into the ring it is in */
     uint64_t forming;   /* number of the formation under way; 0: none */
     uint64_t forming_component;
     bool unsettled; /* it hears somebody who does not hear all the others: no ring is ever made */

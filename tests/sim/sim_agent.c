@@ -287,6 +287,7 @@ void sim_agent_start(struct sim *sim, uint32_t node)
     agent->alive = true;
     agent->stopped = false;
     agent->life++;
+    agent->began_us = sim->now_us;
     agent->start = sim_rng_next(&sim->rng) | 1;
     agent->has_handle = false;
     agent->libvirt_told = false;

@@ -10,6 +10,7 @@
 #include "proto/values.h"
 #include "tests/sim/sim_agent.h"
 #include "tests/sim/sim_call.h"
+#include "tests/sim/sim_check.h"
 #include "tests/sim/sim_host.h"
 
 struct bmc_address sim_bmc_address(const struct sim *sim, uint32_t node)
@@ -81,6 +82,7 @@ static void run_ask(struct sim *sim, struct sim_task *task)
     } else if (target == SIM_NO_HOST || sim->hosts[target].bmc == SIM_BMC_NONE) {
         answer(sim, call, OUTCOME_FAILED, "there is no such BMC");
     } else {
+        sim_check_fresh(sim, call);
         uint64_t delay_us = sim_rng_range(&sim->rng, 100 * MS, 150 * MS);
         delay_us += sim->hosts[target].bmc == SIM_BMC_SLOW ? sim->hosts[target].bmc_slow_us : 0;
         sim_call_put(sim, call, delay_us, SIM_NO_HOST, run_off);

@@ -22,6 +22,11 @@ void sim_check_resume(struct sim *sim, uint32_t guest);
 void sim_check_copy(struct sim *sim, uint32_t node);
 /* After a step: one live writer per disk (I1); how long ghosts run. */
 void sim_check_world(struct sim *sim);
+/* An edge is about to do this: may its node still act (it is fresh, in truth)? */
+void sim_check_fresh(struct sim *sim, const struct sim_call *call);
+/* Entries are asked for: none against the address of a machine that is back (its new agent, and
+ * each guest started there since, would be hit). */
+void sim_check_entries(struct sim *sim, uint32_t node, const struct action *action);
 /* The operator was told it is done: it is in the state object (I7). */
 void sim_check_acknowledged(struct sim *sim, struct sim_command *command);
 

@@ -8,7 +8,12 @@
 #include "proto/assert.h"
 #include "proto/values.h"
 #include "storage/state.h"
+#include "tests/sim/sim_block.h"
 #include "tests/sim/sim_check.h"
+#include "tests/sim/sim_cpg.h"
+
+#define HEARD_US (2 * SECOND)
+#define FRESH_MARGIN_US (20 * MS) /* from the look at the clock to the call itself */
 
 static const char *const node_words[NODE_STATE_COUNT] = {
     [NODE_FREE] = "free", [NODE_OUT] = "out",       [NODE_ADMITTED] = "admitted",
@@ -95,6 +100,56 @@ void sim_check_refusal(struct sim *sim, const struct sim_command *command)
 {
     if (command->text[0] == '\0') {
         sim_violation(sim, "I8: refused without a reason: %s", command->step->words);
+    }
+}
+
+/* --- fresh --- */
+
+/* What only a node may do that was in a quorate ring less than fresh_ms ago: whatever names until
+ * when it is valid, and what must. A ring that works is less than the core asks for. */
+void sim_check_fresh(struct sim *sim, const struct sim_call *call)
+{
+    const struct core *core = sim->hosts[call->node].agent.core;
+    bool must = call->action.kind == ACTION_POWER_OFF || call->action.kind == ACTION_DOMAIN_RESUME;
+    if ((call->action.valid_until_ms == 0 && !must) || sim_cpg_works(sim, call->node)) {
+        return;
+    }
+    uint64_t since_us = sim->now_us - sim->cpg.members[call->node].works_us;
+    uint64_t fresh_us = core->cluster.settings.fresh_ms * MS;
+    if (since_us > fresh_us + fresh_us / 100 + FRESH_MARGIN_US) {
+        sim_violation(sim, "fresh: %s acts (%d) %llu ms after its ring last worked",
+                      sim->story->nodes[call->node].name, (int)call->action.kind,
+                      (unsigned long long)(since_us / MS));
+    }
+}
+
+/* --- entries --- */
+
+/* In one working ring with `node` for long enough to have been heard, under another boot than the
+ * one that is being fenced. */
+static bool is_back(const struct sim *sim, uint32_t node, uint32_t target)
+{
+    const struct sim_host *host = &sim->hosts[target];
+    const struct node_record *record = &sim->rados.state->nodes[target];
+    const struct sim_member *here = &sim->cpg.members[node];
+    const struct sim_member *there = &sim->cpg.members[target];
+    return node != target && host->up && !host->frozen && host->agent.alive &&
+           here->ring == there->ring && sim_cpg_works(sim, node) &&
+           sim->now_us - there->came_us > HEARD_US && sim->now_us - here->came_us > HEARD_US &&
+           sim->now_us - host->agent.began_us > HEARD_US &&
+           uuid_equal(&host->machine, &record->machine) &&
+           !uuid_equal(&host->boot, &record->boot) && record->state == NODE_LOST;
+}
+
+void sim_check_entries(struct sim *sim, uint32_t node, const struct action *action)
+{
+    for (uint32_t i = 0; action->kind == ACTION_BLOCK_ADD && i < action->block.count; i++) {
+        struct sim_address entry;
+        bool known = sim_address_parse(sim, &action->block.entries[i], &entry);
+        if (known && entry.nonce == 0 && is_back(sim, node, entry.host)) {
+            sim_violation(sim, "entries: %s bars the address of %s, which is back",
+                          sim->story->nodes[node].name, sim->story->nodes[entry.host].name);
+        }
     }
 }
 

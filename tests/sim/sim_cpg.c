@@ -341,6 +341,7 @@ static void enter_ring(struct sim *sim, struct sim_ring *ring)
             member->cursor = ring->base;
             member->forming = 0;
             member->mending = false;
+            member->came_us = sim->now_us;
         }
     }
     rings_drop_unused(sim);
@@ -460,8 +461,19 @@ static void component_changed(struct sim *sim, uint64_t component)
             (struct sim_task){.run = run_forming, .number = number, .other = component});
 }
 
+/* Before anything changes: until now these rings worked. */
+static void note_works(struct sim *sim)
+{
+    for (uint32_t n = 0; n < sim->node_count; n++) {
+        if (sim_cpg_works(sim, n)) {
+            sim->cpg.members[n].works_us = sim->now_us;
+        }
+    }
+}
+
 void sim_cpg_changed(struct sim *sim)
 {
+    note_works(sim);
     sim_cpg_listen(sim);
     uint64_t seen = 0;
     for (uint32_t n = 0; n < sim->node_count; n++) {
@@ -493,6 +505,7 @@ void sim_cpg_stop(struct sim *sim, uint32_t node)
     if (member->ring == NULL) {
         return;
     }
+    note_works(sim);
     member->ring = NULL;
     member->forming = 0;
     member->unsettled = false;

@@ -13,6 +13,7 @@
 #include "proto/values.h"
 #include "tests/sim/sim_block.h"
 #include "tests/sim/sim_call.h"
+#include "tests/sim/sim_check.h"
 #include "tests/sim/sim_disk.h"
 
 #define LANDS_LATE_MAX_US (15 * SECOND)
@@ -286,6 +287,7 @@ static void run_leave(struct sim *sim, struct sim_task *task)
         struct event event = with_outcome(unknown, OUTCOME_FAILED);
         sim_call_answer(sim, call, 0, &event);
     } else {
+        sim_check_fresh(sim, call);
         call->client = agent->client;
         send(sim, call, sim_rng_range(&sim->rng, 300, 1500));
     }
@@ -295,6 +297,7 @@ static void run_leave(struct sim *sim, struct sim_task *task)
 void sim_rados_act(struct sim *sim, uint32_t node, const struct action *action)
 {
     struct event unknown = unknown_of(action);
+    sim_check_entries(sim, node, action);
     struct sim_call *call = sim_call_begin(sim, node, action, &unknown);
     if (action->kind == ACTION_COMMIT) {
         if (sim->actions->delta == NULL) {

@@ -12,6 +12,7 @@
 #include "proto/values.h"
 #include "tests/sim/sim_block.h"
 #include "tests/sim/sim_call.h"
+#include "tests/sim/sim_check.h"
 #include "tests/sim/sim_disk.h"
 #include "tests/sim/sim_hook.h"
 #include "tests/sim/sim_rados.h"
@@ -214,6 +215,7 @@ static void run_worker(struct sim *sim, struct sim_task *task)
     } else if (host->libvirt == LIBVIRT_HANG && sim->now_us < host->libvirt_until_us) {
         /* never carried out */
     } else {
+        sim_check_fresh(sim, call);
         uint64_t late_us = host->libvirt == LIBVIRT_LATE ? host->libvirt_late_us : 0;
         sim_call_put(sim, call, late_us + sim_rng_range(&sim->rng, 1 * MS, 15 * MS), call->node,
                      run_inside);
