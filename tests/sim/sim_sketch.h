@@ -1,0 +1,33 @@
+/* A made-up story while it is being written. */
+#ifndef STEAD_TESTS_SIM_SKETCH_H
+#define STEAD_TESTS_SIM_SKETCH_H
+
+#include "tests/sim/sim.h"
+
+struct sketch {
+    char *text;
+    size_t size;
+    FILE *out;
+    struct sim_rng rng;
+    uint32_t nodes;
+    uint32_t vms;
+    uint64_t now_ms;
+    const char *bmc[SIM_NODES_MAX + 1]; /* of each node, by its number */
+    bool cut[SIM_NODES_MAX + 1];        /* it and the next one ever were cut */
+};
+
+/* A line of the setup; a line `at` now. */
+void sketch_line(struct sketch *sketch, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+void sketch_at(struct sketch *sketch, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* A number. Once a statement: in which order C evaluates two arguments is up to the compiler. */
+uint32_t sketch_any(struct sketch *sketch, uint32_t low, uint32_t high);
+/* A number from 1; small ones are likelier. */
+uint32_t sketch_product(struct sketch *sketch, uint32_t high, uint32_t other_high);
+
+/* One thing that goes wrong, or that somebody does; in places several that belong together. */
+void sketch_fault(struct sketch *sketch);
+
+#endif
