@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/timerfd.h>
@@ -61,6 +62,21 @@ static void change_lease(const struct edges *edges, const struct action *action)
     }
 }
 
+static void create(struct effects *effects, const struct action *action)
+{
+    int r = hook_io_permit(effects->edges.hook, action);
+    if (r == 0) {
+        create_io_act(effects->edges.create, action);
+        return;
+    }
+    struct event event = {.kind = EVENT_DOMAIN_DONE, .id = action->id};
+    event.domain_done.outcome = OUTCOME_FAILED;
+    snprintf(event.domain_done.text, sizeof(event.domain_done.text),
+             "its permit for libvirt's hook cannot be written below /run/stead: %s", strerror(-r));
+    struct sink sink = effects_io_sink(effects);
+    sink_put(&sink, &event);
+}
+
 static void carry_out(struct effects *effects, const struct action *action)
 {
     const struct edges *edges = &effects->edges;
@@ -98,8 +114,7 @@ static void carry_out(struct effects *effects, const struct action *action)
         break;
     case ACTION_DOMAIN_CREATE:
         guest_io_know(edges->guests, &action->vm.uuid);
-        hook_io_permit(edges->hook, action);
-        create_io_act(edges->create, action);
+        create(effects, action);
         break;
     case ACTION_DOMAIN_RESUME:
     case ACTION_DOMAIN_SHUTDOWN:

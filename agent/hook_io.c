@@ -84,8 +84,11 @@ static void look(void *context)
 {
     struct hook_io *hook = context;
     tell(hook);
-    hook->version = hook->again ? 0 : hook->version; /* written after the next step */
-    hook->again = false;
+    if (hook->again || access(HOOK_VMS, F_OK) < 0) {
+        hook->version = 0; /* it is written after the next step */
+        hook->digest = 0;
+        hook->again = false;
+    }
     qb_loop_timer_add(hook->loop, QB_LOOP_LOW, LOOK_NS, hook, look, &hook->timer);
 }
 
@@ -259,19 +262,16 @@ void hook_io_list(struct hook_io *hook, const struct cluster *cluster)
     hook->said = 0;
 }
 
-void hook_io_permit(struct hook_io *hook, const struct action *action)
+int hook_io_permit(struct hook_io *hook, const struct action *action)
 {
     int r = write_permit(action);
-    if (r < 0) { /* the hook will refuse the start, and that is answered as any failed one */
-        journal_io_say(LOG_ERR, "cannot write below " HOOK_PERMITS ": %s", strerror(-r));
-        return;
-    }
-    for (uint32_t i = 0; i < RUNS_MAX; i++) {
+    for (uint32_t i = 0; i < RUNS_MAX && r == 0; i++) {
         if (hook->permits[i].id == 0) {
             hook->permits[i] = (struct permit){.id = action->id, .vm = action->vm.uuid};
-            return;
+            break;
         }
     }
+    return r;
 }
 
 void hook_io_answered(struct hook_io *hook, const struct event *event)

@@ -21,9 +21,9 @@ int hook_io_open(qb_loop_t *loop, const struct sink *sink, struct hook_io **ret_
  * nothing. */
 void hook_io_list(struct hook_io *hook, const struct cluster *cluster);
 
-/* Before an ACTION_DOMAIN_CREATE is carried out, and when its EVENT_DOMAIN_DONE is there; other
- * calls' are fine. */
-void hook_io_permit(struct hook_io *hook, const struct action *action);
+/* Before an ACTION_DOMAIN_CREATE is carried out: 0, or -errno and it would be refused. And when its
+ * EVENT_DOMAIN_DONE is there; other calls' are fine. */
+int hook_io_permit(struct hook_io *hook, const struct action *action);
 void hook_io_answered(struct hook_io *hook, const struct event *event);
 
 #endif

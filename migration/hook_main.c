@@ -199,9 +199,9 @@ int main(int argc, char **argv)
     if (!read_uuid(xml, uuid)) {
         return 0; /* no domain of libvirt's */
     }
-    struct listing vm = find(uuid, argv[1], xml);
-    if (!vm.has || is_permitted(argv[2], uuid, xml)) {
+    if (is_permitted(argv[2], uuid, xml)) {
         return 0;
     }
-    return refuse(&vm);
+    struct listing vm = find(uuid, argv[1], xml);
+    return vm.has ? refuse(&vm) : 0;
 }

@@ -211,8 +211,8 @@ test_run_full() { # /run cannot be written: the incarnation is not kept, which i
     local from said
     from=$(now_us)
     lab sh 3 systemctl stop stead-agent
-    lab sh 3 mount -t tmpfs -o size=4k tmpfs /run/stead
-    lab sh 3 sh -c 'head -c 4096 /dev/zero >/run/stead/fill'
+    lab sh 3 mount -t tmpfs -o size=64k tmpfs /run/stead
+    lab sh 3 sh -c 'head -c 65536 /dev/zero >/run/stead/fill'
     lab sh 3 systemctl start stead-agent # it knows no incarnation: admitted anew, which cannot be kept
     ASK=3
     within 30 'it says so' is_true "'/run/stead cannot be written' in (node['n3']['trouble'] or '')"
