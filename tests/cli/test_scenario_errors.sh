@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# tests/cli/test_scenario_errors.sh: what is wrong with a scenario is said with its line and column, and with what it should be.
+# Each row: what follows a small cluster (n1, n2, n3, and web on n1; `;` is a new line), and what is said of it.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+count=0
+while IFS=$'\t' read -r statements expected; do
+    printf 'cluster seed=1\nnode n1\nnode n2\nnode n3\nvm web on n1\n%s\n' "${statements//;/$'\n'}" >"$work/bad"
+    status=0
+    said=$(cd "$work" && "$OLDPWD/build/stead-sim" run bad 2>&1 >/dev/null) || status=$?
+    if [ "$status" != 2 ] || [ "$said" != "bad:$expected" ]; then
+        printf '%s\n    exit %s: %s\n    wanted: bad:%s\n' "$statements" "$status" "$said" "$expected" >&2
+        exit 1
+    fi
+    count=$((count + 1))
+done <<'ROWS'
+at 60s powr n3 off	6:8: unknown event 'powr', did you mean 'power'?
+at 60s power n9 off	6:14: there is no node 'n9', did you mean 'n1'?
+at 60s power n3 of	6:17: 'of' is neither on nor off
+at 60 power n3 off	6:4: '60' is not a time such as 90s, 1500ms or 2m
+at 60s power n3 off;at 50s power n3 on	7:4: time runs backwards: the last 'at' was later
+node n1	6:6: 'n1' is a node already
+vm db on n4	6:10: there is no node 'n4', did you mean 'n1'?
+vm db n1	6:7: 'on' is missing here
+vm db on n1 mem=4X	6:13: '4X' is not a size such as 512M or 16G
+cluster seed=2	6:1: a second 'cluster' line
+at 60s heal;node n4	7:1: the setup comes before the first 'at'
+expect vm web running on n1|n7	6:26: there is no node 'n7', did you mean 'n1'?
+expect vm wob running on n1	6:11: there is no VM 'wob', did you mean 'web'?
+expect fenced n1 by magic	6:21: proof wants one or more, with commas between, of storage,power,reborn,clean,operator, not 'magic'
+run 10s;run 20s	7:1: a second 'run' line
+at 60s power n3 off;run 30s	7:1: the last 'at' lies behind the end ('run')
+at 60s partition n1,n2	6:18: a partition has two sides or more, as in n1,n2|n3
+at 60s partition n1|n1,n2	6:18: a node is on two sides of the partition
+at 60s cut n1-n9	6:12: 'n1-n9' is not two nodes of this cluster, as in n1-n3
+at 60s clock n1 drift:900000ppm	6:17: '900000' is not a number up to 10000
+at 60s clock n1 60s	6:17: '60s' is neither +TIME, -TIME nor drift:200ppm
+at 60s storage all silent	6:20: only the path of one node can be silent
+at 60s storage n1 lossy:300%	6:19: '300' is not a number up to 100
+at 60s object old	6:15: no 'object kept' comes before it
+at 60s bmc n1 asleep	6:15: 'asleep' is no BMC: ok, dead, with-host, slow:TIME, lies, lies-off or none
+at 60s do node drain n1	6:16: 'drain' is not yet supported
+at 60s do vm strt web	6:14: unknown command 'strt', did you mean 'start'?
+rule r1 together vms=web,db	6:1: 'rule' is not yet supported
+vm db on n1 want=ignored	6:13: want=ignored is not yet supported
+expect refused vm start web	6:1: nobody does 'vm start web' in this story
+at 60s freeze n1	6:17: a time is missing here
+at 60s heal now	6:13: unknown word 'now'
+expect alarm quorum	6:14: unknown alarm 'quorum', did you mean 'no-quorum'?
+vm db on n1 priority=high	6:13: 'high' is not a number up to 1000000
+node n4 watchdog=yes	6:9: 'watchdog' is not yet supported
+at 60s version n1 2	6:8: 'version' is not yet supported
+at 60s load web cpu=2	6:8: 'load' is not yet supported
+at 60s set web mem=2G	6:8: 'set' is not yet supported
+cluster2	6:1: unknown statement 'cluster2', did you mean 'cluster'?
+ROWS
+[ "$count" -gt 30 ]
+printf 'node n1\n\0at' >"$work/nul"
+said=$(build/stead-sim run "$work/nul" 2>&1) && exit 1
+[ "$said" = "$work/nul: is not text: it holds a NUL byte" ]
+said=$(build/stead-sim run "$work/none" 2>&1) && exit 1
+[ "$said" = "$work/none: No such file or directory" ]
