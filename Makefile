@@ -132,6 +132,8 @@ corpus: $(B)/tests/corpus          ## write the fuzz targets' seeds anew
 	@$< tests/fuzz/corpus
 fuzz:                              ## run each fuzz target for a minute (FUZZ_SECONDS=N: for N seconds)
 	@tests/fuzz/run --seconds $(or $(FUZZ_SECONDS),60)
+mutants:                           ## does a test notice each single change to what decides? (MUTANTS="FILE… --sample N")
+	@tests/mutants/run $(MUTANTS)
 man: $(MAN)                        ## build the man pages
 bench: $(BENCH)                    ## build the benchmarks
 
@@ -183,10 +185,10 @@ uninstall:                         ## take away what install put there
 	@for each in $(INSTALLED); do set -- $$(echo "$$each" | tr : ' '); rm -f "$(DESTDIR)$$2"; done
 	@rmdir $(DESTDIR)$(PREFIX)/libexec/stead $(DESTDIR)$(DOC) $(DESTDIR)$(SYSTEMD)/corosync.service.d 2>/dev/null || true
 clean:                             ## remove what was built
-	rm -rf build build-san build-clang build-clang-san build-clang-fuzz
+	rm -rf build build-san build-clang build-clang-san build-clang-fuzz build-mutants
 help:                              ## this list
 	@sed -n 's/^\([a-z -]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 34
 
-.PHONY: all fuzz fuzzers corpus man unit-tests edge-tests cli-tests bench deps check check-unit check-sim check-edge check-lab check-long demo lab format tidy purity \
+.PHONY: all fuzz fuzzers corpus mutants man unit-tests edge-tests cli-tests bench deps check check-unit check-sim check-edge check-lab check-long demo lab format tidy purity \
     install uninstall clean help
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
