@@ -144,6 +144,37 @@ test_bad_corosync() {
     starts_again
 }
 
+with_corosync() { # SED PATTERN: n3's corosync.conf changed so; what --check says of it, or nothing where it is well
+    on3 cp /root/good.corosync /etc/corosync/corosync.conf
+    on3 sed -i "$1" /etc/corosync/corosync.conf
+    on3 systemctl restart corosync
+    within 20 'Corosync runs' on3 corosync-quorumtool -s
+    if [[ -n $2 ]]; then
+        check3 1 "^WRONG +corosync +.*$2"
+        tell "$(grep -E '^WRONG +corosync' "$WORK/said")"
+    else
+        within 15 'it is taken' eval "on3 stead-agent --check | grep -E '^ok +corosync'"
+    fi
+}
+
+test_bad_corosync_keys() { # each key that lets less than a majority, or another's word, be a quorum
+    local provider='provider: corosync_votequorum'
+    on3 cp /etc/corosync/corosync.conf /root/good.corosync
+    with_corosync "s/$provider/&\n    wait_for_all: 1/" ''
+    with_corosync "s/$provider/&\n    two_node: 1/" 'quorum.two_node is set'
+    with_corosync "s/$provider/&\n    auto_tie_breaker: 1/" 'quorum.auto_tie_breaker is set'
+    with_corosync "s/$provider/&\n    allow_downscale: 1/" 'quorum.allow_downscale is set'
+    with_corosync "s/$provider/&\n    expected_votes: 2/" 'quorum.expected_votes is 2, less than the 3 nodes'
+    with_corosync "s/nodeid: 1\$/&\n        quorum_votes: 2/" 'nodelist.node.*quorum_votes must be 1 .it is 2'
+    with_corosync "s/$provider/&\n    device {\n        model: net\n        votes: 1\n        net {\n            host: 10.88.1.9\n        }\n    }/" \
+        'a qdevice. is not supported'
+    ASK=3
+    within 20 'it takes no part' eval "says \"d['situation']\" | grep -q 'takes no part'"
+    on3 cp /root/good.corosync /etc/corosync/corosync.conf
+    on3 systemctl restart corosync
+    well3
+}
+
 test_bad_names() {
     lab vm twice 1 96 10
     must 'a name that is taken' exits 1 lab sh 1 stead vm add twice --xml /srv/stead-lab/twice.xml

@@ -120,6 +120,28 @@ test_host_reboot_with_vms() { # an orderly reboot ends its guests: they run else
     must 'one QEMU' runs_once reb3
 }
 
+test_host_reboot_with_libvirt_guests() { # it shuts guests down when the host goes down and would start them when it is up: neither is a wish
+    local from
+    lab sh 3 sh -c "printf 'ON_BOOT=start\nON_SHUTDOWN=shutdown\nSHUTDOWN_TIMEOUT=5\n' >/etc/default/libvirt-guests"
+    lab sh 3 systemctl enable --now libvirt-guests
+    add_vm lg3 3
+    ASK=1
+    ! acts 3 || lab sh 3 systemctl restart stead-agent
+    within 15 'another than n3 acts' not acts 3
+    from=$(mark)
+    lab sh 3 systemctl reboot || true
+    recovered lg3 3 60
+    must 'it is still wanted' is_true "vm['lg3']['want'] == 'running'"
+    history_lacks "$from" 'vm-ended '
+    within 60 'n3 is back by itself' is_true "node['n3']['state'] == 'online' and node['n3']['agent_alive']"
+    within 20 'libvirt-guests has done its part' lab sh 3 systemctl -q is-active libvirt-guests
+    tell "$(lab log 3 -o cat -u libvirt-guests | tail -n 3)"
+    sleep 3
+    must 'one QEMU' runs_once lg3
+    clean lg3 2
+    lab sh 3 systemctl disable --now libvirt-guests
+}
+
 kill_agent() { # K: SIGKILL, and wait for the next
     local old
     old=$(agent_pid "$1")
