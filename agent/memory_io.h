@@ -7,7 +7,7 @@ void memory_io_begin(void);
 
 /* Now and then: a start, or a burst of commands, must not count for ever. Gives back what was
  * freed, and the libraries' code and constants: what is used again is there again at its first use,
- * from the page cache. */
+ * from the page cache, or, where that let it go meanwhile, from the disk. */
 void memory_io_tidy(void);
 
 #endif
