@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -28,6 +29,7 @@ static struct cluster *cluster;
 static struct hook_io *hook;
 static struct hook_io *agents[16]; /* all there were: a thread may be at one, so none is freed */
 static unsigned agent_count;
+static bool made_lib; /* the machine had no /var/lib/stead */
 
 static int shell(const char *format, const char *word)
 {
@@ -60,9 +62,22 @@ static int enter(const struct real *real)
 static int start(void **state)
 {
     int r = start_libvirtd(state);
-    r = r < 0 ? r : enter(*state);
+    r = r != 0 ? r : enter(*state);
+    if (r != 0) {
+        return r; /* nothing below may touch the machine's own folders */
+    }
+    made_lib = mkdir("/var/lib/stead", 0700) == 0;
     mkdir("/run/stead", 0755);
-    return r;
+    return mount("tmpfs", "/var/lib/stead", "tmpfs", 0, NULL);
+}
+
+static int stop(void **state)
+{
+    umount2("/var/lib/stead", MNT_DETACH);
+    if (made_lib) {
+        rmdir("/var/lib/stead");
+    }
+    return stop_libvirtd(state);
 }
 
 /* As `make install` does, from the folder above that of this test. */
@@ -190,7 +205,7 @@ static int setup(void **state)
     int r = setup_real(state);
     cluster = calloc(1, sizeof(*cluster));
     cluster->header.version = 1;
-    shell("rm -rf /run/stead/* /var/lib/stead%s", "");
+    shell("rm -rf /run/stead/* /var/lib/stead/*%s", "");
     return r < 0 ? r : agent_begins(real->world);
 }
 
@@ -384,7 +399,7 @@ static void a_missing_or_damaged_list(void **state)
     assert_int_equal(shell("rmdir " HOOK_VMS "; rm %s", HOOK_KEPT), 0);
     assert_true(refuses("prepare", &ours, MARK(""))); /* its mark tells whose it is */
     assert_false(refuses("prepare", &foreign, NULL));
-    assert_int_equal(shell("rm -rf %s", "/run/stead /var/lib/stead"), 0); /* no stead here */
+    assert_int_equal(shell("rm -rf %s", "/run/stead /var/lib/stead/*"), 0); /* no stead here */
     assert_false(refuses("prepare", &foreign, NULL));
     struct action action = ask(real->world, ACTION_DOMAIN_CREATE, &ours, 1000);
     assert_int_equal(hook_io_permit(hook, &action), -ENOENT); /* then nothing is created */
@@ -464,5 +479,5 @@ int main(void)
         HOOK_TEST(each_operation),
         HOOK_TEST(what_it_costs),
     };
-    return cmocka_run_group_tests(tests, start, stop_libvirtd);
+    return cmocka_run_group_tests(tests, start, stop);
 }
