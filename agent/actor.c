@@ -25,6 +25,7 @@
 #include "agent/trace.h"
 #include "agent/view.h"
 #include "agent/vms.h"
+#include "agent/votes.h"
 #include "proto/assert.h"
 #include "proto/values.h"
 #include "storage/state.h"
@@ -210,7 +211,7 @@ static void draft_term(struct core *core)
     struct text text = {0};
     text_add(text_add(&text, core->local.facts.name), " takes term ");
     text_add_u64(&text, header->term);
-    text_add_u64(text_add(&text, ": quorum is "), core->local.ring.quorum);
+    text_add_u64(text_add(&text, ": quorum is "), votes_needed(core));
     text_add_u64(text_add(&text, ", in the ring are "), core->local.ring.count);
     draft_history(core, HISTORY_TERM, header->actor, NULL, text.bytes);
     nodes_draft_lost(core);

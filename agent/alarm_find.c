@@ -14,6 +14,7 @@
 #include "agent/peers.h"
 #include "agent/query.h"
 #include "agent/run.h"
+#include "agent/votes.h"
 #include "fencing/timing.h"
 #include "proto/assert.h"
 #include "proto/text.h"
@@ -55,7 +56,7 @@ static void find_quorum(struct core *core)
         say(core, ALARM_COROSYNC_AWAY, self(core), "Corosync does not run on this host");
     } else if (!ring->quorate) {
         text_add_u64(text_add(&text, "no quorum: "), ring->count);
-        text_add_u64(text_add(&text, " in the ring, "), ring->quorum);
+        text_add_u64(text_add(&text, " in the ring, "), votes_needed(core));
         found(core, ALARM_NO_QUORUM, "",
               text_add(&text, " needed; nothing is started or fenced, running VMs go on"));
     } else if (!query_fresh(core, core->local.now_ms)) {

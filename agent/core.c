@@ -22,6 +22,7 @@
 #include "agent/trouble.h"
 #include "agent/view.h"
 #include "agent/vms.h"
+#include "agent/votes.h"
 #include "fencing/timing.h"
 #include "proto/assert.h"
 #include "storage/state.h"
@@ -199,6 +200,7 @@ void step(struct core *core, const struct event *event, struct actions *out)
     caller.valid_until_ms = peers_fresh_until_ms(core);
     life_carry_on(core, &caller);
     view_carry_on(core, &caller);
+    votes_carry_on(core, &caller);
     halt_carry_on(core, &caller);
     observed_prune(core);
     if (!halt_here(core)) {

@@ -338,6 +338,11 @@ void corosync_io_let_go(struct corosync_io *io, bool agreed)
     corosync_link_order(io->link, agreed ? LINK_AGREE : LINK_OBJECT);
 }
 
+void corosync_io_expect(struct corosync_io *io, uint32_t votes)
+{
+    corosync_link_expect(io->link, votes);
+}
+
 bool corosync_io_is_connected(const struct corosync_io *io)
 {
     return io->up;

@@ -37,6 +37,9 @@ void corosync_io_act(struct corosync_io *io, const struct action *action,
 /* ACTION_LET_GO: answers Corosync's question whether it may end. Never blocks. */
 void corosync_io_let_go(struct corosync_io *io, bool agreed);
 
+/* ACTION_EXPECT_VOTES. Never blocks. */
+void corosync_io_expect(struct corosync_io *io, uint32_t votes);
+
 bool corosync_io_is_connected(const struct corosync_io *io);
 
 /* Leaves the group; `left` may never come if Corosync hangs. */

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "agent/cmap_io.h"
+#include "agent/journal_io.h"
 #include "proto/assert.h"
 #include "proto/values.h"
 
@@ -22,9 +23,10 @@
 #define AGAIN_TRIES 100
 
 struct corosync_link {
-    pthread_mutex_t lock; /* over `orders` and `state` */
+    pthread_mutex_t lock; /* over `orders`, `votes` and `state` */
     pthread_cond_t ordered;
     uint32_t orders;
+    uint32_t votes; /* with LINK_EXPECT */
     struct link_state state;
     int event_fd;
     /* The rest is the thread's own. */
@@ -98,7 +100,7 @@ static void disconnect(struct corosync_link *link)
 
 /* The same settings as in the map, as votequorum lives by them now (they can be changed while it
  * runs), and the votes needed. */
-static int check_votequorum(struct corosync_link *link, const struct cmap_facts *facts)
+static int check_votequorum(struct corosync_link *link)
 {
     static const struct {
         uint32_t flag;
@@ -125,9 +127,7 @@ static int check_votequorum(struct corosync_link *link, const struct cmap_facts 
                  "corosync.conf: quorum_votes of this node must be 1 (it is %u)", info.node_votes);
         return -EPERM;
     }
-    /* Expected votes can be lowered by hand; more than half of the nodelist it stays for us. */
-    uint32_t half = facts->node_count / 2 + 1;
-    link->own.quorum = info.quorum > half ? info.quorum : half;
+    link->own.quorum = info.quorum; /* lowered by hand or not: agent/votes.c counts, too */
     return 0;
 }
 
@@ -138,7 +138,7 @@ static int check(struct corosync_link *link)
     if (r == 0) {
         memcpy(link->own.name, facts.name, sizeof(link->own.name));
         memcpy(link->own.cluster, facts.cluster, sizeof(link->own.cluster));
-        r = check_votequorum(link, &facts);
+        r = check_votequorum(link);
     }
     return r;
 }
@@ -252,6 +252,17 @@ static void check_and_tell(struct corosync_link *link)
     } /* else Corosync is going away, which the loop sees on its own handles */
 }
 
+static void expect(struct corosync_link *link)
+{
+    pthread_mutex_lock(&link->lock);
+    unsigned int votes = link->votes;
+    pthread_mutex_unlock(&link->lock);
+    cs_error_t error = votequorum_setexpected(link->info, votes);
+    journal_io_say(error == CS_OK ? LOG_NOTICE : LOG_WARNING,
+                   "Corosync is to expect %u votes: the others were vouched dead%s", votes,
+                   error == CS_OK ? "" : "; it refused, it is told again");
+}
+
 static void *run(void *context)
 {
     struct corosync_link *link = context;
@@ -270,6 +281,9 @@ static void *run(void *context)
                                                                    ? COROSYNC_CFG_SHUTDOWN_FLAG_YES
                                                                    : COROSYNC_CFG_SHUTDOWN_FLAG_NO);
         }
+        if ((orders & LINK_EXPECT) != 0 && link->connected) {
+            expect(link);
+        }
         if ((orders & LINK_CHECK) != 0 && link->connected) {
             check_and_tell(link);
         }
@@ -282,6 +296,14 @@ void corosync_link_order(struct corosync_link *link, enum link_order order)
     link->orders |= order;
     pthread_cond_signal(&link->ordered);
     pthread_mutex_unlock(&link->lock);
+}
+
+void corosync_link_expect(struct corosync_link *link, uint32_t votes)
+{
+    pthread_mutex_lock(&link->lock);
+    link->votes = votes;
+    pthread_mutex_unlock(&link->lock);
+    corosync_link_order(link, LINK_EXPECT);
 }
 
 void corosync_link_fetch(struct corosync_link *link, struct link_state *ret_state)

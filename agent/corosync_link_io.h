@@ -18,6 +18,7 @@ enum link_order {                   /* bits */
                   LINK_LEAVE = 4,   /* leave the group, then do nothing more */
                   LINK_AGREE = 8,   /* Corosync asked whether it may end: it may */
                   LINK_OBJECT = 16, /* ... rather not */
+                  LINK_EXPECT = 32, /* tell Corosync how many votes to expect */
 };
 
 enum link_news {                   /* bits */
@@ -32,7 +33,7 @@ enum link_news {                   /* bits */
 struct link_state {
     uint32_t news; /* mask of enum link_news, since the last fetch */
     uint32_t nodeid;
-    uint32_t quorum;          /* votes needed: more than half of the nodelist, or more */
+    uint32_t quorum;          /* votes needed, as Corosync says */
     char name[NAME_BYTES];    /* in the nodelist; empty: none */
     char cluster[NAME_BYTES]; /* totem.cluster_name; empty: none */
     char text[TEXT_BYTES];
@@ -56,6 +57,9 @@ struct corosync_link;
 /* Starts the thread; it waits for orders. `*ret_fd` is its eventfd, owned by the link. */
 int corosync_link_open(const struct link_callbacks *callbacks, int *ret_fd,
                        struct corosync_link **ret_link);
+
+/* LINK_EXPECT: `votes`, in every Corosync of the ring, until one that expects more comes in. */
+void corosync_link_expect(struct corosync_link *link, uint32_t votes);
 
 void corosync_link_order(struct corosync_link *link, enum link_order order);
 

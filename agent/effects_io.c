@@ -133,6 +133,9 @@ static void carry_out(struct effects *effects, const struct action *action)
     case ACTION_LET_GO:
         corosync_io_let_go(edges->corosync, action->let_go.agreed);
         break;
+    case ACTION_EXPECT_VOTES:
+        corosync_io_expect(edges->corosync, action->votes);
+        break;
     case ACTION_ALARM:
         alarm_io_journal(&action->alarm.alarm, action->alarm.raised);
         alarm_command_io_put(edges->notify, effects->core->local.facts.name, &action->alarm.alarm,

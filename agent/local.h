@@ -231,7 +231,8 @@ struct local {
     uint64_t left_ms[NODES_MAX]; /* of each of these: when it last left the ring */
     bool ended[NODES_MAX];       /* ... and whether it last said that its host shuts down */
     struct leave leave;
-    bool halted; /* by facts.mark */
+    bool halted;             /* by facts.mark */
+    uint64_t votes_retry_ms; /* not before is Corosync told again how many votes to expect */
     uint64_t beat_next_ms;
     uint64_t beat_last_ms;
     struct beat beat;

@@ -4,7 +4,8 @@
  * Decides: freshness. Corosync's quorate flag may be 1 s out of date after a thaw, and stays true
  * for ever in a ring that livelocks (measured). So each heartbeat carries its sender's clock at
  * sending, every other heartbeat answers the newest one its sender had, and we are fresh while a
- * quorum of the ring, ourselves included, has answered a heartbeat *sent* less than fresh_ms ago.
+ * quorum (agent/votes.c), ourselves included, has answered a heartbeat *sent* less than fresh_ms
+ * ago.
  * Arrival proves nothing: a thawed host finds old answers in its queues.
  * Assumes: CLOCK_BOOTTIME, so that a suspended host ages too.
  * Never: counts an answer from a node outside the present ring, or to an earlier agent process.
@@ -19,6 +20,7 @@
 #include "agent/run.h"
 #include "agent/trouble.h"
 #include "agent/view.h"
+#include "agent/votes.h"
 #include "fencing/timing.h"
 #include "proto/assert.h"
 #include "proto/values.h"
@@ -224,25 +226,8 @@ void peers_on_beat(struct core *core, const struct beat *beat)
 
 uint64_t peers_fresh_until_ms(const struct core *core)
 {
-    const struct local *local = &core->local;
-    if (!local->ring.quorate || local->ring.quorum == 0) {
-        return 0;
-    }
-    uint32_t needed = local->ring.quorum;
-    if (local->peer_count < needed) {
-        return 0;
-    }
-    uint64_t answers_ms[NODES_MAX]; /* the newest first */
-    for (uint32_t i = 0; i < local->peer_count; i++) {
-        uint32_t at = i;
-        for (; at > 0 && answers_ms[at - 1] < local->peers[i].answered_ms; at--) {
-            answers_ms[at] = answers_ms[at - 1];
-        }
-        answers_ms[at] = local->peers[i].answered_ms;
-    }
-    uint64_t best_ms = answers_ms[needed - 1]; /* which at least `needed` of them reach */
-    ASSERT(best_ms <= local->now_ms);
-    return best_ms == 0 ? 0 : best_ms + core->cluster.settings.fresh_ms;
+    uint64_t answered_ms = votes_answered_ms(core);
+    return answered_ms == 0 ? 0 : answered_ms + core->cluster.settings.fresh_ms;
 }
 
 uint64_t peers_ring_mask(const struct core *core)

@@ -8,6 +8,7 @@
 #include "agent/life.h"
 #include "agent/peers.h"
 #include "agent/trouble.h"
+#include "agent/votes.h"
 #include "proto/assert.h"
 #include "proto/text.h"
 #include "proto/values.h"
@@ -372,8 +373,9 @@ static bool tell_trouble(const struct core *core, uint64_t now_ms, struct text *
         tell_no_copy(core, text);
     } else if (!query_quorate(core)) {
         text_add_u64(text_add(text, "no quorum: "), local->ring.count);
-        text_add_u64(text_add(text, " in the ring, "), local->ring.quorum);
-        text_add(text, " needed; nothing is started or fenced here; bring nodes back");
+        text_add_u64(text_add(text, " in the ring, "), votes_needed(core));
+        text_add(text, " needed; nothing is started or fenced here; bring nodes back, or, if they "
+                       "are lost for ever, stead cluster force");
     } else if (query_own_slot(core) == NODE_NONE) {
         text_add(text, "this node is not in the cluster: stead cluster join");
     } else if (is_replaced(core)) {

@@ -1,8 +1,9 @@
 /*
- * stead-state: the state of a cluster, into a file and back. `stead cluster backup` and `restore`
- * run it; it speaks to Ceph by itself, with this host's stead.conf, so that it works where no agent
- * does; only where the state object is gone does a backup ask the agent for its copy. Exit status:
- * 0 done, 1 not done (and nothing changed), 2 wrong usage.
+ * stead-state: the state of a cluster, into a file and back, and on without a majority. `stead
+ * cluster backup`, `restore` and `force` run it; it speaks to Ceph by itself, with this host's
+ * stead.conf, so that it works where no agent does; only where the state object is gone does a
+ * backup ask the agent for its copy. Exit status: 0 done, 1 not done (and nothing changed), 2 wrong
+ * usage.
  *
  * A restore writes, in this order: definitions and leases that the pool lacks, then the state, in
  * one operation that fails if the state moved meanwhile. Agents see a new epoch and follow; what
@@ -19,6 +20,7 @@
 
 #include "agent/cli/copy_io.h"
 #include "agent/config_io.h"
+#include "agent/force_io.h"
 #include "agent/host_io.h"
 #include "proto/values.h"
 #include "storage/backup_io.h"
@@ -349,11 +351,12 @@ int main(int argc, char **argv)
 {
     bool restores = argc >= 4 && strcmp(argv[1], "restore") == 0;
     bool backs_up = argc == 3 && strcmp(argv[1], "backup") == 0;
+    bool forces = argc == 4 && strcmp(argv[1], "force") == 0;
     bool leases = restores && argc == 5 && strcmp(argv[4], "--leases") == 0;
     struct pool pool;
-    if (!backs_up && !(restores && (argc == 4 || leases))) {
-        fputs("usage: stead-state backup FILE | restore FILE USER [--leases]\n"
-              "Run by `stead cluster backup|restore`, which say what it means.\n",
+    if (!backs_up && !forces && !(restores && (argc == 4 || leases))) {
+        fputs("usage: stead-state backup FILE | restore FILE USER [--leases] | force NODEIDS USER\n"
+              "Run by `stead cluster backup|restore|force`, which say what it means.\n",
               stderr);
         return 2;
     }
@@ -362,6 +365,9 @@ int main(int argc, char **argv)
     }
     if (backs_up) {
         return back_up(&pool, argv[2]);
+    }
+    if (forces) {
+        return force_io_run(pool.io, argv[2], argv[3]);
     }
     struct restoring *restoring = calloc(1, sizeof(*restoring));
     if (restoring == NULL) {

@@ -317,6 +317,7 @@ static const char *history_word(enum history_kind kind)
         [HISTORY_SETTING] = "setting",
         [HISTORY_NODE_REMOVED] = "node-removed",
         [HISTORY_RESTORED] = "restored",
+        [HISTORY_FORCED] = "forced",
         [HISTORY_VM_ENDED] = "vm-ended",
         [HISTORY_VM_CONDITION] = "vm-condition",
         [HISTORY_VM_BY_HAND] = "vm-by-hand",

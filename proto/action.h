@@ -45,6 +45,7 @@ enum action_kind {
     ACTION_FORGET_MARK,      /* halted no more: take the mark away; no answer */
     ACTION_LET_GO,           /* answer Corosync's question (EVENT_LEAVING) by `let_go`; no answer */
     ACTION_ALARM,            /* tell people of `alarm`; no answer */
+    ACTION_EXPECT_VOTES,     /* tell Corosync, ring-wide, to expect `votes` votes; no answer */
     ACTION_KIND_COUNT
 };
 
@@ -91,6 +92,7 @@ struct action {
         struct action_vm vm;
         struct action_power power;
         struct incarnation incarnation;
+        uint32_t votes;
         struct {
             bool agreed; /* false: rather not; a forced end of Corosync goes on all the same */
         } let_go;

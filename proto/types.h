@@ -220,6 +220,7 @@ enum history_kind {
     HISTORY_VM_ENDED,     /* by itself or another hand, on node; number = enum domain_end */
     HISTORY_VM_CONDITION, /* number = enum vm_trouble, NONE: it is over */
     HISTORY_VM_BY_HAND,   /* somebody worked past stead; number = the teller's token */
+    HISTORY_FORCED,       /* a person went on without a majority; number = nodes vouched dead */
     HISTORY_KIND_COUNT
 };
 
@@ -283,7 +284,8 @@ struct cluster {
     struct setting_record set[SETTINGS_MAX];
     struct settings settings; /* in force; follows from `set`, and is not committed itself */
     struct node_record nodes[NODES_MAX];
-    uint32_t vm_end; /* one past the highest VM slot in use */
+    uint64_t counting; /* mask of slots that count for the quorum; follows from `nodes` likewise */
+    uint32_t vm_end;   /* one past the highest VM slot in use */
     struct history_entry history[HISTORY_MAX];
     struct vm_record vms[VMS_MAX]; /* the last: a copy takes those in use */
 };

@@ -95,3 +95,13 @@ bool clients_equal(const struct clients *a, const struct clients *b)
     }
     return true;
 }
+
+uint32_t mask_count(uint64_t mask)
+{
+    uint32_t count = 0;
+    for (; mask != 0; mask &= mask - 1) { /* takes the lowest bit away */
+        count++;
+    }
+    ASSERT(count <= 64);
+    return count;
+}

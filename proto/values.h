@@ -64,4 +64,7 @@ bool clients_add(struct clients *clients, const struct client *client);
 /* Both name the same clients, in any order. */
 bool clients_equal(const struct clients *a, const struct clients *b);
 
+/* How many bits are set. */
+uint32_t mask_count(uint64_t mask);
+
 #endif

@@ -118,6 +118,7 @@ static void set_record(struct cluster *cluster, const struct record *record)
         } else {
             cluster->nodes[record->slot] = record->node;
         }
+        cluster->counting = state_counting(cluster);
         return;
     case RECORD_VM:
         set_vm(cluster, record->slot, record);
@@ -214,7 +215,29 @@ bool state_load(struct cluster *cluster, const struct cluster *image)
     }
     copy(cluster, image);
     cluster->settings = settings_in_force(cluster->set);
+    cluster->counting = state_counting(cluster);
     return true;
+}
+
+bool state_is_vouched_dead(const struct node_record *node)
+{
+    bool gone = node->state == NODE_LOST || node->state == NODE_FENCED || node->state == NODE_OUT;
+    return gone && (node->proofs & PROOF_OPERATOR) != 0;
+}
+
+bool state_counts(const struct node_record *node)
+{
+    ASSERT(node->state < NODE_STATE_COUNT);
+    return node->state != NODE_FREE && node->state != NODE_REMOVED && !state_is_vouched_dead(node);
+}
+
+uint64_t state_counting(const struct cluster *cluster)
+{
+    uint64_t mask = 0;
+    for (uint32_t slot = 0; slot < NODES_MAX; slot++) {
+        mask |= state_counts(&cluster->nodes[slot]) ? UINT64_C(1) << slot : 0;
+    }
+    return mask;
 }
 
 static bool is_node(const struct cluster *cluster, uint32_t slot, uint32_t nodeid)

@@ -1,5 +1,5 @@
-/* `cluster backup` and `cluster restore`: what it means, said beforehand; stead-state does it,
- * since it must work where no agent does, and `stead` itself loads nothing of Ceph's. */
+/* `cluster backup`, `restore` and `force`: what it means, said beforehand; stead-state does it,
+ * since it must work where no agent can, and `stead` itself loads nothing of Ceph's. */
 #include <errno.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include "agent/cli/commands_io.h"
+#include "agent/cli/watch_io.h"
+#include "proto/limits.h"
 
 #define PATH_BYTES 512
 
@@ -80,5 +82,86 @@ enum cli_exit cli_cluster_restore(const struct cli_options *options, const char 
                   "this cluster's ring\n  runs any of its VMs: nothing else could tell."
                 : "");
     enum cli_exit result = cli_let_confirm(options, text, "restore");
+    return result == CLI_DONE ? become(arguments) : result;
+}
+
+/* ---- force */
+
+/* Who is here, as node ids for stead-state, and who is not, for people. */
+struct roll {
+    char here[NODES_MAX * 11];
+    char present[NODES_MAX * NAME_BYTES];
+    char absent[NODES_MAX * NAME_BYTES];
+    unsigned absent_count;
+    unsigned vms; /* of the absent */
+};
+
+static void add(char *list, size_t size, const char *between, const char *word)
+{
+    size_t length = strlen(list);
+    snprintf(list + length, size - length, "%s%s", length > 0 ? between : "", word);
+}
+
+static void call_roll(const Control__Status *status, struct roll *ret_roll)
+{
+    char id[12];
+    *ret_roll = (struct roll){.vms = 0};
+    for (size_t i = 0; i < status->n_nodes; i++) {
+        const Control__Node *node = status->nodes[i];
+        if (cli_node_is_removed(node) || strcmp(node->state, "not-joined") == 0) {
+            continue;
+        }
+        if (node->in_ring) {
+            snprintf(id, sizeof(id), "%u", node->nodeid);
+            add(ret_roll->here, sizeof(ret_roll->here), ",", id);
+            add(ret_roll->present, sizeof(ret_roll->present), " ", node->name);
+        } else {
+            add(ret_roll->absent, sizeof(ret_roll->absent), " ", node->name);
+            ret_roll->absent_count++;
+            ret_roll->vms += node->vm_count;
+        }
+    }
+}
+
+static enum cli_exit let_force(const struct cli_options *options, const struct roll *roll)
+{
+    char text[2048];
+    snprintf(
+        text, sizeof(text),
+        "You vouch that %.700s %s dead for ever: switched off, or cut off from Ceph for good.\n"
+        "  %.700s go on as the cluster, in a new epoch, and keep what they run. The %u VMs of "
+        "the others start here,\n  as far as there is memory, after the clients of each are "
+        "blocklisted: no disk gets a second writer,\n  even if you are wrong.\n"
+        "  What may be lost: if one of them does live, its guests are cut off from their disks "
+        "in the middle of\n  their work, and it ends them once it reads this. Commands that "
+        "were told done are kept.\n"
+        "  From then on more than half of those that go on are a quorum. One that comes back "
+        "joins empty.",
+        roll->absent, roll->absent_count == 1 ? "is" : "are", roll->present, roll->vms);
+    return cli_let_confirm(options, text, "force");
+}
+
+enum cli_exit cli_cluster_force(const struct cli_options *options, const char *name)
+{
+    const struct passwd *user = getpwuid(getuid());
+    struct cli_status status;
+    struct roll roll;
+    (void)name;
+    enum cli_exit result = is_root() ? cli_look("", &status) : CLI_FAILED;
+    if (result != CLI_DONE) {
+        return result;
+    }
+    const Control__Status *first = status.pages[0]->status;
+    call_roll(first, &roll);
+    if (!first->loaded || first->quorate) {
+        fprintf(stderr, "stead: nothing to force: %s\n",
+                first->loaded ? "there is a quorum here" : first->situation);
+        result = CLI_FAILED;
+    } else if (roll.absent_count > 0) { /* else the program says why not */
+        result = let_force(options, &roll);
+    }
+    cli_free_status(&status);
+    const char *const arguments[] = {"stead-state", "force", roll.here,
+                                     user != NULL ? user->pw_name : "root", NULL};
     return result == CLI_DONE ? become(arguments) : result;
 }

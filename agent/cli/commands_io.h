@@ -65,6 +65,7 @@ enum cli_exit cli_send_request(const struct cli_options *options, Control__Reque
 cli_command cli_node_remove;
 cli_command cli_cluster_backup;
 cli_command cli_cluster_restore;
+cli_command cli_cluster_force;
 
 /* Sends a command and prints how it went. */
 enum cli_exit cli_send_command(const struct cli_options *options, Control__CommandKind kind,

@@ -103,6 +103,7 @@ struct sim_host {
     uint64_t libvirt_late_us;
     uint32_t libvirt_life;   /* changes with each of its deaths */
     uint64_t last_domain_us; /* libvirt's events come in order */
+    uint32_t expected_votes; /* by its Corosync */
     bool corosync_asked;     /* it is being stopped, and asked its agent */
     uint64_t corosync_life;  /* changes with each of its ends */
     bool has_file;           /* /run/stead */
@@ -174,9 +175,10 @@ struct sim_rados {
     struct cluster *kept;   /* a backup of it */
     struct cluster *newest; /* while the backup stands in its place: what was there */
     bool gone;
-    bool garbled; /* its header, until it is written again */
-    bool damaged; /* the record of the last node, until it is written again */
-    bool stalled; /* its placement group */
+    bool garbled;                    /* its header, until it is written again */
+    bool damaged;                    /* the record of the last node, until it is written again */
+    bool stalled;                    /* its placement group */
+    uint64_t beat_us[SIM_NODES_MAX]; /* when each agent last wrote its key there */
     bool lease_exists[SIM_VMS_MAX];
     bool lease_stalled[SIM_VMS_MAX];
     struct lease leases[SIM_VMS_MAX];

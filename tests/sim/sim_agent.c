@@ -22,6 +22,7 @@
 #include "tests/sim/sim_operator.h"
 #include "tests/sim/sim_rados.h"
 #include "tests/sim/sim_virt.h"
+#include "tests/sim/sim_votes.h"
 
 #define RESTART_US (300 * MS) /* by systemd */
 #define STEPS_AT_ONCE_MAX 10000
@@ -129,6 +130,9 @@ static void carry_out(struct sim *sim, uint32_t node, const struct action *actio
         return;
     case ACTION_LET_GO:
         sim_corosync_let_go(sim, node);
+        return;
+    case ACTION_EXPECT_VOTES:
+        sim_votes_expect(sim, node, action->votes);
         return;
     case ACTION_ALARM:
         log_alarm(sim, node, &action->alarm.alarm, action->alarm.raised);

@@ -98,6 +98,18 @@ void sim_check_commit(struct sim *sim, uint32_t node, const struct delta *delta)
     note_digest(sim, delta->header.version, delta->header.digest);
 }
 
+void sim_check_forced(struct sim *sim)
+{
+    const struct cluster *state = sim->rados.state;
+    if (state_digest(state) != state->header.digest) {
+        sim_violation(sim, "I3: the forced state does not have the digest it says");
+    }
+    while (sim->digest_count + 1 < state->header.version) {
+        note_digest(sim, sim->digest_count + 1, 0);
+    }
+    note_digest(sim, state->header.version, state->header.digest);
+}
+
 void sim_check_copy(struct sim *sim, uint32_t node)
 {
     struct sim_agent *agent = &sim->hosts[node].agent;

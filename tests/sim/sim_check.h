@@ -6,6 +6,8 @@
 
 /* A commit takes effect: it is applied to the state object, and looked at (I3). */
 void sim_check_commit(struct sim *sim, uint32_t node, const struct delta *delta);
+/* The state object was forced into a new epoch (I3). */
+void sim_check_forced(struct sim *sim);
 /* Before it is applied: each of its decisions says why (I8). */
 void sim_check_why(struct sim *sim, const struct delta *delta);
 /* After: what it places keeps to what is hard (I6). */

@@ -81,6 +81,7 @@ static void run_start(struct sim *sim, struct sim_task *task)
     if (!sim_cpg_runs(sim, task->host)) {
         sim_log(sim, task->host, "Corosync started");
         sim_cpg_start(sim, task->host);
+        sim_cpg_show(sim, task->host);
         sim_host_well(sim, task->host);
     }
 }

@@ -13,6 +13,7 @@
 
 #include "proto/assert.h"
 #include "tests/sim/sim_agent.h"
+#include "tests/sim/sim_votes.h"
 
 #define JOIN_US (1200 * MS)
 #define MEND_US (1900 * MS)
@@ -265,8 +266,8 @@ void sim_cpg_show(struct sim *sim, uint32_t node)
             event.ring.nodeids[event.ring.count++] = n + 1;
         }
     }
-    event.ring.quorum = sim->node_count / 2 + 1;
-    event.ring.quorate = event.ring.count >= event.ring.quorum;
+    event.ring.quorum = sim_votes_quorum(sim, node);
+    event.ring.quorate = sim_votes_quorate(sim, node);
     sim_agent_event(sim, node, &event);
 }
 
@@ -276,11 +277,7 @@ bool sim_cpg_works(const struct sim *sim, uint32_t node)
     if (member->ring == NULL || stalled(sim, node)) {
         return false;
     }
-    uint32_t count = 0;
-    for (uint32_t n = 0; n < sim->node_count; n++) {
-        count += (member->ring->members & BIT(n)) != 0;
-    }
-    return count >= sim->node_count / 2 + 1;
+    return sim_votes_quorate(sim, node);
 }
 
 /* Before the new view: what was on its way in the old rings reaches a whole group or nobody of it.
@@ -369,6 +366,7 @@ static void form(struct sim *sim, uint64_t component, uint64_t number)
         return; /* a host went off while its agent heard the last messages */
     }
     enter_ring(sim, ring_new(sim, component));
+    sim_votes_meet(sim, component);
     log_ring(sim, component);
     for (uint32_t n = 0; n < sim->node_count; n++) {
         if ((component & BIT(n)) != 0) {
@@ -496,6 +494,7 @@ void sim_cpg_start(struct sim *sim, uint32_t node)
     ASSERT(member->ring == NULL);
     member->ring = ring_new(sim, BIT(node));
     member->cursor = 0;
+    sim_votes_start(sim, node);
     sim_cpg_changed(sim);
 }
 
@@ -539,6 +538,7 @@ void sim_cpg_begin(struct sim *sim)
     for (uint32_t n = 0; n < sim->node_count; n++) {
         if ((members & BIT(n)) != 0) {
             sim->cpg.members[n].ring = ring;
+            sim_votes_start(sim, n);
         }
     }
     sim_cpg_changed(sim);

@@ -138,6 +138,8 @@ static void do_poll(struct sim *sim, struct sim_call *call)
     event.poll.garbled = event.poll.outcome == OUTCOME_FAILED;
     if (event.poll.outcome == OUTCOME_DONE) {
         event.poll.header = sim->rados.state->header;
+        sim->rados.beat_us[call->node] =
+            call->action.poll.write ? sim->now_us : sim->rados.beat_us[call->node];
     }
     answer(sim, call, true, &event);
 }
@@ -386,6 +388,7 @@ void sim_objects_execute(struct sim *sim, struct sim_call *call)
     case ACTION_SAVE_INCARNATION:
     case ACTION_LET_GO:
     case ACTION_ALARM:
+    case ACTION_EXPECT_VOTES:
     case ACTION_FORGET_MARK:
     case ACTION_KIND_COUNT:
         break;

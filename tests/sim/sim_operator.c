@@ -13,6 +13,7 @@
 #include "tests/sim/sim_block.h"
 #include "tests/sim/sim_check.h"
 #include "tests/sim/sim_cpg.h"
+#include "tests/sim/sim_force.h"
 #include "tests/sim/sim_host.h"
 #include "tests/sim/sim_rados.h"
 #include "tests/sim/sim_virt.h"
@@ -227,11 +228,21 @@ static void run_look(struct sim *sim, struct sim_task *task)
     }
 }
 
+void sim_operator_close(struct sim *sim, uint32_t index, bool accepted, const char *text)
+{
+    ASSERT(index < sim->command_count);
+    close_command(sim, &sim->commands[index], accepted, text);
+}
+
 void sim_operator_do(struct sim *sim, const struct scenario_step *step)
 {
     ASSERT(sim->command_count < SIM_STEPS_MAX);
     uint32_t index = sim->command_count++;
     sim->commands[index] = (struct sim_command){.step = step};
+    if (step->kind == STEP_CLUSTER_FORCE) { /* no agent is asked */
+        sim_force_do(sim, index);
+        return;
+    }
     sim_put(sim, 0, SIM_NO_HOST, (struct sim_task){.run = run_look, .number = index});
 }
 

@@ -361,9 +361,10 @@ static void do_config(struct words *words, struct scenario_step *step)
 /* Given on the node itself. */
 static void do_cluster(struct words *words, struct scenario_step *step)
 {
-    static const char *const verbs[] = {"join"};
-    if (words_choice(words, "command", verbs, COUNT_OF(verbs)) == 0) {
-        step->kind = STEP_CLUSTER_JOIN;
+    static const char *const verbs[] = {"join", "force"};
+    int verb = words_choice(words, "command", verbs, COUNT_OF(verbs));
+    if (verb >= 0) {
+        step->kind = verb == 0 ? STEP_CLUSTER_JOIN : STEP_CLUSTER_FORCE;
         (void)take_node(words, step);
     }
 }

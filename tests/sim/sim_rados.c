@@ -81,6 +81,7 @@ static bool is_own(const struct sim_call *call)
     case ACTION_SAVE_INCARNATION:
     case ACTION_LET_GO:
     case ACTION_ALARM:
+    case ACTION_EXPECT_VOTES:
     case ACTION_FORGET_MARK:
     case ACTION_KIND_COUNT:
         break;
@@ -252,6 +253,7 @@ static struct event unknown_of(const struct action *action)
     case ACTION_SAVE_INCARNATION:
     case ACTION_LET_GO:
     case ACTION_ALARM:
+    case ACTION_EXPECT_VOTES:
     case ACTION_FORGET_MARK:
     case ACTION_KIND_COUNT:
         stead_panic(__FILE__, __LINE__, "a storage action");

@@ -9,6 +9,7 @@
 #include "tests/sim/sim_check.h"
 #include "tests/sim/sim_cpg.h"
 #include "tests/sim/sim_rados.h"
+#include "tests/sim/sim_votes.h"
 
 #define TOO_SLOW_US SECOND
 
@@ -45,21 +46,21 @@ static uint64_t used_mib(const struct sim *sim, uint32_t node)
 /* A node that could run it now; SIM_NO_HOST when there is none. */
 static uint32_t lawful_place(const struct sim *sim, uint32_t v, const struct vm_record *record)
 {
-    uint32_t alive = 0;
+    uint64_t alive = 0;
     uint32_t place = SIM_NO_HOST;
     for (uint32_t n = sim->node_count; n > 0; n--) {
         uint32_t node = n - 1;
         if (!healthy(sim, node)) {
             continue;
         }
-        alive++;
+        alive |= UINT64_C(1) << node;
         bool fails = (sim->story->vms[v].start_fails_on & (UINT64_C(1) << node)) != 0;
         bool room = used_mib(sim, node) + record->memory_mib <= sim->story->nodes[node].memory_mib;
         if (admitted(sim, node) && room && !fails) {
             place = node;
         }
     }
-    return alive >= sim->node_count / 2 + 1 ? place : SIM_NO_HOST;
+    return sim_votes_suffice(sim, alive) ? place : SIM_NO_HOST;
 }
 
 /* A scenario that says where a VM ends knows better. */
@@ -139,11 +140,11 @@ static bool hands_settled(const struct sim *sim, char *why)
 
 bool sim_settled(const struct sim *sim, char ret_why[SIM_LINE_BYTES])
 {
-    uint32_t alive = 0;
+    uint64_t alive = 0;
     for (uint32_t n = 0; n < sim->node_count; n++) {
-        alive += healthy(sim, n);
+        alive |= healthy(sim, n) ? UINT64_C(1) << n : 0;
     }
-    for (uint32_t n = 0; n < sim->node_count && alive > sim->node_count / 2; n++) {
+    for (uint32_t n = 0; n < sim->node_count && sim_votes_suffice(sim, alive); n++) {
         if (!node_settled(sim, n, ret_why)) {
             return false;
         }

@@ -52,8 +52,25 @@ static uint32_t side_size(const struct sim *sim, const struct scenario_step *ste
     return size;
 }
 
+static void step_cut(struct sim *sim, const struct scenario_step *step)
+{
+    uint64_t *left = &sim->hosts[step->node].deaf;
+    uint64_t *right = &sim->hosts[step->other].deaf;
+    *left &= ~(UINT64_C(1) << step->other);
+    *right &= ~(UINT64_C(1) << step->node);
+    if (step->kind == STEP_CUT) {
+        *left |= step->on ? 0 : UINT64_C(1) << step->other;
+        *right |= UINT64_C(1) << step->node;
+    }
+    sim_cpg_changed(sim);
+}
+
 static void step_partition(struct sim *sim, const struct scenario_step *step)
 {
+    if (step->kind == STEP_CUT || step->kind == STEP_MEND) {
+        step_cut(sim, step);
+        return;
+    }
     for (uint32_t n = 0; n < sim->node_count; n++) {
         if (step->kind == STEP_HEAL) {
             sim_host_well(sim, n);
@@ -130,19 +147,6 @@ static void put_service(struct sim *sim, const struct scenario_step *step)
             (struct sim_task){.run = run_service, .number = (uint64_t)(step - sim->story->steps)});
 }
 
-static void step_cut(struct sim *sim, const struct scenario_step *step)
-{
-    uint64_t *left = &sim->hosts[step->node].deaf;
-    uint64_t *right = &sim->hosts[step->other].deaf;
-    *left &= ~(UINT64_C(1) << step->other);
-    *right &= ~(UINT64_C(1) << step->node);
-    if (step->kind == STEP_CUT) {
-        *left |= step->on ? 0 : UINT64_C(1) << step->other;
-        *right |= UINT64_C(1) << step->node;
-    }
-    sim_cpg_changed(sim);
-}
-
 /* What only changes a fact of the world. */
 static void step_change(struct sim *sim, const struct scenario_step *step)
 {
@@ -198,6 +202,8 @@ static void step_do(struct sim *sim, const struct scenario_step *step)
         return;
     case STEP_PARTITION:
     case STEP_HEAL:
+    case STEP_CUT:
+    case STEP_MEND:
         step_partition(sim, step);
         return;
     case STEP_STORAGE:
@@ -224,10 +230,6 @@ static void step_do(struct sim *sim, const struct scenario_step *step)
     case STEP_KILL_VM:
         step_kill_vm(sim, step);
         return;
-    case STEP_CUT:
-    case STEP_MEND:
-        step_cut(sim, step);
-        return;
     case STEP_BMC:
     case STEP_CLOCK:
     case STEP_LEASE:
@@ -247,6 +249,7 @@ static void step_do(struct sim *sim, const struct scenario_step *step)
     case STEP_CONFIG_SET:
     case STEP_NODE_REMOVE:
     case STEP_CLUSTER_JOIN:
+    case STEP_CLUSTER_FORCE:
     case STEP_NODE_RESUME:
         sim_operator_do(sim, step);
         return;

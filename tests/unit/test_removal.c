@@ -282,6 +282,7 @@ TEST(a_tombstone_makes_room)
     for (uint32_t slot = 3; slot < NODES_MAX; slot++) {
         u->image.nodes[slot].state = slot == 40 ? NODE_REMOVED : NODE_OUT;
         u->image.nodes[slot].nodeid = slot + 1;
+        u->image.nodes[slot].proofs = PROOF_OPERATOR; /* so that they do not count */
         u->image.nodes[slot].incarnation = (struct incarnation){1, 900};
         snprintf(u->image.nodes[slot].name, NAME_BYTES, "n%u", slot + 1);
     }

@@ -1,0 +1,117 @@
+/*
+ * Votes.
+ *
+ * Decides: whether enough are here. Two things are asked for, and both must be: as many of the ring
+ * as Corosync wants, and more than half of the cluster's own nodes that count. A node does not
+ * count that was removed, or that a person vouched dead, until it is admitted anew. Any two rings
+ * that may decide have such a node in common, whatever Corosync's own count has become. So when
+ * those that count are here and Corosync still waits for the dead, it is told how many votes to
+ * expect. That lives in a running Corosync only, and is undone by whoever comes back; hence it is
+ * told again whenever it is so.
+ * Never: lowers what Corosync expects where no person has taken a node out.
+ */
+#include "agent/votes.h"
+
+#include "agent/peers.h"
+#include "proto/assert.h"
+#include "proto/values.h"
+#include "storage/state.h"
+
+/* More than half of those that count; 0 while nobody is known to. */
+static uint32_t majority(const struct core *core)
+{
+    uint32_t all = mask_count(core->cluster.counting);
+    ASSERT(all <= NODES_MAX);
+    return all == 0 ? 0 : all / 2 + 1;
+}
+
+static bool counts(const struct core *core, uint32_t nodeid)
+{
+    uint8_t slot = state_find_node(&core->cluster, nodeid);
+    return slot != NODE_NONE && (core->cluster.counting & (UINT64_C(1) << slot)) != 0;
+}
+
+uint32_t votes_needed(const struct core *core)
+{
+    uint32_t quorum = core->local.ring.quorum;
+    uint32_t most = majority(core);
+    return quorum > most ? quorum : most;
+}
+
+/* The newest sending time of ours that `needed` have answered, of the whole ring or of those that
+ * count; 0: so many never did. */
+static uint64_t reached_ms(const struct core *core, uint32_t needed, bool of_ours)
+{
+    const struct local *local = &core->local;
+    uint64_t answers_ms[NODES_MAX]; /* the newest first */
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < local->peer_count; i++) {
+        const struct peer *peer = &local->peers[i];
+        if (of_ours && !counts(core, peer->nodeid)) {
+            continue;
+        }
+        uint32_t at = count++;
+        for (; at > 0 && answers_ms[at - 1] < peer->answered_ms; at--) {
+            answers_ms[at] = answers_ms[at - 1];
+        }
+        answers_ms[at] = peer->answered_ms;
+    }
+    if (needed == 0 || needed > count) {
+        return needed == 0 ? local->now_ms : 0;
+    }
+    ASSERT(answers_ms[needed - 1] <= local->now_ms);
+    return answers_ms[needed - 1];
+}
+
+uint64_t votes_answered_ms(const struct core *core)
+{
+    const struct event_ring *ring = &core->local.ring;
+    if (!ring->quorate || ring->quorum == 0) {
+        return 0;
+    }
+    uint64_t ring_ms = reached_ms(core, ring->quorum, false);
+    uint64_t ours_ms = reached_ms(core, majority(core), true);
+    return ring_ms < ours_ms ? ring_ms : ours_ms;
+}
+
+/* Is our copy the newest, as far as can be known? */
+static bool is_current(const struct core *core)
+{
+    const struct storage_view *storage = &core->local.storage;
+    return core->cluster.header.version != 0 && storage->trouble == STATE_WELL && !storage->stale &&
+           core->local.now_ms - storage->newest_ms < core->cluster.settings.able_ms;
+}
+
+/* By a person's word: removed, or vouched dead. */
+static bool somebody_was_taken_out(const struct core *core)
+{
+    for (uint32_t slot = 0; slot < NODES_MAX; slot++) {
+        const struct node_record *node = &core->cluster.nodes[slot];
+        if (node->state != NODE_FREE && !state_counts(node)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void votes_carry_on(struct core *core, struct caller *caller)
+{
+    struct local *local = &core->local;
+    const struct event_ring *ring = &local->ring;
+    uint32_t here = 0;
+    if (ring->away || ring->quorate || caller->now_ms < local->votes_retry_ms ||
+        !is_current(core) || !somebody_was_taken_out(core)) {
+        return;
+    }
+    for (uint32_t i = 0; i < ring->count; i++) {
+        here += counts(core, ring->nodeids[i]);
+    }
+    if (here < majority(core)) {
+        return;
+    }
+    uint32_t all = mask_count(core->cluster.counting);
+    ASSERT(here > 0);
+    struct action *action = actions_add(caller->out, ACTION_EXPECT_VOTES);
+    action->votes = all > ring->count ? all : ring->count; /* fewer than are here it refuses */
+    local->votes_retry_ms = caller->now_ms + core->cluster.settings.retry_ms;
+}

@@ -1,0 +1,18 @@
+/* How many must be here, and who counts: Corosync's votes, and the cluster's own nodes. Pure. */
+#ifndef STEAD_AGENT_VOTES_H
+#define STEAD_AGENT_VOTES_H
+
+#include "agent/core.h"
+#include "proto/call.h"
+
+/* How many nodes of the ring must be here, for people: the greater of the two needs. */
+uint32_t votes_needed(const struct core *core);
+
+/* The newest of our own sending times that enough have answered, of the ring and of the nodes that
+ * count: 0 if there never were enough. */
+uint64_t votes_answered_ms(const struct core *core);
+
+/* Tells Corosync of those that do not count any more, where it would wait for them. */
+void votes_carry_on(struct core *core, struct caller *caller);
+
+#endif
