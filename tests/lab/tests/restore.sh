@@ -11,9 +11,10 @@ heal_node() { # K
     "$LAB" sh "$1" systemctl start libvirtd stead-agent
 }
 
-return_all() { # those that are back without a reboot, or were removed
+return_all() { # those that are off, back without a reboot, or were removed
     local k
     for k in 1 2 3; do
+        "$LAB" on "$k" --no-wait || true # a slow BMC may have switched it off again: an order from before
         is_true "'n$k' in node" || { "$LAB" sh "$k" stead cluster join || true; continue; }
         ! is_true "node['n$k']['state'] == 'fenced' and node['n$k']['in_ring']" || stead node unfence "n$k" || true
     done
