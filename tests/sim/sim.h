@@ -71,7 +71,12 @@ struct sim_agent {
     uint64_t checked_digest;
     bool libvirt_connected;
     bool libvirt_told; /* that it is connected */
-    bool stopped;      /* by hand: systemd leaves it so */
+    bool hung;         /* it stands still; what Corosync has for it is kept */
+    uint64_t hung_until_us;
+    struct sim_kept *kept;
+    size_t kept_count;
+    size_t kept_room;
+    bool stopped; /* by hand: systemd leaves it so */
 };
 
 struct sim_host {

@@ -17,6 +17,7 @@
 #include "tests/sim/sim_corosync.h"
 #include "tests/sim/sim_coverage.h"
 #include "tests/sim/sim_cpg.h"
+#include "tests/sim/sim_hang.h"
 #include "tests/sim/sim_hook.h"
 #include "tests/sim/sim_host.h"
 #include "tests/sim/sim_operator.h"
@@ -58,6 +59,9 @@ static void multicast(struct sim *sim, uint32_t node, const struct action *actio
 
 static void run_saved(struct sim *sim, struct sim_task *task)
 {
+    if (sim_hang_waits(sim, task)) {
+        return;
+    }
     struct sim_call *call = task->object;
     struct event event = {.kind = EVENT_SAVED, .done.outcome = OUTCOME_DONE};
     struct sim_host *host = &sim->hosts[call->node];
@@ -169,6 +173,9 @@ static void kill_if_due(struct sim *sim, uint32_t node, const struct action *act
 
 static void run_tick(struct sim *sim, struct sim_task *task)
 {
+    if (sim_hang_waits(sim, task)) {
+        return;
+    }
     struct sim_agent *agent = agent_of(sim, task->host);
     if (!agent->alive || agent->life != task->number || agent->tick_us != task->other) {
         return; /* a nearer one was set since */
@@ -215,6 +222,7 @@ void sim_agent_event(struct sim *sim, uint32_t node, struct event *event)
         return;
     }
     ASSERT(!sim->hosts[node].frozen);
+    ASSERT(!agent->hung);
     ASSERT(sim->stepping == SIM_NO_HOST);
     guard_livelock(sim, node, agent);
     event->now_ms = sim_clock_ms(sim, node);
@@ -241,6 +249,9 @@ void sim_agent_event(struct sim *sim, uint32_t node, struct event *event)
 
 static void run_told(struct sim *sim, struct sim_task *task)
 {
+    if (sim_hang_waits(sim, task)) {
+        return;
+    }
     struct sim_agent *agent = agent_of(sim, task->host);
     if (agent->alive && agent->life == task->number) {
         sim_agent_event(sim, task->host, &task->news->event);
@@ -314,6 +325,7 @@ void sim_agent_stop(struct sim *sim, uint32_t node)
     struct sim_agent *agent = agent_of(sim, node);
     agent->alive = false;
     agent->has_handle = false;
+    sim_hang_over(sim, node);
     agent->life++;
 }
 

@@ -11,6 +11,7 @@
 #include "tests/sim/sim_agent.h"
 #include "tests/sim/sim_call.h"
 #include "tests/sim/sim_check.h"
+#include "tests/sim/sim_hang.h"
 #include "tests/sim/sim_host.h"
 
 struct bmc_address sim_bmc_address(const struct sim *sim, uint32_t node)
@@ -73,6 +74,9 @@ static void run_off(struct sim *sim, struct sim_task *task)
 
 static void run_ask(struct sim *sim, struct sim_task *task)
 {
+    if (sim_hang_waits(sim, task)) {
+        return;
+    }
     struct sim_call *call = task->object;
     uint32_t target = target_of(sim, &call->action);
     if (!sim_call_lives(sim, call)) {

@@ -10,6 +10,7 @@
 #include "proto/assert.h"
 #include "tests/sim/sim_agent.h"
 #include "tests/sim/sim_clock.h"
+#include "tests/sim/sim_hang.h"
 
 static void call_free(struct sim *sim, struct sim_call *call)
 {
@@ -66,6 +67,9 @@ struct delta *sim_delta_copy(struct sim *sim, const struct delta *delta)
 
 static void run_answer(struct sim *sim, struct sim_task *task)
 {
+    if (sim_hang_waits(sim, task)) {
+        return;
+    }
     struct sim_call *call = task->news->call;
     if (!call->answered && sim_call_lives(sim, call)) {
         call->answered = true;

@@ -13,6 +13,7 @@
 
 #include "proto/assert.h"
 #include "tests/sim/sim_agent.h"
+#include "tests/sim/sim_hang.h"
 #include "tests/sim/sim_votes.h"
 
 #define JOIN_US (1200 * MS)
@@ -35,7 +36,7 @@ struct sim_message *sim_message_new(struct sim *sim, enum message_kind kind, uin
     return message;
 }
 
-static void message_drop(struct sim *sim, struct sim_message *message)
+void sim_message_drop(struct sim *sim, struct sim_message *message)
 {
     ASSERT(message->refs > 0);
     if (--message->refs == 0) {
@@ -56,8 +57,11 @@ static void push(struct sim_message ***list, size_t *count, size_t *room,
     (*list)[(*count)++] = message;
 }
 
-static void message_deliver(struct sim *sim, uint32_t node, const struct sim_message *message)
+void sim_message_deliver(struct sim *sim, uint32_t node, struct sim_message *message)
 {
+    if (sim_hang_keeps(sim, node, message, NULL)) {
+        return;
+    }
     struct event event = {0};
     switch (message->kind) {
     case MESSAGE_BEAT:
@@ -105,7 +109,7 @@ static struct sim_ring *ring_new(struct sim *sim, uint64_t members)
 static void ring_empty(struct sim *sim, struct sim_ring *ring)
 {
     for (size_t i = 0; i < ring->count; i++) {
-        message_drop(sim, ring->messages[i]);
+        sim_message_drop(sim, ring->messages[i]);
     }
     free(ring->messages);
     ring->messages = NULL;
@@ -129,7 +133,7 @@ static void ring_trim(struct sim *sim, struct sim_ring *ring)
         return;
     }
     for (size_t i = 0; i < gone; i++) {
-        message_drop(sim, ring->messages[i]);
+        sim_message_drop(sim, ring->messages[i]);
     }
     for (size_t i = gone; i < ring->count; i++) {
         ring->messages[i - gone] = ring->messages[i];
@@ -165,8 +169,8 @@ static void deliver_up_to(struct sim *sim, uint32_t node, size_t end)
         struct sim_message *message = ring->messages[member->cursor - ring->base];
         message->refs++;
         member->cursor++;
-        message_deliver(sim, node, message);
-        message_drop(sim, message);
+        sim_message_deliver(sim, node, message);
+        sim_message_drop(sim, message);
     }
 }
 
@@ -210,7 +214,7 @@ static void outbox_forget_beat(struct sim *sim, struct sim_member *member,
 {
     for (size_t i = 0; i < member->outbox_count && next->kind == MESSAGE_BEAT; i++) {
         if (member->outbox[i]->kind == MESSAGE_BEAT) {
-            message_drop(sim, member->outbox[i]);
+            sim_message_drop(sim, member->outbox[i]);
             memmove(&member->outbox[i], &member->outbox[i + 1],
                     (member->outbox_count - i - 1) * sizeof(member->outbox[0]));
             member->outbox_count--;
@@ -223,7 +227,7 @@ void sim_cpg_send(struct sim *sim, uint32_t node, struct sim_message *message)
 {
     struct sim_member *member = member_of(sim, node);
     if (member->ring == NULL) {
-        message_drop(sim, message);
+        sim_message_drop(sim, message);
     } else if (stalled(sim, node)) {
         outbox_forget_beat(sim, member, message);
         push(&member->outbox, &member->outbox_count, &member->outbox_room, message);
@@ -244,7 +248,7 @@ static void outbox_flush(struct sim *sim, uint32_t node)
 static void outbox_drop(struct sim *sim, struct sim_member *member)
 {
     for (size_t i = 0; i < member->outbox_count; i++) {
-        message_drop(sim, member->outbox[i]);
+        sim_message_drop(sim, member->outbox[i]);
     }
     free(member->outbox);
     member->outbox = NULL;
@@ -268,7 +272,9 @@ void sim_cpg_show(struct sim *sim, uint32_t node)
     }
     event.ring.quorum = sim_votes_quorum(sim, node);
     event.ring.quorate = sim_votes_quorate(sim, node);
-    sim_agent_event(sim, node, &event);
+    if (!sim_hang_keeps(sim, node, NULL, &event.ring)) {
+        sim_agent_event(sim, node, &event);
+    }
 }
 
 bool sim_cpg_works(const struct sim *sim, uint32_t node)

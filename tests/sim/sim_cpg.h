@@ -24,6 +24,10 @@ void sim_cpg_listen(struct sim *sim);
 void sim_cpg_send(struct sim *sim, uint32_t node, struct sim_message *message);
 struct sim_message *sim_message_new(struct sim *sim, enum message_kind kind, uint32_t from);
 
+void sim_message_drop(struct sim *sim, struct sim_message *message);
+/* To the agent of `node`, or into its inbox while it hangs. */
+void sim_message_deliver(struct sim *sim, uint32_t node, struct sim_message *message);
+
 /* Tells the agent of `node` what Corosync shows (as when it connects). */
 void sim_cpg_show(struct sim *sim, uint32_t node);
 

@@ -7,6 +7,7 @@
 #include "tests/sim/sim_block.h"
 #include "tests/sim/sim_check.h"
 #include "tests/sim/sim_disk.h"
+#include "tests/sim/sim_hang.h"
 #include "tests/sim/sim_virt.h"
 
 #define WATCH_US (30 * SECOND)
@@ -185,6 +186,9 @@ static void tell_lost(struct sim *sim, uint32_t node)
 
 static void run_list(struct sim *sim, struct sim_task *task)
 {
+    if (sim_hang_waits(sim, task)) {
+        return;
+    }
     uint32_t node = task->host;
     struct sim_host *host = &sim->hosts[node];
     uint32_t life = host->agent.life;
@@ -221,6 +225,9 @@ void sim_virt_connect(struct sim *sim, uint32_t node)
 
 static void run_lost(struct sim *sim, struct sim_task *task)
 {
+    if (sim_hang_waits(sim, task)) {
+        return;
+    }
     struct sim_host *host = &sim->hosts[task->host];
     if (host->libvirt == LIBVIRT_HANG && sim->now_us < host->libvirt_until_us) {
         tell_lost(sim, task->host);

@@ -24,7 +24,7 @@
 static bool takes_commands(const struct sim *sim, const struct scenario_step *step, uint32_t node)
 {
     const struct sim_host *host = &sim->hosts[node];
-    return host->up && !host->frozen && host->agent.alive && !host->marked &&
+    return host->up && !host->frozen && host->agent.alive && !host->agent.hung && !host->marked &&
            sim_cpg_works(sim, node) &&
            (step->kind == STEP_CLUSTER_JOIN || sim_rados_reaches(sim, node, true));
 }

@@ -169,13 +169,23 @@ static void at_libvirt(struct words *words, struct scenario_step *step)
     }
 }
 
-static void at_freeze(struct words *words, struct scenario_step *step)
+static void take_standstill(struct words *words, struct scenario_step *step, enum step_kind kind)
 {
-    step->kind = STEP_FREEZE;
+    step->kind = kind;
     const char *text = take_node(words, step) ? words_take(words, "a time") : NULL;
     if (text != NULL) {
         (void)words_time(words, text, &step->duration_us);
     }
+}
+
+static void at_freeze(struct words *words, struct scenario_step *step)
+{
+    take_standstill(words, step, STEP_FREEZE);
+}
+
+static void at_hang(struct words *words, struct scenario_step *step)
+{
+    take_standstill(words, step, STEP_HANG);
 }
 
 static void at_kill(struct words *words, struct scenario_step *step)
@@ -416,31 +426,15 @@ void parse_at(struct words *words)
         const char *word;
         void (*parse)(struct words *, struct scenario_step *);
     } kinds[] = {
-        {"power", at_power},
-        {"net", at_net},
-        {"partition", at_partition},
-        {"heal", at_heal},
-        {"storage", at_storage},
-        {"state", at_state},
-        {"bmc", at_bmc},
-        {"libvirt", at_libvirt},
-        {"freeze", at_freeze},
-        {"kill", at_kill},
-        {"do", at_do},
-        {"object", at_object},
-        {"halt", at_halt},
-        {"shutdown", at_shutdown},
-        {"reboot", at_reboot},
-        {"stop", at_stop},
-        {"start", at_start},
-        {"machine", at_machine},
-        {"guest", parse_guest},
-        {"hand", parse_hand},
-        {"pool", parse_pool},
-        {"cut", parse_cut},
-        {"mend", parse_mend},
-        {"clock", parse_clock},
-        {"lease", parse_lease},
+        {"power", at_power},     {"net", at_net},         {"partition", at_partition},
+        {"heal", at_heal},       {"storage", at_storage}, {"state", at_state},
+        {"bmc", at_bmc},         {"libvirt", at_libvirt}, {"freeze", at_freeze},
+        {"hang", at_hang},       {"kill", at_kill},       {"do", at_do},
+        {"object", at_object},   {"halt", at_halt},       {"shutdown", at_shutdown},
+        {"reboot", at_reboot},   {"stop", at_stop},       {"start", at_start},
+        {"machine", at_machine}, {"guest", parse_guest},  {"hand", parse_hand},
+        {"pool", parse_pool},    {"cut", parse_cut},      {"mend", parse_mend},
+        {"clock", parse_clock},  {"lease", parse_lease},
     };
     const char *known[COUNT_OF(kinds)];
     struct scenario_step step = {0};

@@ -15,6 +15,7 @@
 #include "tests/sim/sim_call.h"
 #include "tests/sim/sim_check.h"
 #include "tests/sim/sim_disk.h"
+#include "tests/sim/sim_hang.h"
 
 #define LANDS_LATE_MAX_US (15 * SECOND)
 
@@ -272,6 +273,9 @@ static struct event with_outcome(struct event event, enum outcome outcome)
 /* It leaves the process. A worker thread may get to it a little later, or after a thaw. */
 static void run_leave(struct sim *sim, struct sim_task *task)
 {
+    if (sim_hang_waits(sim, task)) {
+        return;
+    }
     struct sim_call *call = task->object;
     struct sim_agent *agent = &sim->hosts[call->node].agent;
     struct event unknown = unknown_of(&call->action);

@@ -93,6 +93,7 @@ enum step_kind {
     STEP_CLOCK,
     STEP_KILL_LIBVIRT,
     STEP_LEASE, /* of `vm` */
+    STEP_HANG,  /* the agent alone stands still */
     STEP_CLUSTER_FORCE,
     STEP_KIND_COUNT
 };

@@ -197,7 +197,11 @@ static void make_flapping(struct sketch *sketch, uint32_t node)
 
 static void make_odd(struct sketch *sketch, uint32_t node, uint32_t vm)
 {
-    switch (sketch_any(sketch, 0, 6)) {
+    switch (sketch_any(sketch, 0, 8)) {
+    case 7:
+    case 8:
+        sketch_at(sketch, "hang n%u %ums", node, sketch_any(sketch, 200, 12000));
+        return;
     case 0:
     case 1:
         make_cut(sketch, node);
@@ -248,7 +252,10 @@ static void make_libvirt(struct sketch *sketch, uint32_t node)
 /* One stroke on a host. */
 static void make_strike(struct sketch *sketch, uint32_t node)
 {
-    switch (sketch_any(sketch, 0, 7)) {
+    switch (sketch_any(sketch, 0, 8)) {
+    case 8:
+        sketch_at(sketch, "hang n%u %ums", node, sketch_any(sketch, 200, 9000));
+        return;
     case 0:
         sketch_at(sketch, "power n%u off", node);
         return;
@@ -279,10 +286,17 @@ static void make_strike(struct sketch *sketch, uint32_t node)
 /* In the middle of a recovery or a start, where everything is under way. */
 static void make_overlap(struct sketch *sketch, uint32_t node, uint32_t vm)
 {
-    if (sketch_any(sketch, 0, 1) == 0) {
+    uint32_t which = sketch_any(sketch, 0, 5);
+    if (which < 3) {
         sketch_at(sketch, "do vm start v%u", vm);
         sketch->now_ms += sketch_any(sketch, 0, 900);
         make_strike(sketch, sketch_any(sketch, 1, sketch->nodes));
+        return;
+    }
+    if (which == 3) { /* it wakes up in another world than it fell asleep in */
+        sketch_at(sketch, "hang n%u %ums", node, sketch_any(sketch, 2000, 9500));
+        sketch->now_ms += sketch_any(sketch, 0, 2000);
+        make_strike(sketch, node);
         return;
     }
     sketch_at(sketch, "power n%u off", node);

@@ -12,6 +12,7 @@
 #include "tests/sim/sim_cpg.h"
 #include "tests/sim/sim_disk.h"
 #include "tests/sim/sim_expect.h"
+#include "tests/sim/sim_hang.h"
 #include "tests/sim/sim_host.h"
 #include "tests/sim/sim_operator.h"
 #include "tests/sim/sim_rados.h"
@@ -178,6 +179,8 @@ static void step_host(struct sim *sim, const struct scenario_step *step)
         sim_host_power(sim, step->node, step->on);
     } else if (step->kind == STEP_NET) {
         sim_host_net(sim, step->node, step->on);
+    } else if (step->kind == STEP_HANG) {
+        sim_hang(sim, step->node, step->duration_us);
     } else {
         sim_host_freeze(sim, step->node, step->duration_us);
     }
@@ -198,6 +201,7 @@ static void step_do(struct sim *sim, const struct scenario_step *step)
     case STEP_POWER:
     case STEP_NET:
     case STEP_FREEZE:
+    case STEP_HANG:
         step_host(sim, step);
         return;
     case STEP_PARTITION:
@@ -397,6 +401,9 @@ bool sim_ok(const struct sim *sim)
 void sim_free(struct sim *sim)
 {
     sim_queue_free(&sim->queue);
+    for (uint32_t n = 0; n < sim->node_count; n++) {
+        sim_hang_over(sim, n);
+    }
     sim_cpg_free(sim);
     pools_free(&sim->pools);
     for (uint32_t n = 0; n < sim->node_count; n++) {

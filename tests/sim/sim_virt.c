@@ -14,6 +14,7 @@
 #include "tests/sim/sim_call.h"
 #include "tests/sim/sim_check.h"
 #include "tests/sim/sim_disk.h"
+#include "tests/sim/sim_hang.h"
 #include "tests/sim/sim_hook.h"
 #include "tests/sim/sim_rados.h"
 
@@ -206,6 +207,9 @@ static void run_inside(struct sim *sim, struct sim_task *task)
 /* A worker thread makes the call. */
 static void run_worker(struct sim *sim, struct sim_task *task)
 {
+    if (sim_hang_waits(sim, task)) {
+        return;
+    }
     struct sim_call *call = task->object;
     const struct sim_host *host = &sim->hosts[call->node];
     if (!sim_call_lives(sim, call)) {
@@ -227,6 +231,9 @@ static void run_worker(struct sim *sim, struct sim_task *task)
 
 static void run_kill(struct sim *sim, struct sim_task *task)
 {
+    if (sim_hang_waits(sim, task)) {
+        return;
+    }
     struct sim_call *call = task->object;
     struct event event = {.kind = EVENT_KILLED, .killed.outcome = OUTCOME_DONE};
     bool all = uuid_is_zero(&call->action.vm.uuid);
