@@ -181,6 +181,8 @@ static void step_host(struct sim *sim, const struct scenario_step *step)
         sim_host_net(sim, step->node, step->on);
     } else if (step->kind == STEP_HANG) {
         sim_hang(sim, step->node, step->duration_us);
+    } else if (step->kind == STEP_KILL_AGENT) {
+        sim_agent_kill(sim, step->node);
     } else {
         sim_host_freeze(sim, step->node, step->duration_us);
     }
@@ -202,6 +204,7 @@ static void step_do(struct sim *sim, const struct scenario_step *step)
     case STEP_NET:
     case STEP_FREEZE:
     case STEP_HANG:
+    case STEP_KILL_AGENT:
         step_host(sim, step);
         return;
     case STEP_PARTITION:
@@ -217,9 +220,6 @@ static void step_do(struct sim *sim, const struct scenario_step *step)
     case STEP_LIBVIRT:
     case STEP_KILL_LIBVIRT:
         step_libvirt(sim, step);
-        return;
-    case STEP_KILL_AGENT:
-        sim_agent_kill(sim, step->node);
         return;
     case STEP_SHUTDOWN:
     case STEP_REBOOT:
