@@ -138,9 +138,10 @@ static int open_edges(struct agent *agent)
 static int open_tools(struct agent *agent)
 {
     const struct core *core = effects_io_core(agent->effects);
+    struct sink sink = effects_io_sink(agent->effects);
     int r = nvram_io_begin(agent->edges.nvram, core);
     if (r == 0) {
-        r = settle_io_open(agent->loop, core, agent->edges.libvirt, &agent->settle);
+        r = settle_io_open(agent->loop, core, agent->edges.libvirt, &sink, &agent->settle);
     }
     agent->vm_tools = (struct vm_tools){.loop = agent->loop,
                                         .core = core,

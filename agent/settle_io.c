@@ -2,6 +2,7 @@
 #include "agent/settle_io.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,6 +38,8 @@ struct settle_io {
     struct tick tick;
     const struct core *core;
     struct libvirt_io *libvirt;
+    struct sink sink;
+    char defined[NAME_BYTES]; /* a VM that somebody defined here; empty: none */
     uint32_t rest;
     bool listing;
     struct held held[HELD_MAX];
@@ -105,30 +108,68 @@ static bool is_trusted(const struct core *core, uint64_t now_ms)
            query_copy_age_ms(core, now_ms) < COPY_MS;
 }
 
-static void settle_one(struct settle_io *settle, const struct uuid *vm, bool pending,
+static void settle_due(struct settle_io *settle, const struct domain_kept *kept, bool known,
                        uint64_t now_ms)
 {
     char text[UUID_TEXT_BYTES];
-    const struct cluster *cluster = &settle->core->cluster;
-    uint32_t slot = state_find_vm_uuid(cluster, vm);
-    bool known = slot != VMS_MAX;
-    host_io_format_uuid(vm, text);
-    if (find_held(settle, vm) != NULL || (known && cluster->vms[slot].removing)) {
-        return; /* this: it is about to be libvirt's, and the definition is all there will be */
-    }
+    const struct uuid *vm = &kept->vm;
     bool due = is_certain(settle, vm) || now_ms - marked_since_ms(settle, vm, now_ms) >= LATE_MS;
-    if (!due || (known && !pending)) { /* this: a definition by another hand */
+    if (!due) {
         return;
     }
+    host_io_format_uuid(vm, text);
     forget_marked(settle, vm);
     if (known) {
         journal_io_say(LOG_NOTICE, "VM %s is the cluster's: taking its libvirt definition away",
                        text);
         (void)domain_io_undefine(settle->libvirt, vm, now_ms + LIBVIRT_MS, settled, settle);
+    } else if (kept->unborn) {
+        journal_io_say(LOG_NOTICE,
+                       "domain %s is left of a start of a VM that is no more: ending it", text);
+        (void)domain_io_destroy_unborn(settle->libvirt, vm, now_ms + LIBVIRT_MS, settled, settle);
     } else {
         journal_io_say(LOG_NOTICE, "domain %s is not the cluster's: taking stead's mark off", text);
         (void)domain_io_unmark(settle->libvirt, vm, now_ms + LIBVIRT_MS, settled, settle);
     }
+}
+
+/* False: there is nothing to settle about it. The VM somebody defined is named. */
+static bool settle_one(struct settle_io *settle, const struct domain_kept *kept, uint64_t now_ms,
+                       const char **ret_defined)
+{
+    const struct cluster *cluster = &settle->core->cluster;
+    uint32_t slot = state_find_vm_uuid(cluster, &kept->vm);
+    bool known = slot != VMS_MAX;
+    if (find_held(settle, &kept->vm) != NULL || (known && cluster->vms[slot].removing)) {
+        return true; /* this: it is about to be libvirt's, and the definition is all there will be
+                      */
+    }
+    if (known && !kept->pending) {
+        *ret_defined = kept->persistent ? cluster->vms[slot].name : *ret_defined;
+        return false;
+    }
+    if (!known && !kept->pending && !kept->ours) {
+        return false; /* libvirt's own */
+    }
+    settle_due(settle, kept, known, now_ms);
+    return true;
+}
+
+static void tell_defined(struct settle_io *settle, const char *name)
+{
+    struct event event = {.kind = EVENT_TROUBLE, .trouble.kind = TROUBLE_DEFINED};
+    if (strcmp(settle->defined, name) == 0) {
+        return;
+    }
+    snprintf(settle->defined, sizeof(settle->defined), "%s", name);
+    if (name[0] != '\0') {
+        snprintf(
+            event.trouble.text, sizeof(event.trouble.text),
+            "libvirt here has a definition of VM %s, made by hand: it counts for nothing, stead "
+            "goes by its own (vm show --dumpxml); virsh undefine it",
+            name);
+    }
+    sink_put(&settle->sink, &event);
 }
 
 static void listed(void *context, const struct domain_pending *pending)
@@ -139,10 +180,14 @@ static void listed(void *context, const struct domain_pending *pending)
     if (pending == NULL || !is_trusted(settle->core, now_ms)) {
         return; /* again with the next sweep */
     }
-    settle->rest = pending->count == 0 ? REST_SWEEPS : 0;
+    const char *defined = "";
+    settle->rest = REST_SWEEPS;
     for (uint32_t i = 0; i < pending->count; i++) {
-        settle_one(settle, &pending->list[i].vm, pending->list[i].pending, now_ms);
+        if (settle_one(settle, &pending->list[i], now_ms, &defined)) {
+            settle->rest = 0;
+        }
     }
+    tell_defined(settle, defined);
 }
 
 static void list_now(struct settle_io *settle)
@@ -196,7 +241,7 @@ void settle_io_drop(struct settle_io *settle, const struct uuid *vm, bool certai
 }
 
 int settle_io_open(qb_loop_t *loop, const struct core *core, struct libvirt_io *libvirt,
-                   struct settle_io **ret_settle)
+                   const struct sink *sink, struct settle_io **ret_settle)
 {
     struct settle_io *settle = calloc(1, sizeof(*settle));
     if (settle == NULL) {
@@ -205,6 +250,7 @@ int settle_io_open(qb_loop_t *loop, const struct core *core, struct libvirt_io *
     settle->loop = loop;
     settle->core = core;
     settle->libvirt = libvirt;
+    settle->sink = *sink;
     int r = tick_io_begin(&settle->tick, loop, QB_LOOP_LOW, SWEEP_NS, sweep, settle);
     if (r < 0) {
         return r; /* the process ends now */

@@ -72,5 +72,6 @@ const char *trouble_of_host(const struct core *core)
     }
     ASSERT(local->troubles[TROUBLE_BMC][TEXT_BYTES - 1] == '\0');
     bool bmc = local->troubles[TROUBLE_BMC][0] != '\0';
-    return local->troubles[bmc ? TROUBLE_BMC : TROUBLE_HOOK];
+    bool hook = local->troubles[TROUBLE_HOOK][0] != '\0';
+    return local->troubles[bmc ? TROUBLE_BMC : hook ? TROUBLE_HOOK : TROUBLE_DEFINED];
 }

@@ -278,14 +278,47 @@ struct list_teller {
     void *context;
 };
 
+static bool is_unborn(virDomainPtr domain)
+{
+    struct domain_mark mark = {.starting = false};
+    char *text =
+        virDomainGetMetadata(domain, VIR_DOMAIN_METADATA_ELEMENT, MARK_URI, VIR_DOMAIN_AFFECT_LIVE);
+    bool read = text && domain_xml_mark_read(text, &mark) == 0;
+    int state = VIR_DOMAIN_NOSTATE;
+    free(text);
+    return read && mark.starting && virDomainGetState(domain, &state, NULL, 0) == 0 &&
+           state == VIR_DOMAIN_PAUSED;
+}
+
+static enum outcome destroy_unborn_work(virConnectPtr connection, void *memory,
+                                        char ret_text[TEXT_BYTES])
+{
+    const struct asked *asked = memory;
+    CLEANUP_DOMAIN virDomainPtr domain = virDomainLookupByUUID(connection, asked->vm.bytes);
+    if (domain && is_unborn(domain) && virDomainDestroy(domain) < 0) {
+        return libvirt_failure(connection, ret_text);
+    }
+    return OUTCOME_DONE;
+}
+
+int domain_io_destroy_unborn(struct libvirt_io *io, const struct uuid *vm, uint64_t deadline_ms,
+                             domain_done *done, void *context)
+{
+    return ask_plain(io, vm, NULL, deadline_ms, done, context, destroy_unborn_work);
+}
+
 static void list_add(virDomainPtr domain, struct domain_pending *pending)
 {
-    bool marked = has_element(domain, PENDING_URI, VIR_DOMAIN_AFFECT_CONFIG);
-    bool ours =
-        virDomainIsActive(domain) == 1 && has_element(domain, MARK_URI, VIR_DOMAIN_AFFECT_LIVE);
-    if ((marked || ours) && pending->count < RUNS_MAX &&
-        virDomainGetUUID(domain, pending->list[pending->count].vm.bytes) == 0) {
-        pending->list[pending->count++].pending = marked;
+    bool active = virDomainIsActive(domain) == 1;
+    struct domain_kept kept = {
+        .persistent = virDomainIsPersistent(domain) == 1,
+        .ours = active && has_element(domain, MARK_URI, VIR_DOMAIN_AFFECT_LIVE),
+        .unborn = active && is_unborn(domain),
+    };
+    kept.pending = kept.persistent && has_element(domain, PENDING_URI, VIR_DOMAIN_AFFECT_CONFIG);
+    if ((kept.persistent || kept.unborn) && pending->count < RUNS_MAX &&
+        virDomainGetUUID(domain, kept.vm.bytes) == 0) {
+        pending->list[pending->count++] = kept;
     }
 }
 
@@ -293,7 +326,7 @@ static enum outcome list_work(virConnectPtr connection, void *memory, char ret_t
 {
     struct listing *listing = memory;
     virDomainPtr *domains = NULL;
-    int count = virConnectListAllDomains(connection, &domains, VIR_CONNECT_LIST_DOMAINS_PERSISTENT);
+    int count = virConnectListAllDomains(connection, &domains, 0);
     if (count < 0) {
         return libvirt_failure(connection, ret_text);
     }

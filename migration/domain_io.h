@@ -58,12 +58,20 @@ int domain_io_undefine(struct libvirt_io *io, const struct uuid *vm, uint64_t de
 int domain_io_define(struct libvirt_io *io, const struct uuid *vm, const char *xml,
                      uint64_t deadline_ms, domain_done *done, void *context);
 
-/* The persistent domains whose definition is marked pending, or whose running one is marked. */
+/* Destroys one that bears the mark of a start and was never resumed; any other, or none, is left
+ * alone (DONE). */
+int domain_io_destroy_unborn(struct libvirt_io *io, const struct uuid *vm, uint64_t deadline_ms,
+                             domain_done *done, void *context);
+
+/* The persistent domains, and those that a start of stead's made and never resumed. */
 struct domain_pending {
     uint32_t count;
-    struct {
+    struct domain_kept {
         struct uuid vm;
-        bool pending;
+        bool persistent;
+        bool pending; /* its definition is marked so */
+        bool ours;    /* its running one bears stead's mark */
+        bool unborn;  /* never resumed */
     } list[RUNS_MAX];
 };
 int domain_io_list_pending(struct libvirt_io *io, uint64_t deadline_ms,

@@ -35,6 +35,7 @@ enum trouble {
     TROUBLE_COROSYNC, /* its settings are refused: then nobody hears us */
     TROUBLE_HOOK,     /* libvirt does not ask stead's hook: it starts our VMs by hand, too */
     TROUBLE_POOL,     /* no trouble of the host's: which pools are full */
+    TROUBLE_DEFINED,  /* libvirt has a definition of a VM of ours, made by hand */
     TROUBLE_COUNT
 };
 

@@ -88,7 +88,7 @@ static void ask_it(struct world *world, const struct uuid *uuid,
     }
 }
 
-/* -1: not listed, else whether it is pending. */
+/* -1: nothing is marked, else whether it is pending. */
 static int listed(struct world *world, const struct uuid *uuid)
 {
     struct told told = {.world = world};
@@ -97,12 +97,28 @@ static int listed(struct world *world, const struct uuid *uuid)
         domain_io_list_pending(world->io, events_now_ms() + CALL_MS, on_pending, &told), 0);
     wait_told(&told);
     for (uint32_t i = 0; i < told.pending->count; i++) {
-        if (uuid_equal(&told.pending->list[i].vm, uuid)) {
+        const struct domain_kept *kept = &told.pending->list[i];
+        if (uuid_equal(&kept->vm, uuid) && (kept->pending || (kept->ours && kept->persistent))) {
             pending = told.pending->list[i].pending;
         }
     }
     free(told.pending);
     return pending;
+}
+
+static bool is_unborn(struct world *world, const struct uuid *uuid)
+{
+    struct told told = {.world = world};
+    bool unborn = false;
+    assert_int_equal(
+        domain_io_list_pending(world->io, events_now_ms() + CALL_MS, on_pending, &told), 0);
+    wait_told(&told);
+    for (uint32_t i = 0; i < told.pending->count; i++) {
+        unborn =
+            unborn || (uuid_equal(&told.pending->list[i].vm, uuid) && told.pending->list[i].unborn);
+    }
+    free(told.pending);
+    return unborn;
 }
 
 static virDomainPtr define_other(struct world *world, const char *name, const struct uuid *uuid)
@@ -180,6 +196,31 @@ static void a_running_domain_changes_its_owner(void **state)
     virDomainFree(domain);
 }
 
+/* One that a start made and never resumed is listed and can be ended; once it ran, it is let be. */
+static void a_domain_that_never_ran_can_be_ended(void **state)
+{
+    struct world *world = ((struct real *)*state)->world;
+    struct uuid uuid = vm(5);
+    const struct domain_mark mark = {.action = {3, 4}, .starting = true};
+    char xml[2048], text[TEXT_BYTES];
+    char *marked = NULL;
+    domain_xml(xml, sizeof(xml), "qemu", "unborn", &uuid, NULL);
+    assert_int_equal(domain_xml_prepare(xml, &uuid, &mark, &marked, text), 0);
+    for (int run = 0; run < 2; run++) {
+        virDomainPtr domain =
+            virDomainCreateXML(world->other, marked, run ? 0 : VIR_DOMAIN_START_PAUSED);
+        assert_non_null(domain);
+        assert_int_equal(is_unborn(world, &uuid), !run);
+        ask_it(world, &uuid, domain_io_destroy_unborn, OUTCOME_DONE);
+        assert_int_equal(virDomainIsActive(domain) == 1, run);
+        if (run) {
+            virDomainDestroy(domain);
+        }
+        virDomainFree(domain);
+    }
+    free(marked);
+}
+
 static void what_is_not_there_is_said(void **state)
 {
     struct world *world = ((struct real *)*state)->world;
@@ -207,6 +248,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_domain_is_found_by_name_or_uuid, setup_real,
                                         teardown_real),
         cmocka_unit_test_setup_teardown(a_running_domain_changes_its_owner, setup_real,
+                                        teardown_real),
+        cmocka_unit_test_setup_teardown(a_domain_that_never_ran_can_be_ended, setup_real,
                                         teardown_real),
         cmocka_unit_test_setup_teardown(what_is_not_there_is_said, setup_real, teardown_real),
     };

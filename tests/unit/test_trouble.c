@@ -41,7 +41,12 @@ TEST(the_most_serious_is_told_until_it_is_over)
     check_host(u, "the BMC says no");
     tell(u, TROUBLE_BMC, "");
     check_host(u, "starts by hand are not refused");
+    tell(u, TROUBLE_DEFINED, "a definition of VM web, made by hand");
+    check_host(u, "starts by hand are not refused");
     tell(u, TROUBLE_HOOK, "");
+    check_host(u, "made by hand");
+    tell(u, TROUBLE_DEFINED, "");
+    tell(u, TROUBLE_POOL, "full in Ceph: rbd"); /* nothing of this host's */
     check_host(u, "");
     free(u);
 }
