@@ -113,12 +113,18 @@ static void find_clock(struct core *core)
 
 /* ---- what nodes say of themselves */
 
-_Static_assert(ALARM_LIBVIRT_AWAY < 32, "one mask");
+_Static_assert(ALARM_LIBVIRT_AWAY < 32 && ALARM_VM_SHARED < 32, "one mask");
 
 uint32_t alarm_of_ourselves(const struct core *core)
 {
     bool libvirt = core->local.domains_known && core->local.libvirt;
-    return libvirt ? 0 : 1u << ALARM_LIBVIRT_AWAY;
+    uint32_t mask = libvirt ? 0 : 1u << ALARM_LIBVIRT_AWAY;
+    for (uint32_t i = 0; i < core->local.run_count; i++) {
+        const struct run *run = &core->local.runs[i];
+        bool shared = run->state == RUN_UP && run->other_stays;
+        mask |= shared ? 1u << ALARM_VM_SHARED : 0;
+    }
+    return mask;
 }
 
 static void find_said(struct core *core, const struct node_record *node, uint32_t mask, bool own)
@@ -126,6 +132,11 @@ static void find_said(struct core *core, const struct node_record *node, uint32_
     if ((mask & 1u << ALARM_LIBVIRT_AWAY) != 0) {
         alarm_found(&core->local.alarms, ALARM_LIBVIRT_AWAY, node->name, own,
                     "libvirt does not answer there: no VM is started or stopped on it",
+                    core->local.now_ms, core->local.wall_ms);
+    }
+    if ((mask & 1u << ALARM_VM_SHARED) != 0 && !own) { /* the VMs that are here: find_runs() */
+        alarm_found(&core->local.alarms, ALARM_VM_SHARED, node->name, own,
+                    "images of a VM there are open elsewhere, too: stead status there",
                     core->local.now_ms, core->local.wall_ms);
     }
 }
@@ -228,6 +239,14 @@ static void find_trouble(struct core *core, const struct vm_record *vm, enum vm_
     }
 }
 
+static void find_other(struct core *core, const struct vm_record *vm, const struct client *other)
+{
+    struct text text = {0};
+    text_add(text_add(&text, "its images are open at "), other->address);
+    found(core, ALARM_VM_SHARED, vm->name,
+          text_add(&text, ", too, by somebody its run lease does not name: two may write"));
+}
+
 /* What stands still here and cannot be committed: nobody acts, or Ceph is away. */
 static void find_runs(struct core *core)
 {
@@ -237,6 +256,9 @@ static void find_runs(struct core *core)
         if (vm != NULL) {
             enum vm_trouble trouble = run_trouble(core, run);
             find_trouble(core, vm, trouble, ends_trouble_word(trouble));
+            if (run->other_stays) {
+                find_other(core, vm, &run->other);
+            }
         }
     }
 }

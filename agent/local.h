@@ -90,6 +90,7 @@ struct domain {
     enum domain_state state;
     struct action_id action; /* of the start that made it */
     bool told;               /* since the connection was last made */
+    bool noted;              /* somebody started it past stead, and that is told */
     uint64_t rest_ms; /* its process is gone, libvirt has not said so: not looked at before */
     uint32_t slot;    /* where its record was last found; a hint */
 };
@@ -152,8 +153,11 @@ struct run {
     enum domain_end end;     /* how it came to its end */
     uint64_t up_ms;          /* since when it is up */
     struct run_io io;
-    bool intruder; /* another hand started it here: who has its images open is not known */
-    bool stray;    /* it ran here under no lease of ours: who has its images open here, may not */
+    bool intruder;       /* another hand started it here: who has its images open is not known */
+    struct client other; /* has its images open, and is neither its QEMU nor an agent */
+    bool other_stays;    /* it was seen twice */
+    uint64_t others_ms;  /* when to look for such a one next */
+    bool stray; /* it ran here under no lease of ours: who has its images open here, may not */
 };
 
 /* A copy of a VM that somebody started here past stead: told until the history holds the token. */

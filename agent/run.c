@@ -76,6 +76,9 @@ void run_move(struct run_step *step, enum run_state state, const char *cause)
         run->again = false;
         run->check_ms = step->caller->now_ms;
         run->up_ms = step->caller->now_ms;
+        run->others_ms = step->caller->now_ms + run_settings(step)->retry_ms;
+        run->other = (struct client){{0}};
+        run->other_stays = false;
         run->end = END_STEAD; /* unless we are told otherwise */
     }
     if (state == RUN_UP || state == RUN_OVER) {
@@ -401,6 +404,15 @@ static void domain_gone(struct run_step *step, enum domain_end end)
     }
 }
 
+void run_note_hand(struct core *core, const struct uuid *vm)
+{
+    struct domain *domain = find_domain(&core->local, vm);
+    if (domain != NULL && domain->action.term == 0 && !domain->noted) {
+        domain->noted = true;
+        hand_note(core, vm);
+    }
+}
+
 void run_rest_domain(struct run_step *step)
 {
     struct domain *domain = find_domain(&step->core->local, &step->run->vm);
@@ -436,17 +448,18 @@ void run_on_domain(struct core *core, const struct event_domain *told, struct ca
             return;
         }
         domain = &local->domains[local->domain_count++];
+        *domain = (struct domain){.vm = told->vm};
     }
-    *domain =
-        (struct domain){.vm = told->vm, .state = told->state, .action = told->action, .told = true};
+    domain->state = told->state;
+    domain->action = told->action;
+    domain->told = true;
+    domain->rest_ms = 0;
     if (run != NULL && run->state == RUN_UP && told->state == DOMAIN_IO_ERROR) {
         run->check_ms = caller->now_ms; /* are we blocklisted, is the lease another's? */
         run->suspect = true;
     }
     if (run != NULL && run->state >= RUN_BLOCK && run->state <= RUN_RELEASE) {
-        if (told->action.term == 0) { /* its end was being seen to: this is another one */
-            hand_note(core, &told->vm);
-        }
+        run_note_hand(core, &told->vm); /* its end was being seen to: this is another one */
         run->intruder = true;
         run->clean = false;
         run_move(&step, RUN_KILL, "another hand started it");

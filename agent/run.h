@@ -55,6 +55,8 @@ const struct settings *run_settings(const struct run_step *step);
 void run_retry(struct run_step *step);
 /* A start fails: clean up what there is of it and say why. */
 void run_undo(struct run_step *step, const char *reason);
+/* A domain that bears no mark of a start: somebody's, which is told once. */
+void run_note_hand(struct core *core, const struct uuid *vm);
 /* /proc no longer has its process, though libvirt may list it for a while yet. */
 void run_rest_domain(struct run_step *step);
 /* Ends what is left here, from wherever it is: domain, clients, locks, lease. */
@@ -63,6 +65,10 @@ void run_end(struct run_step *step, const char *cause);
 void run_start_carry_on(struct run_step *step);
 void run_start_on_answer(struct run_step *step, const struct event *event);
 void run_start_on_side(struct run_step *step, const struct event *event);
+/* One of these clients that is no agent's and that the lease does not name; empty: none. An agent's
+ * own handle may look at an image just now; it never writes one. */
+struct client run_other(const struct core *core, const struct run *run,
+                        const struct clients *clients);
 void run_end_carry_on(struct run_step *step);
 void run_end_on_answer(struct run_step *step, const struct event *event);
 /* The rules for a guest that is up and stands still (run_halt.c). */

@@ -19,6 +19,8 @@
 
 #define DESTROY_LIMIT_MS 5000 /* libvirt's own: SIGTERM, 10 s, SIGKILL; we do not wait for that */
 #define KILL_LIMIT_MS 3000
+#define OTHERS_MS 60000       /* between two looks at who else has the images of a guest open */
+#define OTHERS_AGAIN_MS 10000 /* ... where somebody had */
 
 void run_end(struct run_step *step, const char *cause)
 {
@@ -62,7 +64,6 @@ static void ask_watchers(struct run_step *step)
     }
 }
 
-/* An agent's own handle may look at an image just now; it never writes one. */
 static bool is_an_agent(const struct core *core, const struct client *client)
 {
     for (uint32_t i = 0; i < NODES_MAX; i++) {
@@ -71,6 +72,19 @@ static bool is_an_agent(const struct core *core, const struct client *client)
         }
     }
     return client_equal(&core->local.storage.client, client);
+}
+
+struct client run_other(const struct core *core, const struct run *run,
+                        const struct clients *clients)
+{
+    ASSERT(clients->count <= CLIENTS_PER_VM_MAX);
+    for (uint32_t i = 0; i < clients->count; i++) {
+        const struct client *client = &clients->list[i];
+        if (!is_an_agent(core, client) && !clients_hold(&run->lease.clients, client)) {
+            return *client;
+        }
+    }
+    return (struct client){{0}};
 }
 
 /* Whoever has its images open now has no right to: the lease is ours, and nothing of it runs here.
@@ -128,9 +142,36 @@ static void release(struct run_step *step)
     action->lease.lease = run->wanted;
 }
 
+/* Somebody else with the images of a guest that is up is told of, and left alone: a mirror or a
+ * backup looks the same from here as a second writer (docs/decisions/0024). */
+static void look_for_others(struct run_step *step)
+{
+    struct run *run = step->run;
+    if (step->caller->now_ms >= run->others_ms && !run->suspect && !call_open(&run->side_call)) {
+        run->others_ms = step->caller->now_ms + OTHERS_MS;
+        (void)run_call(step, &run->side_call, ACTION_WATCHERS_READ, run_settings(step)->call_ms,
+                       false);
+    }
+}
+
+static void on_others(struct run_step *step, const struct event *event)
+{
+    struct run *run = step->run;
+    if (event->watchers.outcome != OUTCOME_DONE) {
+        return;
+    }
+    struct client seen = run_other(step->core, run, &event->watchers.clients);
+    run->other_stays = !client_is_none(&seen) && client_equal(&seen, &run->other);
+    run->other = seen;
+    if (!client_is_none(&seen)) { /* a snapshot being made? */
+        run->others_ms = step->caller->now_ms + OTHERS_AGAIN_MS;
+    }
+}
+
 static void look_after(struct run_step *step)
 {
     struct run *run = step->run;
+    look_for_others(step);
     if (step->caller->now_ms < run->check_ms) {
         return;
     }
@@ -223,6 +264,10 @@ static void on_look(struct run_step *step, const struct event_lease *answer)
 void run_up_on_side(struct run_step *step, const struct event *event)
 {
     ASSERT(step->run->state >= RUN_UP);
+    if (event->kind == EVENT_WATCHERS && step->run->state == RUN_UP) {
+        on_others(step, event);
+        return;
+    }
     if (event->kind == EVENT_WATCHERS) {
         on_watchers(step, event);
         return;

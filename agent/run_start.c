@@ -11,17 +11,18 @@
  */
 #include <string.h>
 
-#include "agent/hand.h"
 #include "agent/peers.h"
 #include "agent/run.h"
 #include "agent/view.h"
 #include "proto/assert.h"
+#include "proto/text.h"
 #include "proto/values.h"
 #include "storage/lease.h"
 #include "storage/state.h"
 
 #define WATCHERS_AGAIN_MS                                                                          \
     20 /* QEMU has opened its images when the create returns; watchers follow */
+#define OSDS_BEHIND_MS 1000
 
 bool run_may_begin(const struct run_step *step)
 {
@@ -97,11 +98,22 @@ static bool too_late(const struct run_step *step)
     return !waits && step->caller->now_ms >= step->run->deadline_ms;
 }
 
+static const char *why_late(const struct run *run, struct text *text)
+{
+    if (run->state != RUN_TAKE || client_is_none(&run->other)) {
+        return "the start took too long";
+    }
+    text_add(text_add(text, "its images are open at "), run->other.address);
+    return text_add(text, ", not by stead: end what uses them there (another domain, rbd map)")
+        ->bytes;
+}
+
 void run_start_carry_on(struct run_step *step)
 {
     struct run *run = step->run;
+    struct text why = {0};
     if (too_late(step)) {
-        run_undo(step, "the start took too long");
+        run_undo(step, why_late(run, &why));
         return;
     }
     if (run->state == RUN_TAKE) {
@@ -166,10 +178,7 @@ static void on_adopt(struct run_step *step, const struct event_lease *answer)
     if (ours(step, &run->lease)) {
         adopt(step);
     } else if (run->has_domain) {
-        const struct domain *domain = run_domain(step->core, run);
-        if (domain != NULL && domain->action.term == 0) { /* it bears no mark */
-            hand_note(step->core, &run->vm);
-        }
+        run_note_hand(step->core, &run->vm);
         run->forfeit = true;
         run->stray = true;
         run_move(step, RUN_KILL, "its lease is not ours");
@@ -184,14 +193,32 @@ static void on_adopt(struct run_step *step, const struct event_lease *answer)
     }
 }
 
+/* Somebody has its images open. One that was just blocklisted is gone as soon as the OSDs have the
+ * new map; one that died otherwise counts for 30 s. */
+static void look_again(struct run_step *step)
+{
+    struct run *run = step->run;
+    uint64_t since_ms = run->deadline_ms - run_settings(step)->start_ms;
+    ASSERT(run->done);
+    run->side_done = false;
+    run_retry(step);
+    if (step->caller->now_ms < since_ms + OSDS_BEHIND_MS) {
+        run->retry_ms = step->caller->now_ms + WATCHERS_AGAIN_MS;
+    }
+}
+
 static void taken(struct run_step *step)
 {
     struct run *run = step->run;
     if (!run->done) {
         return;
     }
-    run->deadline_ms = step->caller->now_ms + run_settings(step)->start_ms;
     if (!run->side_done) {
+        return;
+    }
+    run->other = run_other(step->core, run, &run->before);
+    if (!client_is_none(&run->other)) { /* it may be gone soon: see look_again() */
+        look_again(step);
         return;
     }
     if (run->unfit) {
@@ -228,6 +255,7 @@ static void on_take(struct run_step *step, const struct event_lease *answer)
         run_retry(step);
         return;
     }
+    run->deadline_ms = step->caller->now_ms + run_settings(step)->start_ms;
     taken(step);
 }
 

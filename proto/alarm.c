@@ -102,6 +102,10 @@ static const struct alarm_about table[ALARM_KIND_COUNT] = {
                          "a pool is full: guests' writes to it wait",
                          "ceph health detail; make room, or raise the pool's quota", true, CLUSTER,
                          0, 2000},
+    [ALARM_VM_SHARED] = {"vm-shared", "44906868f06d416e9d8885d11f3b1f91",
+                         "somebody its run lease does not name has its images open",
+                         "rbd status of its images; end what uses them there (a domain, rbd map)",
+                         true, NODE, 0, 2000},
 };
 
 const struct alarm_about *alarm_about(enum alarm_kind kind)

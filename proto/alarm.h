@@ -35,6 +35,7 @@ enum alarm_kind {
     ALARM_VM_PANICKED,     /* its kernel panicked, and it is left so */
     ALARM_VM_ENDS,         /* it ends by itself again and again */
     ALARM_POOL_FULL,       /* a pool is full: guests' writes to it wait */
+    ALARM_VM_SHARED,       /* somebody its lease does not name has its images open */
     ALARM_KIND_COUNT
 };
 

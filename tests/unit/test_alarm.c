@@ -339,6 +339,29 @@ TEST(vm_standing_still_here_uncommitted)
     free(u);
 }
 
+TEST(vm_shared)
+{
+    struct unit *u = well();
+    struct local *local = &u->core.local;
+    struct vm_record *vm = standing(u, VM_TROUBLE_NONE);
+    vm->node = 0;
+    vm->incarnation = local->life.incarnation = u->core.cluster.nodes[0].incarnation;
+    local->run_count = 1;
+    local->runs[0] = (struct run){.state = RUN_UP, .vm = vm->uuid, .other = {"10.0.0.9:0/1"}};
+    look(u, 3000);
+    assert_null(raised(u, ALARM_VM_SHARED, "vm0")); /* it may be a snapshot being made */
+    local->runs[0].other_stays = true;
+    check_raised(u, ALARM_VM_SHARED, "vm0", "open at 10.0.0.9:0/1, too");
+    assert_true((alarm_of_ourselves(&u->core) & 1u << ALARM_VM_SHARED) != 0);
+    local->runs[0].other_stays = false;
+    check_cleared(u, ALARM_VM_SHARED, "vm0");
+    beat_of(u, 2)->alarms = 1u << ALARM_VM_SHARED;
+    look(u, 3000);
+    assert_non_null(raised(u, ALARM_VM_SHARED, "n2"));
+    assert_int_equal(told(u, ALARM_VM_SHARED, true), 1); /* n2 itself tells that */
+    free(u);
+}
+
 TEST(vm_ends_again_and_again)
 {
     struct unit *u = well();
@@ -514,6 +537,7 @@ int main(void)
         cmocka_unit_test(vm_standing_still_elsewhere),
         cmocka_unit_test(vm_standing_still_here_uncommitted),
         cmocka_unit_test(vm_ends_again_and_again),
+        cmocka_unit_test(vm_shared),
         cmocka_unit_test(libvirt_away),
         cmocka_unit_test(bmc_unverified),
         cmocka_unit_test(host_trouble),

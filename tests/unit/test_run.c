@@ -225,11 +225,12 @@ TEST(only_new_clients_of_this_host_are_named)
 {
     struct world *w = at(RUN_TAKE);
     struct action before = unit_take(w->u, ACTION_WATCHERS_READ);
-    unit_watchers(w->u, &before, OUTCOME_DONE, unit_client(OURS, 6000));
+    struct client agent = w->u->core.cluster.nodes[OUR_SLOT].client;
+    unit_watchers(w->u, &before, OUTCOME_DONE, agent);
     world_until(w, RUN_WATCHERS);
     struct action after = unit_take(w->u, ACTION_WATCHERS_READ);
     struct event event = unit_event(EVENT_WATCHERS, after.id);
-    const struct client seen[] = {unit_client(OURS, 6000), unit_client(3, 6001), world_client(w)};
+    const struct client seen[] = {agent, unit_client(3, 6001), world_client(w)};
     for (unsigned i = 0; i < UNIT_COUNT(seen); i++) {
         (void)clients_add(&event.watchers.clients, &seen[i]);
     }
@@ -238,6 +239,43 @@ TEST(only_new_clients_of_this_host_are_named)
     struct action name = unit_take(w->u, ACTION_LEASE_CHANGE);
     assert_int_equal(name.lease.lease.clients.count, 1);
     assert_true(client_equal(&name.lease.lease.clients.list[0], &seen[2]));
+    world_end(w);
+}
+
+/* Nobody's guest is started beside somebody who has its images open. */
+TEST(images_open_elsewhere_hold_a_start_up)
+{
+    struct world *w = at(RUN_TAKE);
+    struct client other = unit_client(3, 6001);
+    struct action action = unit_take(w->u, ACTION_LEASE_CHANGE);
+    world_do(w, &action);
+    for (uint64_t until_ms = w->u->now_ms + 2000; w->u->now_ms < until_ms;) {
+        if (unit_find(w->u, ACTION_WATCHERS_READ, &action)) {
+            unit_watchers(w->u, &action, OUTCOME_DONE, other);
+        }
+        unit_pass(w->u, UNIT_TICK_MS);
+        assert_int_equal(world_state(w), RUN_TAKE);
+    }
+    world_until(w, RUN_UP); /* it went away */
+    world_end(w);
+}
+
+TEST(images_that_stay_open_elsewhere_fail_a_start)
+{
+    struct world *w = at(RUN_TAKE);
+    struct client other = unit_client(3, 6001);
+    struct action action = unit_take(w->u, ACTION_LEASE_CHANGE);
+    world_do(w, &action);
+    while (world_state(w) == RUN_TAKE) {
+        if (unit_find(w->u, ACTION_WATCHERS_READ, &action)) {
+            unit_watchers(w->u, &action, OUTCOME_DONE, other);
+        }
+        unit_pass(w->u, UNIT_TICK_MS);
+    }
+    assert_non_null(strstr(world_run(w)->reason, "open at 10.0.0.3:0/6001, not by stead"));
+    world_until(w, RUN_OVER);
+    assert_int_equal(w->blocked.count, 0);
+    assert_int_equal(w->lease.state, LEASE_FREE);
     world_end(w);
 }
 
@@ -419,6 +457,8 @@ int main(void)
         cmocka_unit_test(a_missing_lease_fails_the_start),
         cmocka_unit_test(a_missing_image_fails_the_start),
         cmocka_unit_test(only_new_clients_of_this_host_are_named),
+        cmocka_unit_test(images_open_elsewhere_hold_a_start_up),
+        cmocka_unit_test(images_that_stay_open_elsewhere_fail_a_start),
         cmocka_unit_test(every_image_has_a_named_client),
         cmocka_unit_test(the_check_asks_for_clients_and_address),
         cmocka_unit_test(a_blocklisted_qemu_never_runs),

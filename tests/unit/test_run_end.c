@@ -325,6 +325,32 @@ TEST(a_guest_without_a_lease_is_barred)
     world_end(w);
 }
 
+/* Somebody else opens its images while it is up: seen twice, then told; the guest runs on. */
+TEST(images_open_elsewhere_are_noticed)
+{
+    struct world *w = world_up();
+    struct client other = unit_client(3, 6001);
+    struct action action = {0};
+    uint32_t looks = 0;
+    for (uint64_t until_ms = w->u->now_ms + 80000; w->u->now_ms < until_ms;) {
+        if (unit_find(w->u, ACTION_WATCHERS_READ, &action)) {
+            unit_watchers(w->u, &action, OUTCOME_DONE, other);
+            looks++;
+            assert_true(world_run(w)->other_stays == (looks > 1));
+        } else if (world_next(w, &action)) {
+            world_do(w, &action);
+        } else {
+            unit_pass(w->u, UNIT_TICK_MS);
+        }
+    }
+    assert_in_range(looks, 7, 9); /* each ten seconds */
+    world_settle(w, 20000);       /* it is gone */
+    assert_false(world_run(w)->other_stays);
+    assert_int_equal(world_state(w), RUN_UP);
+    assert_int_equal(w->blocked.count, 0);
+    world_end(w);
+}
+
 /* A guest found here that the state has elsewhere, under a lease of another, is killed. */
 TEST(a_guest_assigned_elsewhere_is_found)
 {
@@ -354,6 +380,25 @@ TEST(a_killed_guest_still_listed_is_not_killed_without_pause)
     }
     assert_false(w->alive);
     assert_in_range(kills, 1, 4);
+    world_end(w);
+}
+
+/* ... and what somebody started is told once, however long libvirt lists it. */
+TEST(a_copy_started_by_hand_is_told_once)
+{
+    struct world *w = world_new(VM_RUNNING);
+    w->u->image.vms[0].node = 2;
+    w->u->image.vms[0].incarnation = (struct incarnation){1, 3};
+    w->lease = unit_lease(w->u, 0, 3);
+    world_restart(w, DOMAIN_RUNNING);
+    struct local *local = &w->u->core.local;
+    local->domains[0].action = (struct action_id){0}; /* no mark of a start */
+    world_settle(w, 1000);
+    assert_true(local->hands[0].token != 0);
+    local->hands[0] = (struct hand){{{0}}, 0}; /* the history holds it */
+    world_settle(w, 5000);
+    assert_int_equal(local->domain_count, 1);
+    assert_true(local->hands[0].token == 0);
     world_end(w);
 }
 
@@ -455,6 +500,8 @@ TEST(a_guest_given_back_runs_on)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_copy_started_by_hand_is_told_once),
+        cmocka_unit_test(images_open_elsewhere_are_noticed),
         cmocka_unit_test(a_guest_without_a_lease_is_barred),
         cmocka_unit_test(a_guest_that_may_live_elsewhere_is_barred),
         cmocka_unit_test(a_copy_started_during_the_end_is_killed),
