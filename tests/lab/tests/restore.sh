@@ -8,6 +8,7 @@ heal_node() { # K
     "$LAB" net "$1" up
     "$LAB" storage "$1" up
     "$LAB" mgmt "$1" up
+    "$LAB" sh "$1" chmod 755 /etc/libvirt/hooks/qemu.d/stead
     "$LAB" sh "$1" systemctl start libvirtd stead-agent
 }
 
