@@ -17,6 +17,7 @@
 
 #include "agent/draft.h"
 #include "agent/halt.h"
+#include "agent/level.h"
 #include "agent/mend.h"
 #include "agent/nodes.h"
 #include "agent/observed.h"
@@ -85,8 +86,9 @@ static bool returning(const struct core *core, const struct peer *peer)
     const struct node_record *node = &core->cluster.nodes[slot];
     const struct beat *beat = &peer->beat;
     return (node->state == NODE_ADMITTED || node->state == NODE_LOST || node->state == NODE_OUT) &&
-           same_host(node, beat) && beat->empty && beat->storage &&
-           !client_is_none(&beat->client) && !client_equal(&beat->client, &node->client) &&
+           same_host(node, beat) && beat->empty && !level_of_peer_is_short(core, beat) &&
+           beat->storage && !client_is_none(&beat->client) &&
+           !client_equal(&beat->client, &node->client) &&
            (node->state == NODE_OUT || !uuid_equal(&beat->boot, &node->boot) ||
             !incarnation_equal(beat->incarnation, node->incarnation));
 }
@@ -223,7 +225,8 @@ static bool may_act(const struct core *core, const struct caller *caller)
     bool standing = core->local.life.state == LIFE_ADMITTED || our_turn_to_return(core);
     return standing && storage->handle == HANDLE_OPEN && caller_fresh(caller) && !storage->stale &&
            core->cluster.header.version != 0 && health_may_commit(storage->trouble) &&
-           !halt_forbids(core) && (view_recorded(core) || storage->predecessor_blocked);
+           !halt_forbids(core) && !level_is_short(core) &&
+           (view_recorded(core) || storage->predecessor_blocked);
 }
 
 static void next_commit(struct core *core, struct caller *caller)
@@ -244,6 +247,7 @@ static void next_commit(struct core *core, struct caller *caller)
         request_draft(core, caller);
         nodes_draft(core, caller);
         vms_draft(core);
+        level_draft(core);
     }
     draft_send(core, caller, false);
 }

@@ -11,6 +11,7 @@
 
 #include "agent/core.h"
 #include "agent/ends.h"
+#include "agent/level.h"
 #include "agent/peers.h"
 #include "agent/query.h"
 #include "agent/run.h"
@@ -152,6 +153,11 @@ static void find_peer(struct core *core, const struct node_record *node)
     if (!own && speaks && !peer->beat.storage) {
         alarm_found(&core->local.alarms, ALARM_STORAGE_AWAY, node->name, false,
                     "it does not reach Ceph", core->local.now_ms, core->local.wall_ms);
+    }
+    if (speaks && level_of_peer_is_short(core, &peer->beat)) {
+        say(core, ALARM_HOST_TROUBLE, node->name,
+            "its agent is older than the state: install the newer release there; it decides "
+            "nothing, its VMs run on");
     }
     const char *trouble = query_node_trouble(core, state_find_node(&core->cluster, node->nodeid));
     if (trouble[0] != '\0') {

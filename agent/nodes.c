@@ -20,6 +20,7 @@
 
 #include "agent/draft.h"
 #include "agent/leave.h"
+#include "agent/level.h"
 #include "agent/peers.h"
 #include "agent/trace.h"
 #include "fencing/proof.h"
@@ -145,7 +146,8 @@ static void draft_facts(struct core *core, uint32_t slot, const struct beat *bea
                     node->bmc.cipher_suite == beat->bmc.cipher_suite &&
                     (node->bmc.verified || !beat->bmc.verified);
     bool handle = !client_is_none(&beat->client) && !client_equal(&beat->client, &node->client);
-    if (same_bmc && !handle && node->memory_mib == beat->memory_mib) {
+    if (same_bmc && !handle && node->memory_mib == beat->memory_mib &&
+        node->feature_level == beat->feature_level) {
         return;
     }
     struct node_record *next = draft_node(core, slot);
@@ -153,6 +155,7 @@ static void draft_facts(struct core *core, uint32_t slot, const struct beat *bea
     next->bmc = beat->bmc;
     next->bmc.verified |= verified;
     next->memory_mib = beat->memory_mib;
+    next->feature_level = beat->feature_level;
     if (handle) {
         next->client = beat->client;
     }
@@ -310,6 +313,7 @@ static void draft_out(struct core *core, uint32_t slot, const struct node_record
     }
     const struct peer *peer = speaking(core, node);
     bool ready = peer != NULL && peer->beat.empty && peer->beat.storage &&
+                 !level_of_peer_is_short(core, &peer->beat) &&
                  !client_is_none(&peer->beat.client) &&
                  !client_equal(&peer->beat.client, &node->client);
     if (ready) {

@@ -17,6 +17,7 @@
 
 #include "agent/halt.h"
 #include "agent/hand.h"
+#include "agent/level.h"
 #include "agent/run.h"
 #include "agent/trouble.h"
 #include "agent/view.h"
@@ -295,7 +296,8 @@ static void fill_beat(const struct core *core, struct beat *beat)
     }
     beat->restarts = local->now_ms < local->facts.steady_ms ? local->facts.restarts : 0;
     beat->libvirt = local->domains_known && local->libvirt;
-    beat->able = beat->storage && !beat->halted && local->life.state == LIFE_ADMITTED &&
+    beat->able = beat->storage && !beat->halted && !level_is_short(core) &&
+                 local->life.state == LIFE_ADMITTED &&
                  (view_recorded(core) || storage->predecessor_blocked);
     beat->empty = local->life.state != LIFE_ADMITTED && local->life.empty;
     beat->leaving = local->leave.why;

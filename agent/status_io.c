@@ -321,6 +321,7 @@ static const char *history_word(enum history_kind kind)
         [HISTORY_VM_ENDED] = "vm-ended",
         [HISTORY_VM_CONDITION] = "vm-condition",
         [HISTORY_VM_BY_HAND] = "vm-by-hand",
+        [HISTORY_LEVEL] = "feature-level",
     };
     ASSERT((unsigned)kind < HISTORY_KIND_COUNT);
     return words[kind] != NULL ? words[kind] : "other";

@@ -221,6 +221,7 @@ enum history_kind {
     HISTORY_VM_CONDITION, /* number = enum vm_trouble, NONE: it is over */
     HISTORY_VM_BY_HAND,   /* somebody worked past stead; number = the teller's token */
     HISTORY_FORCED,       /* a person went on without a majority; number = nodes vouched dead */
+    HISTORY_LEVEL,        /* number = the feature level from now on */
     HISTORY_KIND_COUNT
 };
 

@@ -51,7 +51,7 @@ at 60s heal now	6:13: unknown word 'now'
 expect alarm quorum	6:14: unknown alarm 'quorum', did you mean 'no-quorum'?
 vm db on n1 priority=high	6:13: 'high' is not a number up to 1000000
 node n4 watchdog=yes	6:9: 'watchdog' is not yet supported
-at 60s version n1 2	6:8: 'version' is not yet supported
+at 60s version n1 0	6:19: feature levels begin with 1
 at 60s load web cpu=2	6:8: 'load' is not yet supported
 at 60s set web mem=2G	6:8: 'set' is not yet supported
 cluster2	6:1: unknown statement 'cluster2', did you mean 'cluster'?

@@ -111,6 +111,7 @@ struct sim_host {
     uint32_t expected_votes; /* by its Corosync */
     bool corosync_asked;     /* it is being stopped, and asked its agent */
     uint64_t corosync_life;  /* changes with each of its ends */
+    uint32_t level;          /* of the agent that is installed */
     bool has_file;           /* /run/stead */
     struct starts starts;    /* /run/stead/starts */
     bool marked;             /* /run/stead/halted */

@@ -277,7 +277,7 @@ static struct facts facts_of(struct sim *sim, uint32_t node)
         .machine = host->machine,
         .boot = host->boot,
         .memory_mib = line->memory_mib,
-        .feature_level = FEATURE_LEVEL,
+        .feature_level = host->level,
     };
     memcpy(facts.name, line->name, sizeof(facts.name));
     if (host->has_file) {
@@ -354,6 +354,14 @@ void sim_agent_leave(struct sim *sim, uint32_t node)
     agent_of(sim, node)->stopped = sim->hosts[node].up;
     sim->hosts[node].starts = (struct starts){0};
     (void)end_process(sim, node);
+}
+
+void sim_agent_restart(struct sim *sim, uint32_t node)
+{
+    if (end_process(sim, node)) {
+        sim->hosts[node].starts = (struct starts){0};
+        sim_put(sim, RESTART_US, node, (struct sim_task){.run = run_restart});
+    }
 }
 
 void sim_agent_kill(struct sim *sim, uint32_t node)

@@ -11,6 +11,8 @@ void sim_agent_stop(struct sim *sim, uint32_t node);
 /* systemctl stop, until systemctl start or the next boot. */
 void sim_agent_leave(struct sim *sim, uint32_t node);
 /* An assertion fails in its core: it leaves a mark, and systemd starts it again. */
+/* By systemctl. */
+void sim_agent_restart(struct sim *sim, uint32_t node);
 void sim_agent_halt(struct sim *sim, uint32_t node);
 /* SIGKILL: the peers' CPG sees it leave, systemd starts it again. */
 void sim_agent_kill(struct sim *sim, uint32_t node);

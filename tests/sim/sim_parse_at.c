@@ -434,7 +434,7 @@ void parse_at(struct words *words)
         {"reboot", at_reboot},   {"stop", at_stop},       {"start", at_start},
         {"machine", at_machine}, {"guest", parse_guest},  {"hand", parse_hand},
         {"pool", parse_pool},    {"cut", parse_cut},      {"mend", parse_mend},
-        {"clock", parse_clock},  {"lease", parse_lease},
+        {"clock", parse_clock},  {"lease", parse_lease},  {"version", parse_version},
     };
     const char *known[COUNT_OF(kinds)];
     struct scenario_step step = {0};

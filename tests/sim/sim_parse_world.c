@@ -5,6 +5,7 @@
 #include "proto/assert.h"
 #include "tests/sim/sim_words.h"
 
+#define LEVEL_MAX 1000
 #define DRIFT_PPM_MAX 10000 /* twenty times what NTP corrects */
 
 static uint32_t node_named(const struct scenario *story, const char *name, size_t length)
@@ -106,5 +107,23 @@ void parse_lease(struct words *words, struct scenario_step *step)
     const char *text = words_take(words, "stalled or back");
     if (text != NULL) {
         (void)words_yes(words, text, "stalled", "back", &step->on);
+    }
+}
+
+/* version NODE V */
+void parse_version(struct words *words, struct scenario_step *step)
+{
+    uint64_t level = 0;
+    const char *name = words_take(words, "a node");
+    step->kind = STEP_VERSION;
+    if (name == NULL || !words_node(words, name, &step->node)) {
+        return;
+    }
+    const char *text = words_take(words, "a feature level");
+    if (text != NULL && words_number(words, text, LEVEL_MAX, &level)) {
+        step->level = (uint32_t)level;
+        if (level == 0) {
+            words_error(words, words->next - 1, "feature levels begin with 1");
+        }
     }
 }

@@ -92,8 +92,9 @@ enum step_kind {
     STEP_MEND,
     STEP_CLOCK,
     STEP_KILL_LIBVIRT,
-    STEP_LEASE, /* of `vm` */
-    STEP_HANG,  /* the agent alone stands still */
+    STEP_LEASE,   /* of `vm` */
+    STEP_HANG,    /* the agent alone stands still */
+    STEP_VERSION, /* its agent is restarted with feature level `level` */
     STEP_CLUSTER_FORCE,
     STEP_KIND_COUNT
 };
@@ -143,6 +144,7 @@ struct scenario_step {
     int64_t wall_us;   /* CLOCK: its wall clock steps by this */
     int32_t drift_ppm; /* CLOCK: or its monotonic clock runs so much too fast */
     bool drifts;
+    uint32_t level; /* VERSION */
     enum pool_state pool;
     enum deed deed;
     enum path_state path;

@@ -30,6 +30,7 @@ static void setup_host(struct sim *sim, uint32_t node)
     host->up = line->powered;
     host->machine = sim_uuid(sim);
     host->boot = sim_uuid(sim);
+    host->level = FEATURE_LEVEL;
     host->clock_us = UPTIME_US + node * 977 * SECOND + sim_rng_range(&sim->rng, 0, SECOND);
     host->net_up = line->net_up;
     host->bmc = line->bmc;

@@ -197,7 +197,11 @@ static void make_flapping(struct sketch *sketch, uint32_t node)
 
 static void make_odd(struct sketch *sketch, uint32_t node, uint32_t vm)
 {
-    switch (sketch_any(sketch, 0, 8)) {
+    switch (sketch_any(sketch, 0, 10)) {
+    case 9:
+    case 10:
+        sketch_at(sketch, "version n%u %u", node, sketch_any(sketch, 1, 2));
+        return;
     case 7:
     case 8:
         sketch_at(sketch, "hang n%u %ums", node, sketch_any(sketch, 200, 12000));

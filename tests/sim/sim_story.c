@@ -127,6 +127,9 @@ static void run_service(struct sim *sim, struct sim_task *task)
         sim_host_shutdown(sim, step->node, step->kind == STEP_REBOOT);
     } else if (step->kind == STEP_HALT) {
         sim_agent_halt(sim, step->node);
+    } else if (step->kind == STEP_VERSION) {
+        sim->hosts[step->node].level = step->level;
+        sim_agent_restart(sim, step->node);
     } else if (step->kind == STEP_STOP_AGENT) {
         sim_agent_leave(sim, step->node);
     } else if (step->kind == STEP_START_AGENT) {
@@ -224,6 +227,7 @@ static void step_do(struct sim *sim, const struct scenario_step *step)
     case STEP_SHUTDOWN:
     case STEP_REBOOT:
     case STEP_HALT:
+    case STEP_VERSION:
     case STEP_STOP_AGENT:
     case STEP_START_AGENT:
     case STEP_KILL_COROSYNC:

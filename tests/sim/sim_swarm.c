@@ -72,6 +72,7 @@ static void make_heal(struct sketch *sketch)
         sketch_at(sketch, "libvirt n%u ok", n);
         sketch_at(sketch, "start n%u corosync", n);
         sketch_at(sketch, "start n%u agent", n);
+        sketch_at(sketch, "version n%u 2", n);
     }
     for (uint32_t i = 0; i < UNFENCE_TRIES; i++) {
         for (uint32_t n = 1; n <= sketch->nodes; n++) {

@@ -77,7 +77,6 @@ static bool not_yet(const char *word)
         "class",
         "rule",
         "qdevice",
-        "version",
         "load",
         "set",
         "cpu",

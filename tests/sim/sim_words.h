@@ -87,6 +87,7 @@ void parse_cut(struct words *words, struct scenario_step *step);
 void parse_mend(struct words *words, struct scenario_step *step);
 void parse_clock(struct words *words, struct scenario_step *step);
 void parse_lease(struct words *words, struct scenario_step *step);
+void parse_version(struct words *words, struct scenario_step *step);
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -1,0 +1,130 @@
+/* Feature levels: raised when the last agent has it, and who is too old for the state. */
+#include "agent/level.h"
+#include "tests/unit/unit_core.h"
+
+#define N3 2 /* slot */
+
+/* We are n1 and act, at level 2 like n2; n3's agent has level `third`. */
+static struct unit *acting(uint32_t third)
+{
+    struct unit *u = unit_new(1);
+    u->facts.feature_level = 2;
+    u->peers[1].feature_level = 2;
+    u->peers[2].feature_level = 2;
+    u->peers[3].feature_level = third;
+    unit_lead(u);
+    return u;
+}
+
+static uint32_t level(const struct unit *u)
+{
+    return u->core.cluster.header.feature_level;
+}
+
+TEST(the_last_agent_raises_the_level)
+{
+    struct unit *u = acting(2);
+    unit_settle(u, 3000);
+    assert_int_equal(level(u), 2);
+    assert_int_equal(unit_copy_node(u, 3)->feature_level, 2);
+    free(u);
+}
+
+TEST(one_older_agent_keeps_it_down)
+{
+    struct unit *u = acting(1);
+    unit_settle(u, 3000);
+    assert_int_equal(level(u), 1);
+    free(u);
+}
+
+/* A node that is away counts with what its agent had. */
+TEST(an_absent_node_keeps_it_down)
+{
+    struct unit *u = acting(1);
+    unit_leave(u, 3);
+    unit_settle(u, 3000);
+    assert_int_equal(level(u), 1);
+    free(u);
+}
+
+/* We are n2 and the state is at level 2. */
+static struct unit *older(uint32_t own)
+{
+    struct unit *u = unit_new(2);
+    u->image.header.feature_level = 2;
+    u->facts.feature_level = own;
+    u->peers[1].feature_level = 2;
+    u->peers[3].feature_level = 2;
+    unit_start(u);
+    return u;
+}
+
+/* It says that it is not able, and takes no term though it would be next. */
+TEST(an_older_agent_does_not_act)
+{
+    struct unit *u = older(1);
+    assert_true(level_is_short(&u->core));
+    unit_leave(u, 1);
+    unit_pass(u, 3000);
+    assert_false(u->core.local.beat.able);
+    assert_int_equal(u->core.local.life.state, LIFE_ADMITTED); /* its guests run on */
+    unit_none(u, ACTION_COMMIT);
+    free(u);
+}
+
+TEST(an_agent_of_that_level_acts)
+{
+    struct unit *u = older(2);
+    unit_leave(u, 1);
+    unit_commit(u);
+    assert_int_equal(u->core.cluster.header.actor, 2);
+    free(u);
+}
+
+/* Hands empty and a handle of its own, but too old to be admitted. */
+static struct unit *n3_outside(uint32_t its)
+{
+    struct unit *u = unit_new(1);
+    u->image.header.feature_level = 2;
+    u->facts.feature_level = 2;
+    u->peers[1].feature_level = 2;
+    u->image.nodes[N3].state = NODE_OUT;
+    u->image.header.members = 3;
+    u->peers[3].feature_level = its;
+    u->peers[3].empty = true;
+    u->peers[3].able = false;
+    u->peers[3].incarnation = (struct incarnation){0};
+    u->peers[3].client = unit_client(3, 333);
+    unit_lead(u);
+    unit_settle(u, 2000);
+    return u;
+}
+
+TEST(an_older_agent_is_not_admitted)
+{
+    struct unit *u = n3_outside(1);
+    assert_int_equal(unit_copy_node(u, 3)->state, NODE_OUT);
+    free(u);
+}
+
+TEST(an_agent_of_that_level_is_admitted)
+{
+    struct unit *u = n3_outside(2);
+    assert_int_equal(unit_copy_node(u, 3)->state, NODE_ADMITTED);
+    free(u);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_last_agent_raises_the_level),
+        cmocka_unit_test(one_older_agent_keeps_it_down),
+        cmocka_unit_test(an_absent_node_keeps_it_down),
+        cmocka_unit_test(an_older_agent_does_not_act),
+        cmocka_unit_test(an_agent_of_that_level_acts),
+        cmocka_unit_test(an_older_agent_is_not_admitted),
+        cmocka_unit_test(an_agent_of_that_level_is_admitted),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
