@@ -4,7 +4,8 @@
 
 #include "agent/core.h"
 
-/* Can our agent not read all that the state may hold? Then it decides nothing and is not admitted. */
+/* Can our agent not read all that the state may hold? Then it decides nothing and is not admitted.
+ */
 bool level_is_short(const struct core *core);
 
 /* The same of a peer's, as its heartbeat has it. */
