@@ -79,6 +79,13 @@ struct sim_agent {
     bool stopped; /* by hand: systemd leaves it so */
 };
 
+/* What votequorum makes of it. */
+struct sim_votes {
+    uint32_t expected;
+    uint32_t quorum;
+    bool quorate;
+};
+
 struct sim_host {
     bool powered;
     bool up; /* booted: Corosync and libvirt run */
@@ -108,7 +115,7 @@ struct sim_host {
     uint64_t libvirt_late_us;
     uint32_t libvirt_life;   /* changes with each of its deaths */
     uint64_t last_domain_us; /* libvirt's events come in order */
-    uint32_t expected_votes; /* by its Corosync */
+    struct sim_votes votes;  /* by its Corosync */
     bool corosync_asked;     /* it is being stopped, and asked its agent */
     uint64_t corosync_life;  /* changes with each of its ends */
     uint32_t level;          /* of the agent that is installed */

@@ -270,20 +270,21 @@ void sim_cpg_show(struct sim *sim, uint32_t node)
             event.ring.nodeids[event.ring.count++] = n + 1;
         }
     }
-    event.ring.quorum = sim_votes_quorum(sim, node);
-    event.ring.quorate = sim_votes_quorate(sim, node);
+    event.ring.quorum = sim->hosts[node].votes.quorum;
+    event.ring.quorate = sim->hosts[node].votes.quorate;
     if (!sim_hang_keeps(sim, node, NULL, &event.ring)) {
         sim_agent_event(sim, node, &event);
     }
 }
 
+bool sim_cpg_goes_round(const struct sim *sim, uint32_t node)
+{
+    return sim->cpg.members[node].ring != NULL && !stalled(sim, node);
+}
+
 bool sim_cpg_works(const struct sim *sim, uint32_t node)
 {
-    const struct sim_member *member = &sim->cpg.members[node];
-    if (member->ring == NULL || stalled(sim, node)) {
-        return false;
-    }
-    return sim_votes_quorate(sim, node);
+    return sim_cpg_goes_round(sim, node) && sim->hosts[node].votes.quorate;
 }
 
 /* Before the new view: what was on its way in the old rings reaches a whole group or nobody of it.
@@ -547,6 +548,7 @@ void sim_cpg_begin(struct sim *sim)
             sim_votes_start(sim, n);
         }
     }
+    sim_votes_meet(sim, members);
     sim_cpg_changed(sim);
 }
 

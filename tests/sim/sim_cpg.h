@@ -31,6 +31,8 @@ void sim_message_deliver(struct sim *sim, uint32_t node, struct sim_message *mes
 /* Tells the agent of `node` what Corosync shows (as when it connects). */
 void sim_cpg_show(struct sim *sim, uint32_t node);
 
+/* Is this node in a ring whose token goes round? */
+bool sim_cpg_goes_round(const struct sim *sim, uint32_t node);
 /* Is this node in a quorate ring whose token goes round? */
 bool sim_cpg_works(const struct sim *sim, uint32_t node);
 

@@ -50,9 +50,31 @@ static void make_partition(struct sketch *sketch)
     (void)fputc('\n', sketch->out);
 }
 
+/* Most are cut off or without power, and somebody gives them up: rightly or not. */
+static void make_force(struct sketch *sketch, uint32_t node)
+{
+    for (uint32_t i = 1; i <= sketch->nodes / 2 + 1 && i < sketch->nodes; i++) {
+        uint32_t other = (node + i - 1) % sketch->nodes + 1;
+        uint32_t how = sketch_any(sketch, 0, 3);
+        if (how == 0) {
+            sketch_at(sketch, "net n%u down", other);
+            sketch_at(sketch, "storage n%u down", other);
+        } else {
+            sketch_at(sketch, how == 1 ? "net n%u down" : "power n%u off", other);
+        }
+    }
+    sketch->now_ms += sketch_any(sketch, 0, 6000);
+    sketch_at(sketch, "do cluster force n%u", node);
+    sketch->now_ms += 9000 + sketch_any(sketch, 0, 3000); /* it watches for 10 s */
+}
+
 static void make_command(struct sketch *sketch, uint32_t node, uint32_t vm)
 {
-    switch (sketch_any(sketch, 0, 8)) {
+    switch (sketch_any(sketch, 0, 10)) {
+    case 9:
+    case 10:
+        make_force(sketch, node);
+        return;
     case 7:
         sketch_at(sketch, "do node remove n%u", node);
         return;
