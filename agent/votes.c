@@ -6,8 +6,7 @@
  * count that was removed, or that a person vouched dead, until it is admitted anew. Any two rings
  * that may decide have such a node in common, whatever Corosync's own count has become. So when
  * those that count are here and Corosync still waits for the dead, it is told how many votes to
- * expect. That lives in a running Corosync only, and is undone by whoever comes back; hence it is
- * told again whenever it is so.
+ * expect. That lives in a running Corosync only; hence it is told again whenever it is so.
  * Never: lowers what Corosync expects where no person has taken a node out.
  */
 #include "agent/votes.h"
