@@ -183,7 +183,6 @@ static void begin(struct core *core, uint32_t slot, struct caller *caller)
 {
     struct run *run = new_run(&core->local);
     if (run == NULL) { /* full: the assignment stands and is tried again when there is room */
-        core->local.begun_epoch = 0;
         return;
     }
     const struct vm_record *vm = &core->cluster.vms[slot];
@@ -290,7 +289,8 @@ static void find_begun(const struct core *core, struct begun *begun)
     }
 }
 
-/* Every VM of the cluster is looked at, so only after the copy changed or a run ended. */
+/* Every VM of the cluster is looked at, so only after the copy changed or a run ended (then there
+ * is room again, too). */
 static void begin_assigned(struct core *core, const struct begun *begun, struct caller *caller)
 {
     struct local *local = &core->local;

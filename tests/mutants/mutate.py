@@ -46,7 +46,8 @@ class Mutant:
     new: str
     kind: str
     what: str    # as people read it: "old -> new"
-    source: str  # the line it is on
+    source: str  # the line it is on; of a short one, the line before too
+    function: str
 
     def apply(self, text):
         return text[:self.start] + self.new + text[self.end:]
@@ -76,7 +77,7 @@ def closing(tokens, at):
 
 
 def bodies(tokens):
-    """(first, last, returns bool) of each function's body, without its braces."""
+    """(name, first, last, returns bool) of each function's body, without its braces."""
     at, begin = 0, 0  # `begin`: where the present declaration begins
     while at < len(tokens):
         text = tokens[at].text
@@ -84,7 +85,7 @@ def bodies(tokens):
             end = closing(tokens, at)
             if tokens[at - 1].text == ")":
                 head = [t.text for t in tokens[begin:at]]
-                yield at + 1, end, "bool" in head[:head.index("(")] and "*" not in head[:head.index("(")]
+                yield head[head.index("(") - 1], at + 1, end, "bool" in head[:head.index("(")] and "*" not in head[:head.index("(")]
                 begin = end + 1
             at = end
         elif text == ";":
@@ -96,13 +97,17 @@ class Finder:
     def __init__(self, file, text):
         self.file, self.text, self.tokens, self.found = file, text, tokens_of(text), []
         self.skipped = set()  # indexes of tokens that are left alone
+        self.function = ""
 
     def add(self, first, last, new, kind, what):
         """Replaces the tokens first..last."""
         start, end = self.tokens[first].start, self.tokens[last].end
         line = self.text.count("\n", 0, start) + 1
-        source = self.text[self.text.rfind("\n", 0, start) + 1:self.text.find("\n", start)].strip()
-        self.found.append(Mutant(self.file, line, start, end, new, kind, re.sub(r"\s+", " ", what), source))
+        lines = self.text.split("\n")
+        source = lines[line - 1].strip()
+        if len(source) < 30:
+            source = f"{lines[line - 2].strip()} {source}"
+        self.found.append(Mutant(self.file, line, start, end, new, kind, re.sub(r"\s+", " ", what), source, self.function))
 
     def words(self, first, last):
         return self.text[self.tokens[first].start:self.tokens[last].end]
@@ -221,7 +226,7 @@ class Finder:
                 self.add(at, at, new, "number", f"{token.text} -> {new}")
 
     def all(self):
-        for first, end, returns_bool in bodies(self.tokens):
+        for self.function, first, end, returns_bool in bodies(self.tokens):
             self.statements(first, end, returns_bool)
             self.signs(first, end)
         return sorted(set(self.found), key=lambda m: (m.start, m.end, m.new))

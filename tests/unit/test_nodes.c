@@ -362,6 +362,26 @@ TEST(admission_issues_a_new_life)
     free(u);
 }
 
+/* That a node comes back on another machine than before is written down; its first is no other. */
+TEST(another_machine_is_told)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        struct unit *u = acting_with_n3_out();
+        u->image.nodes[N3].machine = i == 0 ? (struct uuid){{0}} : unit_uuid(99);
+        unit_lead(u);
+        unit_settle(u, 500);
+        bool told = false;
+        for (unsigned h = 0; h < HISTORY_MAX; h++) {
+            const struct history_entry *entry = &u->core.cluster.history[h];
+            told = told || (entry->kind == HISTORY_NODE_ADMITTED &&
+                            strstr(entry->cause, "another machine") != NULL);
+        }
+        assert_int_equal(unit_copy_node(u, 3)->state, NODE_ADMITTED);
+        assert_int_equal(told, i == 1);
+        free(u);
+    }
+}
+
 /* A node is admitted only with empty hands, storage of its own, and a handle that is new. */
 TEST(admission_needs_empty_hands_and_a_new_handle)
 {
@@ -521,6 +541,7 @@ int main(void)
         cmocka_unit_test(client_entries_stay),
         cmocka_unit_test(a_fenced_node_without_a_boot_waits_for_a_person),
         cmocka_unit_test(admission_issues_a_new_life),
+        cmocka_unit_test(another_machine_is_told),
         cmocka_unit_test(admission_needs_empty_hands_and_a_new_handle),
         cmocka_unit_test(an_unknown_node_is_not_admitted),
         cmocka_unit_test(a_members_new_handle_is_recorded),

@@ -34,11 +34,23 @@ static struct observation *tells(struct unit *u, enum observation_kind kind)
 /* "It runs" makes it running, at the generation told, with failures of before forgotten. */
 TEST(running)
 {
-    struct unit *u = acting(VM_STARTING);
+    struct unit *u = unit_new(1);
+    struct vm_record *before = unit_vm(u, 0, VM_STARTING, N3);
+    before->want = WANT_RUNNING;
+    before->attempts = 2;
+    before->avoid = 2;
+    before->prefer = 4;
+    name_set(before->reason, TEXT_BYTES, "no such image");
+    unit_lead(u);
     tells(u, OBSERVED_RUNNING);
     unit_settle(u, 600);
-    assert_int_equal(unit_copy_vm(u, 0)->state, VM_RUNNING);
-    assert_int_equal(unit_copy_vm(u, 0)->generation, UNIT_GENERATION + 3);
+    const struct vm_record *vm = unit_copy_vm(u, 0);
+    assert_int_equal(vm->state, VM_RUNNING);
+    assert_int_equal(vm->generation, UNIT_GENERATION + 3);
+    assert_int_equal(vm->attempts, 0);
+    assert_int_equal(vm->avoid, 0);
+    assert_int_equal(vm->prefer, 0);
+    assert_string_equal(vm->reason, "");
     assert_int_equal(u->core.local.observed_count, 0);
     free(u);
 }

@@ -252,6 +252,29 @@ TEST(our_beat_answers_each_peer)
     free(u);
 }
 
+/* Our heartbeat says who we are, what our host has, and how far our copy has come. */
+TEST(our_beat_says_who_we_are)
+{
+    struct unit *u = unit_new(2);
+    unit_start(u);
+    unit_pass(u, 400);
+    const struct beat *beat = &u->core.local.beat;
+    const struct facts *facts = &u->core.local.facts;
+    assert_int_equal(beat->nodeid, 2);
+    assert_int_equal(beat->agent_start, facts->agent_start);
+    assert_string_equal(beat->name, facts->name);
+    assert_true(uuid_equal(&beat->machine, &facts->machine));
+    assert_true(uuid_equal(&beat->boot, &facts->boot));
+    assert_int_equal(beat->memory_mib, facts->memory_mib);
+    assert_int_equal(beat->feature_level, FEATURE_LEVEL);
+    assert_string_equal(beat->bmc.address, facts->bmc.address);
+    assert_int_equal(beat->epoch, u->core.cluster.header.epoch);
+    assert_int_equal(beat->version, u->core.cluster.header.version);
+    assert_true(beat->digest == u->core.cluster.header.digest);
+    assert_true(incarnation_equal(beat->incarnation, facts->incarnation));
+    free(u);
+}
+
 /* A node that is not fresh asks for an answer at once; one that is fresh does not. */
 TEST(not_fresh_asks_for_answers)
 {
@@ -329,6 +352,7 @@ int main(void)
         cmocka_unit_test(a_silent_peer_does_not_speak),
         cmocka_unit_test(a_peer_without_storage_is_timed),
         cmocka_unit_test(our_beat_answers_each_peer),
+        cmocka_unit_test(our_beat_says_who_we_are),
         cmocka_unit_test(not_fresh_asks_for_answers),
         cmocka_unit_test(a_question_is_answered_at_once),
         cmocka_unit_test(without_storage_we_are_not_able),

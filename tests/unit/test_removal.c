@@ -305,6 +305,8 @@ TEST(a_clash_is_refused_by_name)
     refused(&reply, "node id 2 is that of n2 already");
     reply = ask(u, REQUEST_NODE_JOIN, "n2", 4, false);
     refused(&reply, "n2 is the name of node id 2 already");
+    reply = ask(u, REQUEST_NODE_JOIN, "n2", 2, false);
+    refused(&reply, "this node is in the cluster already");
     free(u);
 }
 

@@ -89,6 +89,26 @@ TEST(a_command_is_sent_until_committed)
     free(u);
 }
 
+/* A command that was answered is not taken for a new one when its own multicast comes round. */
+TEST(an_answered_command_is_not_new)
+{
+    struct unit *u = unit_new(2);
+    unit_start(u);
+    struct request request = vm_add("new", 1, 1);
+    request.id = (struct origin){2, 1002, 1};
+    give(u, &request);
+    (void)unit_take(u, ACTION_SEND_REQUEST);
+    struct event refused = unit_event(EVENT_REPLY, 0);
+    refused.reply = (struct reply){.id = request.id, .text = "no"};
+    unit_step(u, &refused);
+    assert_false(unit_take(u, ACTION_ANSWER).reply.accepted);
+    give(u, &request);
+    unit_pass(u, 1000);
+    unit_none(u, ACTION_SEND_REQUEST);
+    unit_none(u, ACTION_ANSWER);
+    free(u);
+}
+
 /* A command that nobody commits is given up with the truth: its outcome is unknown. */
 TEST(a_command_nobody_commits_is_given_up)
 {
@@ -432,6 +452,7 @@ int main(void)
         cmocka_unit_test(a_command_heard_twice_is_done_once),
         cmocka_unit_test(only_the_actor_decides),
         cmocka_unit_test(a_command_is_sent_until_committed),
+        cmocka_unit_test(an_answered_command_is_not_new),
         cmocka_unit_test(a_command_nobody_commits_is_given_up),
         cmocka_unit_test(without_quorum_the_operator_is_told),
         cmocka_unit_test(a_vm_is_added),

@@ -15,6 +15,7 @@ static struct unit *restored(uint32_t self)
     unit_vm(u, 1, VM_STOPPED, NODE_NONE);
     u->image.nodes[1].state = NODE_FENCED;
     u->image.nodes[1].address_blocked = true;
+    name_set(u->image.header.corosync, NAME_BYTES, "before");
     restore_image(&u->image, &order);
     return u;
 }
@@ -28,6 +29,7 @@ TEST(the_new_epoch_is_above_all_there_was)
     assert_int_equal(u->image.header.actor, 0);
     assert_int_equal(u->image.header.digest, state_digest(&u->image));
     assert_int_not_equal(u->image.header.commit.counter, 0);
+    assert_string_equal(u->image.header.corosync, ""); /* it may be restored under another one */
     uint64_t last = u->image.header.next_history - 1;
     assert_int_equal(u->image.history[last % HISTORY_MAX].kind, HISTORY_RESTORED);
     free(u);

@@ -352,6 +352,8 @@ TEST(every_failing_step_ends_with_nothing_left)
         assert_int_equal(world_observation(w)->kind, OBSERVED_START_FAILED);
         assert_int_equal(world_observation(w)->generation, w->lease.generation);
         assert_true(strlen(world_observation(w)->reason) > 0);
+        bool said = strcmp(world_observation(w)->reason, "libvirt says so") == 0;
+        assert_int_equal(said, steps[i].outcome != OUTCOME_UNKNOWN);
         world_end(w);
     }
 }
@@ -423,6 +425,34 @@ TEST(a_start_no_longer_wanted_is_undone)
     }
 }
 
+/* Given to another while its lease is being taken, and the take is not known to have landed: the
+ * lease is not taken again, only raised and freed. */
+TEST(a_take_no_longer_wanted_is_not_repeated)
+{
+    struct world *w = at(RUN_TAKE);
+    (void)unit_take(w->u, ACTION_LEASE_CHANGE);
+    world_record(w, VM_STARTING, 0);
+    world_settle(w, 3000);
+    assert_int_equal(w->lease.state, LEASE_FREE);
+    assert_int_equal(world_state(w), RUN_IDLE);
+    world_end(w);
+}
+
+/* The domain is created under the VM's own name and definition, marked with the start it is of. */
+TEST(the_domain_is_marked_with_its_start)
+{
+    struct world *w = at(RUN_CREATE);
+    const struct vm_record *vm = &w->u->core.cluster.vms[0];
+    struct action create = unit_take(w->u, ACTION_DOMAIN_CREATE);
+    assert_true(vm->action.term != 0);
+    assert_true(action_id_equal(create.vm.action, vm->action));
+    assert_true(uuid_equal(&create.vm.uuid, &vm->uuid));
+    assert_string_equal(create.vm.name, vm->name);
+    assert_int_equal(create.vm.definition_version, vm->definition_version);
+    assert_int_equal(create.vm.definition_digest, vm->definition_digest);
+    world_end(w);
+}
+
 /* "It runs" is told with each heartbeat until the state reflects it, and no longer. */
 TEST(running_is_told_until_reflected)
 {
@@ -469,6 +499,8 @@ int main(void)
         cmocka_unit_test(qemu_ending_in_a_start),
         cmocka_unit_test(a_start_has_a_deadline),
         cmocka_unit_test(a_start_no_longer_wanted_is_undone),
+        cmocka_unit_test(the_domain_is_marked_with_its_start),
+        cmocka_unit_test(a_take_no_longer_wanted_is_not_repeated),
         cmocka_unit_test(running_is_told_until_reflected),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

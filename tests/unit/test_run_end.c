@@ -118,9 +118,11 @@ TEST(libvirt_failing_means_kill)
     struct action destroy = unit_take(w->u, ACTION_DOMAIN_DESTROY);
     world_tell(w, &destroy, OUTCOME_UNKNOWN);
     struct action first = unit_take(w->u, ACTION_KILL);
+    uint64_t told_ms = w->u->now_ms;
     unit_killed(w->u, &first, OUTCOME_DONE, 1);
     unit_none(w->u, ACTION_BLOCK_ADD);
     struct action again = unit_take(w->u, ACTION_KILL);
+    assert_true(w->u->now_ms - told_ms >= 200); /* not without pause */
     assert_true(uuid_equal(&again.vm.uuid, &w->lease.vm));
     world_do(w, &again);
     world_settle(w, 1000);
@@ -266,7 +268,33 @@ TEST(a_resumed_guest_is_adopted_and_told)
     world_restart(w, DOMAIN_RUNNING);
     world_settle(w, 500);
     assert_int_equal(world_state(w), RUN_UP);
+    assert_int_equal(place_of(w, ACTION_DOMAIN_DESTROY), -1);
     assert_int_equal(world_observation(w)->kind, OBSERVED_RUNNING);
+    world_end(w);
+}
+
+/* One that was assigned, and is paused without the mark, is no start to go on with: made anew. */
+TEST(a_start_found_paused_is_made_anew)
+{
+    struct world *w = world_new(VM_STARTING);
+    w->lease = unit_lease(w->u, 0, OURS);
+    world_restart(w, DOMAIN_PAUSED);
+    world_until(w, RUN_UP);
+    assert_int_not_equal(place_of(w, ACTION_DOMAIN_DESTROY), -1);
+    assert_true(place_of(w, ACTION_DOMAIN_DESTROY) < place_of(w, ACTION_DOMAIN_CREATE));
+    assert_true(w->runs);
+    world_end(w);
+}
+
+/* A guest that somebody paused is adopted as it is: it ran before, and is no start that failed. */
+TEST(a_paused_guest_is_adopted)
+{
+    struct world *w = world_new(VM_RUNNING);
+    world_restart(w, DOMAIN_PAUSED);
+    world_settle(w, 1000);
+    assert_int_equal(world_state(w), RUN_UP);
+    assert_int_equal(place_of(w, ACTION_DOMAIN_DESTROY), -1);
+    assert_int_equal(w->lease.generation, UNIT_GENERATION);
     world_end(w);
 }
 
@@ -348,6 +376,24 @@ TEST(images_open_elsewhere_are_noticed)
     assert_false(world_run(w)->other_stays);
     assert_int_equal(world_state(w), RUN_UP);
     assert_int_equal(w->blocked.count, 0);
+    world_end(w);
+}
+
+/* libvirt tells of a guest just while the lease is read: it counts as there, and is killed at once
+ * when the lease turns out to be another's. */
+TEST(a_guest_told_while_the_lease_is_read)
+{
+    struct world *w = world_new(VM_RUNNING);
+    w->lease = unit_lease(w->u, 0, 3);
+    world_restart(w, DOMAIN_GONE);
+    world_until(w, RUN_ADOPT);
+    struct action read = unit_take(w->u, ACTION_LEASE_READ);
+    w->alive = true;
+    unit_domain(w->u, 0, DOMAIN_RUNNING, END_UNKNOWN);
+    world_tell(w, &read, OUTCOME_DONE);
+    assert_int_equal(world_state(w), RUN_KILL);
+    world_settle(w, 1000);
+    assert_false(w->alive);
     world_end(w);
 }
 
@@ -475,6 +521,8 @@ TEST(a_copy_started_during_the_end_is_killed)
     told.domain = (struct event_domain){.vm = world_run(w)->vm, .state = DOMAIN_RUNNING};
     unit_step(w->u, &told);
     assert_int_equal(world_state(w), RUN_KILL);
+    unit_pass(w->u, 300);
+    assert_int_equal(world_observation(w)->kind, OBSERVED_BY_HAND); /* it bears no start's mark */
     world_until(w, RUN_OVER);
     assert_false(w->alive);
     assert_int_equal(w->lease.state, LEASE_FREE);
@@ -523,9 +571,12 @@ int main(void)
         cmocka_unit_test(a_release_follows_a_late_change_of_ours),
         cmocka_unit_test(a_release_never_takes_from_another),
         cmocka_unit_test(a_running_guest_is_adopted),
+        cmocka_unit_test(a_paused_guest_is_adopted),
         cmocka_unit_test(a_resumed_guest_is_adopted_and_told),
+        cmocka_unit_test(a_start_found_paused_is_made_anew),
         cmocka_unit_test(a_marked_domain_is_destroyed),
         cmocka_unit_test(a_guest_without_a_lease_is_killed),
+        cmocka_unit_test(a_guest_told_while_the_lease_is_read),
         cmocka_unit_test(a_guest_assigned_elsewhere_is_found),
         cmocka_unit_test(a_guest_that_ended_meanwhile),
         cmocka_unit_test(a_stop_survives_an_agent_restart),

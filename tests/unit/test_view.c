@@ -236,6 +236,26 @@ TEST(polling_goes_on)
     free(u);
 }
 
+/* Only what RADOS itself said counts as its answer: "refused" and "not there" do, silence does not.
+ */
+TEST(silence_is_no_good_answer)
+{
+    static const struct {
+        enum outcome outcome;
+        bool good;
+    } cases[] = {
+        {OUTCOME_DONE, true},     {OUTCOME_REFUSED, true}, {OUTCOME_MISSING, true},
+        {OUTCOME_UNKNOWN, false}, {OUTCOME_FAILED, false}, {OUTCOME_STALE, false},
+    };
+    for (unsigned i = 0; i < UNIT_COUNT(cases); i++) {
+        struct unit *u = started();
+        u->core.local.storage.good_ms = 1;
+        view_note(&u->core, u->core.local.storage.handle_id + 1, cases[i].outcome);
+        assert_int_equal(u->core.local.storage.good_ms != 1, cases[i].good);
+        free(u);
+    }
+}
+
 /* An agent restarted within its life blocks its predecessor's handle before its own is announced.
  */
 TEST(the_predecessor_is_blocked_first)
@@ -468,6 +488,7 @@ int main(void)
         cmocka_unit_test(old_deltas_change_nothing),
         cmocka_unit_test(a_delta_gone_astray_is_read_again),
         cmocka_unit_test(polling_goes_on),
+        cmocka_unit_test(silence_is_no_good_answer),
         cmocka_unit_test(the_predecessor_is_blocked_first),
         cmocka_unit_test(an_unblocked_predecessor_keeps_us_quiet),
         cmocka_unit_test(an_empty_pool_is_missing),

@@ -266,17 +266,23 @@ TEST(the_unplaceable_do_not_starve_the_rest)
     free(u);
 }
 
-/* Many VMs to start are all started, over several commits. */
+/* Many VMs to start are all started, as many in one commit as have room, the most urgent first. */
 TEST(many_are_started_over_several_commits)
 {
     struct unit *u = unit_new(1);
-    for (uint32_t i = 0; i < 60; i++) {
-        unit_vm(u, i, VM_STOPPED, NODE_NONE)->memory_mib = 100;
+    for (uint32_t i = 0; i < 72; i++) {
+        struct vm_record *vm = unit_vm(u, i, VM_STOPPED, NODE_NONE);
+        vm->memory_mib = 100;
+        vm->priority = (int32_t)i;
     }
     unit_lead(u);
+    uint64_t before = u->core.cluster.header.version;
     unit_settle(u, 1000);
-    for (uint32_t i = 0; i < 60; i++) {
+    assert_int_equal(u->core.cluster.header.version - before, 3);
+    for (uint32_t i = 0; i < 72; i++) {
         assert_int_equal(unit_copy_vm(u, i)->state, VM_STARTING);
+        assert_true(i == 0 ||
+                    unit_copy_vm(u, i)->action.counter < unit_copy_vm(u, i - 1)->action.counter);
     }
     free(u);
 }
