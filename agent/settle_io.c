@@ -133,7 +133,7 @@ static void settle_due(struct settle_io *settle, const struct domain_kept *kept,
     }
 }
 
-/* False: there is nothing to settle about it. The VM somebody defined is named. */
+/* False: there is nothing to look at again soon. The VM somebody defined is named. */
 static bool settle_one(struct settle_io *settle, const struct domain_kept *kept, uint64_t now_ms,
                        const char **ret_defined)
 {
@@ -146,7 +146,7 @@ static bool settle_one(struct settle_io *settle, const struct domain_kept *kept,
     }
     if (known && !kept->pending) {
         *ret_defined = kept->persistent ? cluster->vms[slot].name : *ret_defined;
-        return false;
+        return kept->persistent; /* until it is gone */
     }
     if (!known && !kept->pending && !kept->ours) {
         return false; /* libvirt's own */
