@@ -464,6 +464,10 @@ void run_on_domain(struct core *core, const struct event_domain *told, struct ca
         run->clean = false;
         run_move(&step, RUN_KILL, "another hand started it");
     }
+    if (run != NULL && run->state == RUN_TAKE) { /* an earlier agent asked libvirt for it */
+        run->before = (struct clients){0};
+        run_move(&step, RUN_ADOPT, "an earlier start came up here");
+    }
     if (run != NULL && (run->state == RUN_ADOPT || run->state >= RUN_UP)) {
         run->has_domain = true;
     }

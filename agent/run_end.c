@@ -48,11 +48,17 @@ void run_undo(struct run_step *step, const char *reason)
     run_end(step, run->reason);
 }
 
-/* Are there clients that no lease of ours names? It was moved and may run on elsewhere, nobody saw
- * how it ended, or it never had a lease. */
+/* Might it run on elsewhere, past stead? It was moved, or nobody saw how it ended. */
+static bool may_have_moved(const struct run *run)
+{
+    return run->end == END_MIGRATED || run->end == END_UNKNOWN || run->intruder;
+}
+
+/* May there be clients that no lease of ours names? It never had a lease, or its start was undone
+ * before that was done: a killed QEMU counts as having its images open for 30 s yet. */
 static bool has_unnamed(const struct run *run)
 {
-    return run->end == END_MIGRATED || run->end == END_UNKNOWN || run->intruder || run->stray;
+    return may_have_moved(run) || run->stray || run->lease.clients.count == 0;
 }
 
 static void ask_watchers(struct run_step *step)
@@ -88,17 +94,20 @@ struct client run_other(const struct core *core, const struct run *run,
 }
 
 /* Whoever has its images open now has no right to: the lease is ours, and nothing of it runs here.
- * Where it is another's, that holds for this host. */
+ * Where the lease is another's, or the VM did not come to run, that holds for what was opened on
+ * this host since. */
 static void on_watchers(struct run_step *step, const struct event *event)
 {
     struct run *run = step->run;
     struct client here = client_address_entry(&step->core->local.storage.client);
+    bool everywhere = may_have_moved(run) && !run->stray;
     run->side_done =
         event->watchers.outcome == OUTCOME_DONE || event->watchers.outcome == OUTCOME_MISSING;
     for (uint32_t i = 0; i < event->watchers.clients.count; i++) {
         const struct client *client = &event->watchers.clients.list[i];
         struct client address = client_address_entry(client);
-        if (!is_an_agent(step->core, client) && (!run->stray || client_equal(&address, &here))) {
+        bool fresh = client_equal(&address, &here) && !clients_hold(&run->before, client);
+        if (!is_an_agent(step->core, client) && (everywhere || fresh)) {
             (void)clients_add(&run->wanted.clients, client);
         }
     }

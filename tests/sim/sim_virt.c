@@ -46,6 +46,7 @@ static void run_created(struct sim *sim, struct sim_task *task)
     struct sim_guest *guest = &sim->guests[index];
     if (guest->alive) {
         guest->state = GUEST_MARKED;
+        sim_guest_tell(sim, guest); /* whoever asked for it */
         if (!call->answered) {
             domain_done(sim, call, OUTCOME_DONE, "");
         } else if (sim_call_lives(sim, call)) { /* nobody waits for it any more */
