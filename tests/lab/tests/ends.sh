@@ -108,7 +108,7 @@ test_by_hand() {
 
 # --- storage ----------------------------------------------------------------------------------------
 
-fill() { # yes|no: the whole of Ceph is full (without a mgr, a quota is not looked at; to a client both are one flag of the pool)
+fill() { # yes|no: the whole of Ceph is full (a quota, which takes a mgr to be seen, does the same: measured)
     local ratios=(0.85 0.9 0.95)
     [[ $1 = no ]] || ratios=(0.00001 0.00002 0.00003)
     if [[ $1 = no ]]; then lab ceph osd set-full-ratio "${ratios[2]}"; fi
