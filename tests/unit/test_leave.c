@@ -147,11 +147,17 @@ TEST(back_again_the_announcement_is_used_up)
 {
     struct unit *u = acting();
     n3_announces(u);
+    uint64_t entry = u->core.cluster.header.next_history - 1;
+    assert_string_equal(u->core.cluster.history[entry % HISTORY_MAX].cause,
+                        "n3 announces a restart of its Corosync: no failure, up to 60000 ms");
     unit_leave(u, 3);
     unit_settle(u, 5000);
     n3_is_back(u);
     unit_settle(u, 1000);
     assert_int_equal(unit_copy_node(u, 3)->away_ms, 0);
+    entry = u->core.cluster.header.next_history - 1;
+    assert_string_equal(u->core.cluster.history[entry % HISTORY_MAX].cause,
+                        "n3 is back from its announced absence");
     unit_leave(u, 3);
     unit_settle(u, 500);
     assert_int_equal(unit_copy_node(u, 3)->state, NODE_LOST);

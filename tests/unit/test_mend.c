@@ -108,6 +108,10 @@ TEST(a_garbled_header_is_written)
     unit_forget(u);
     unit_commit(u);
     assert_int_equal(u->core.local.storage.trouble, STATE_WELL);
+    uint64_t last = u->core.cluster.header.next_history - 1;
+    assert_string_equal(u->core.cluster.history[last % HISTORY_MAX].cause,
+                        "the state object was damaged (its header): written anew from the copy "
+                        "of n1");
     free(u);
 }
 

@@ -109,6 +109,24 @@ TEST(an_answered_command_is_not_new)
     free(u);
 }
 
+/* Full of commands under way, a node refuses the next one at once. */
+TEST(too_many_commands_are_refused)
+{
+    struct unit *u = unit_new(2);
+    unit_start(u);
+    struct request request = vm_add("new", 1, 1);
+    for (uint64_t i = 1; i <= REQUESTS_MAX + 1; i++) {
+        unit_none(u, ACTION_ANSWER);
+        unit_forget(u);
+        request.id = (struct origin){2, 1002, i};
+        give(u, &request);
+    }
+    struct reply reply = unit_take(u, ACTION_ANSWER).reply;
+    assert_int_equal(reply.id.counter, REQUESTS_MAX + 1);
+    assert_non_null(strstr(reply.text, "too many commands"));
+    free(u);
+}
+
 /* A command that nobody commits is given up with the truth: its outcome is unknown. */
 TEST(a_command_nobody_commits_is_given_up)
 {
@@ -453,6 +471,7 @@ int main(void)
         cmocka_unit_test(only_the_actor_decides),
         cmocka_unit_test(a_command_is_sent_until_committed),
         cmocka_unit_test(an_answered_command_is_not_new),
+        cmocka_unit_test(too_many_commands_are_refused),
         cmocka_unit_test(a_command_nobody_commits_is_given_up),
         cmocka_unit_test(without_quorum_the_operator_is_told),
         cmocka_unit_test(a_vm_is_added),

@@ -478,7 +478,19 @@ TEST(a_take_no_longer_wanted_is_not_repeated)
     world_record(w, VM_STARTING, 0);
     world_settle(w, 3000);
     assert_int_equal(w->lease.state, LEASE_FREE);
+    assert_int_equal(w->lease.generation, UNIT_GENERATION + 1); /* the take can land no more */
     assert_int_equal(world_state(w), RUN_IDLE);
+    world_end(w);
+}
+
+/* Dead locks that could not be broken are tried again, beside the creation. */
+TEST(unbroken_locks_are_tried_again)
+{
+    struct world *w = at(RUN_CREATE);
+    struct action locks = unit_take(w->u, ACTION_LOCKS_BREAK);
+    unit_locks(w->u, &locks, OUTCOME_FAILED);
+    world_until(w, RUN_UP);
+    assert_true(w->locks_broken);
     world_end(w);
 }
 
@@ -546,6 +558,7 @@ int main(void)
         cmocka_unit_test(a_start_has_a_deadline),
         cmocka_unit_test(a_start_no_longer_wanted_is_undone),
         cmocka_unit_test(the_domain_is_marked_with_its_start),
+        cmocka_unit_test(unbroken_locks_are_tried_again),
         cmocka_unit_test(a_take_no_longer_wanted_is_not_repeated),
         cmocka_unit_test(running_is_told_until_reflected),
     };
