@@ -25,6 +25,7 @@ PURE       := $(filter-out $(EDGE) %main.c,$(SOURCES))
 SIM        := $(filter-out %main.c,$(wildcard tests/sim/*.c))
 UNIT       := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c))
 EDGE_TESTS := $(patsubst tests/edge/%.c,$(B)/tests/%,$(wildcard tests/edge/test_*.c))
+CONFORM    := $(filter $(B)/tests/test_conform_%,$(EDGE_TESTS)) # these ask the simulator's world as well
 FUZZERS    := $(patsubst tests/fuzz/%.c,$(B)/tests/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCH      := $(patsubst tests/bench/%.c,$(B)/tests/bench_%,$(wildcard tests/bench/*.c))
 
@@ -53,6 +54,7 @@ MAN        := $(patsubst docs/man/%.scd,$(B)/man/%,$(wildcard docs/man/*.scd))
 PROTO_C    := $(patsubst %.proto,$(B)/%.pb-c.c,$(wildcard proto/*.proto))
 LIB_PURE   := $(B)/libstead-core.a
 LIB_EDGE   := $(B)/libstead-edge.a
+LIB_SIM    := $(B)/libstead-sim.a
 PROGRAMS   := $(foreach p,agent/agent_main.c agent/cli/stead_main.c,$(if $(wildcard $(p)),$(p))) # as they come
 BIN        := $(if $(wildcard agent/agent_main.c),$(B)/stead-agent) $(if $(wildcard agent/cli/stead_main.c),$(B)/stead) \
               $(if $(wildcard tests/sim/sim_main.c),$(B)/stead-sim) $(B)/stead-bmc $(B)/stead-state $(B)/stead-hook
@@ -90,7 +92,9 @@ $(B)/stead-state: $(B)/agent/state_main.o $(LIB_EDGE) $(LIB_PURE)
 $(B)/stead-bmc: $(B)/fencing/bmc_main.o
 	@echo "  LD      $@"
 	@$(CC) $(LDFLAGS) -o $@ $^ -lfreeipmi
-$(B)/stead-sim: $(B)/tests/sim/sim_main.o $(SIM:%.c=$(B)/%.o) $(LIB_PURE)
+$(LIB_SIM): $(SIM:%.c=$(B)/%.o)
+	@rm -f $@; $(AR) rcs $@ $^
+$(B)/stead-sim: $(B)/tests/sim/sim_main.o $(LIB_SIM) $(LIB_PURE)
 	@echo "  LD      $@"
 	@$(CC) $(LDFLAGS) -o $@ $^ -ljansson
 $(B)/stead-hook: $(B)/migration/hook_main.o
@@ -107,7 +111,10 @@ $(MAN): $(B)/man/%: docs/man/%.scd $(B)/stead-tables
 $(UNIT): $(B)/tests/%: $(B)/tests/unit/%.o $(LIB_PURE)
 	@mkdir -p $(@D)
 	@$(CC) $(LDFLAGS) -o $@ $^ -lcmocka
-$(EDGE_TESTS): $(B)/tests/%: $(B)/tests/edge/%.o $(LIB_EDGE) $(LIB_PURE) | $(B)/stead-bmc $(B)/stead-hook
+$(filter-out $(CONFORM),$(EDGE_TESTS)): $(B)/tests/%: $(B)/tests/edge/%.o $(LIB_EDGE) $(LIB_PURE) | $(B)/stead-bmc $(B)/stead-hook
+	@mkdir -p $(@D)
+	@$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS_EDGE)
+$(CONFORM): $(B)/tests/%: $(B)/tests/edge/%.o $(LIB_SIM) $(LIB_EDGE) $(LIB_PURE) | $(B)/stead-bmc
 	@mkdir -p $(@D)
 	@$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS_EDGE)
 $(BENCH): $(B)/tests/bench_%: $(B)/tests/bench/%.o $(LIB_EDGE) $(LIB_PURE)

@@ -354,6 +354,11 @@ struct sim *sim_run(const struct scenario *story, const struct sim_kill *kill,
 bool sim_ok(const struct sim *sim);
 void sim_free(struct sim *sim);
 
+/* The parts of it: a world before time 0 (sim_setup() is next) ... */
+struct sim *sim_new(const struct scenario *story);
+/* ... and what comes next in it; false when nothing does before the story's end. */
+bool sim_turn(struct sim *sim);
+
 /* Puts a task `delay_us` from now; on `host`, or SIM_NO_HOST for what no host can stop. */
 void sim_put(struct sim *sim, uint64_t delay_us, uint32_t host, struct sim_task task);
 

@@ -1,11 +1,10 @@
-/* The main loop: the story's steps and everything they set off, in the order of virtual time. */
+/* A story told: its steps, at their time, and the questions at its end. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "proto/assert.h"
 #include "tests/sim/sim_agent.h"
-#include "tests/sim/sim_call.h"
 #include "tests/sim/sim_check.h"
 #include "tests/sim/sim_clock.h"
 #include "tests/sim/sim_corosync.h"
@@ -32,14 +31,6 @@ _Noreturn void stead_panic(const char *file, int line, const char *condition)
                           ? "the simulator"
                           : running->story->nodes[running->stepping].name;
     sim_violation(running, "%s: assertion failed at %s:%d: %s", who, file, line, condition);
-}
-
-void sim_put(struct sim *sim, uint64_t delay_us, uint32_t host, struct sim_task task)
-{
-    task.at_us = sim->now_us + delay_us;
-    task.host = host;
-    task.life = host == SIM_NO_HOST ? 0 : sim->hosts[host].life;
-    sim_queue_put(&sim->queue, &task);
 }
 
 /* --- steps --- */
@@ -309,26 +300,6 @@ static void put_story(struct sim *sim)
     }
 }
 
-/* --- the loop --- */
-
-static void run_task(struct sim *sim, struct sim_task *task)
-{
-    if (task->host != SIM_NO_HOST) {
-        const struct sim_host *host = &sim->hosts[task->host];
-        if (host->life != task->life) {
-            return;
-        }
-        if (host->frozen) {
-            task->at_us = host->thaw_us > sim->now_us ? host->thaw_us : sim->now_us + 1;
-            sim_queue_put(&sim->queue, task);
-            task->news = NULL;
-            return;
-        }
-    }
-    task->run(sim, task);
-    sim_check_world(sim);
-}
-
 static void finish(struct sim *sim)
 {
     char why[SIM_LINE_BYTES];
@@ -340,56 +311,19 @@ static void finish(struct sim *sim)
     sim_expect_now(sim, SIM_TIME_END);
 }
 
-static struct sim_pools pools_new(void)
-{
-    return (struct sim_pools){
-        .news = {.size = sizeof(struct sim_news)},
-        .calls = {.size = sizeof(struct sim_call)},
-        .messages = {.size = sizeof(struct sim_message)},
-        .beats = {.size = sizeof(struct beat)},
-        .deltas = {.size = sizeof(struct delta)},
-        .images = {.size = sizeof(struct cluster)},
-    };
-}
-
-static void pools_free(struct sim_pools *pools)
-{
-    sim_pool_free(&pools->news);
-    sim_pool_free(&pools->calls);
-    sim_pool_free(&pools->messages);
-    sim_pool_free(&pools->beats);
-    sim_pool_free(&pools->deltas);
-    sim_pool_free(&pools->images);
-}
-
 struct sim *sim_run(const struct scenario *story, const struct sim_kill *kill,
                     struct coverage *coverage)
 {
-    struct sim *sim = calloc(1, sizeof(*sim));
-    ASSERT(sim != NULL);
-    sim->actions = calloc(1, sizeof(*sim->actions));
-    sim->commands = calloc(SIM_STEPS_MAX, sizeof(*sim->commands));
-    ASSERT(sim->actions != NULL);
-    ASSERT(sim->commands != NULL);
-    sim->pools = pools_new();
-    sim->story = story;
+    struct sim *sim = sim_new(story);
     sim->coverage = coverage;
-    sim->node_count = story->node_count;
-    sim->vm_count = story->vm_count;
-    sim->stepping = SIM_NO_HOST;
     if (kill != NULL) {
         sim->kill = *kill;
     }
-    sim_rng_seed(&sim->rng, story->seed);
     running = sim;
     if (setjmp(sim->out) == 0) {
         put_story(sim);
         sim_setup(sim);
-        while (sim_queue_take(&sim->queue, &sim->task) && sim->task.at_us <= story->run_us) {
-            ASSERT(sim->task.at_us >= sim->now_us);
-            sim->now_us = sim->task.at_us;
-            run_task(sim, &sim->task);
-            sim_pool_give(&sim->pools.news, sim->task.news);
+        while (sim_turn(sim)) {
         }
         finish(sim);
     }
@@ -400,27 +334,4 @@ struct sim *sim_run(const struct scenario *story, const struct sim_kill *kill,
 bool sim_ok(const struct sim *sim)
 {
     return !sim->violated && sim->expects_failed == 0;
-}
-
-void sim_free(struct sim *sim)
-{
-    sim_queue_free(&sim->queue);
-    for (uint32_t n = 0; n < sim->node_count; n++) {
-        sim_hang_over(sim, n);
-    }
-    sim_cpg_free(sim);
-    pools_free(&sim->pools);
-    for (uint32_t n = 0; n < sim->node_count; n++) {
-        free(sim->hosts[n].agent.core);
-    }
-    free(sim->rados.state);
-    free(sim->rados.kept);
-    free(sim->rados.newest);
-    free(sim->rados.blocks);
-    free(sim->guests);
-    free(sim->commands);
-    free(sim->digests);
-    free(sim->actions);
-    free(sim->trace.bytes);
-    free(sim);
 }
