@@ -1,16 +1,7 @@
 /* Blocklist, locks, watchers and new handles against a real Ceph. */
-#include <rbd/librbd.h>
-
-#include "storage_world.h"
+#include "storage_guest.h"
 
 #define ONE_YEAR_S (365 * 24 * 3600)
-
-static uint32_t fresh_nonce(void) /* never one of an earlier run: entries last for years */
-{
-    static uint32_t last;
-    last = last == 0 ? (uint32_t)time(NULL) % 1000000 * 1000 : last + 1;
-    return last;
-}
 
 static struct client stranger(void)
 {
@@ -265,25 +256,12 @@ struct guest { /* a QEMU, as far as RBD can tell */
 static struct guest start_guest(struct world *world, const char *image)
 {
     struct guest guest;
-    char *addresses = NULL;
     guest.cluster = connect_as(world, "vm");
     assert_int_equal(rados_ioctx_create(guest.cluster, "rbd", &guest.pool), 0);
     assert_int_equal(rbd_open(guest.pool, image, &guest.image, NULL), 0);
     assert_int_equal(rbd_lock_acquire(guest.image, RBD_LOCK_MODE_EXCLUSIVE), 0);
-    assert_int_equal(rados_getaddrs(guest.cluster, &addresses), 0);
-    name_set(guest.client.address, CLIENT_BYTES,
-             strncmp(addresses, "v2:", 3) == 0 ? addresses + 3 : addresses);
-    rados_buffer_free(addresses);
+    guest.client = address_of(guest.cluster);
     return guest;
-}
-
-static void make_image(struct world *world, const char *name)
-{
-    rados_ioctx_t images;
-    int order = 22;
-    assert_int_equal(rados_ioctx_create(world->by_hand, "rbd", &images), 0);
-    assert_int_equal(rbd_create2(images, name, 8 << 20, RBD_FEATURES_SINGLE_CLIENT, &order), 0);
-    rados_ioctx_destroy(images);
 }
 
 /* Who holds the lock; empty: nobody. */
@@ -307,29 +285,6 @@ static struct client lock_owner(struct world *world, const char *name)
     return owner;
 }
 
-static void on_prepared(void *context, enum outcome outcome, uint64_t generation, const char *text)
-{
-    (void)generation;
-    assert_string_equal(text, "");
-    assert_int_equal(outcome, OUTCOME_DONE);
-    qb_loop_stop(((struct world *)context)->loop);
-}
-
-static void add_definition(struct world *world, const struct uuid *vm, const char *const *images)
-{
-    char xml[] = "<domain/>";
-    struct definition definition = {.vm = *vm, .version = 3, .xml = xml};
-    definition.digest = digest_bytes(DIGEST_SEED, xml, strlen(xml));
-    for (; images[definition.image_count] != NULL; definition.image_count++) {
-        strcpy(definition.images[definition.image_count].pool, "rbd");
-        strcpy(definition.images[definition.image_count].name, images[definition.image_count]);
-    }
-    const struct preparation preparation = {.definition = definition, .cluster_id = uuid_from(1)};
-    storage_io_prepare_vm(world->seats[0].io, &preparation, boot_ms() + ANSWER_MS, on_prepared,
-                          world);
-    run_guarded(world);
-}
-
 static void test_only_a_blocklisted_lock_is_broken(void **state)
 {
     struct world *world = *state;
@@ -344,7 +299,7 @@ static void test_only_a_blocklisted_lock_is_broken(void **state)
     struct action action = {.kind = ACTION_LOCKS_BREAK, .vm.uuid = uuid_from(20)};
     struct action watchers = {.kind = ACTION_WATCHERS_READ, .vm.uuid = uuid_from(20)};
     assert_int_equal(ask(&world->seats[0], &action)->done.outcome, OUTCOME_MISSING);
-    add_definition(world, &action.vm.uuid, images);
+    add_definition(world, &action.vm.uuid, 3, images);
     watchers.vm.definition_version = 3;
     const struct event *event = ask(&world->seats[0], &watchers);
     assert_int_equal(event->watchers.outcome, OUTCOME_DONE);
@@ -384,7 +339,7 @@ static void test_who_only_reads_is_no_watcher(void **state)
     make_image(world, name);
     struct action action = {.kind = ACTION_WATCHERS_READ, .vm.uuid = uuid_from(22)};
     action.vm.definition_version = 3;
-    add_definition(world, &action.vm.uuid, images);
+    add_definition(world, &action.vm.uuid, 3, images);
     assert_int_equal(rados_ioctx_create(world->by_hand, "rbd", &pool), 0);
     assert_int_equal(rbd_open_read_only(pool, name, &read_only, NULL), 0);
     assert_int_equal(ask(&world->seats[0], &action)->watchers.clients.count, 0);
@@ -405,7 +360,7 @@ static void test_a_missing_image_has_no_locks(void **state)
     snprintf(name, sizeof(name), "disk-%u", fresh_nonce());
     make_image(world, name);
     struct action action = {.kind = ACTION_LOCKS_BREAK, .vm.uuid = uuid_from(21)};
-    add_definition(world, &action.vm.uuid, images);
+    add_definition(world, &action.vm.uuid, 3, images);
     assert_int_equal(rados_ioctx_create(world->by_hand, "rbd", &pool), 0);
     assert_int_equal(rbd_remove(pool, name), 0);
     rados_ioctx_destroy(pool);

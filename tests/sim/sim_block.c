@@ -34,6 +34,18 @@ bool sim_block_listed(const struct sim *sim, struct sim_address entry)
     return false;
 }
 
+uint32_t sim_block_amiss(const struct sim *sim, const struct action *action)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < action->block.count; i++) {
+        struct sim_address entry;
+        bool listed = sim_address_parse(sim, &action->block.entries[i], &entry) &&
+                      sim_block_listed(sim, entry);
+        count += listed != (action->kind == ACTION_BLOCK_ADD);
+    }
+    return count;
+}
+
 void sim_block_add(struct sim *sim, struct sim_address entry)
 {
     struct sim_rados *rados = &sim->rados;

@@ -20,6 +20,9 @@ bool sim_block_hits(const struct sim *sim, struct sim_address client);
 /* Is exactly this entry on the list, as the monitors have it? */
 bool sim_block_listed(const struct sim *sim, struct sim_address entry);
 
+/* How many of the entries of a BLOCK_ADD are not there yet; of any other kind: are there. */
+uint32_t sim_block_amiss(const struct sim *sim, const struct action *action);
+
 struct sim_address sim_address_new(struct sim *sim, uint32_t host);
 struct client sim_address_client(struct sim_address address);
 /* False when it is none that this world could have made. */

@@ -144,18 +144,34 @@ static void do_poll(struct sim *sim, struct sim_call *call)
     answer(sim, call, true, &event);
 }
 
+/* Nothing is there: what `delta` follows is an empty object. */
+static void begin_object(struct sim *sim, const struct delta *delta)
+{
+    struct cluster *state = sim->rados.state;
+    memset(state, 0, sizeof(*state));
+    state->header.epoch = delta->header.epoch;
+    state->header.term = delta->base_term;
+    state->header.version = delta->header.version - 1;
+    sim->rados.gone = false;
+}
+
 static void do_commit(struct sim *sim, struct sim_call *call)
 {
     struct cluster *state = sim->rados.state;
     struct event event = {.kind = EVENT_COMMIT, .commit.outcome = OUTCOME_DONE};
     if (!admitted(sim, call)) {
         event.commit.outcome = OUTCOME_BLOCKLISTED;
-    } else if (sim->rados.gone) {
+    } else if (sim->rados.gone && !call->action.commit.create) {
         event.commit.outcome = OUTCOME_MISSING;
-    } else if (call->action.commit.create || !state_follows(state, call->delta)) {
-        event.commit.outcome = OUTCOME_REFUSED;
+    } else if (!sim->rados.gone &&
+               (call->action.commit.create || !state_follows(state, call->delta))) {
+        /* Refused; by what, only a header that can be read tells. */
+        event.commit.outcome = sim->rados.garbled ? OUTCOME_UNKNOWN : OUTCOME_REFUSED;
         event.commit.header = state->header;
     } else {
+        if (sim->rados.gone) {
+            begin_object(sim, call->delta);
+        }
         sim_check_commit(sim, call->node, call->delta);
         heal_object(sim, call->delta);
     }
@@ -249,7 +265,11 @@ static void do_lease(struct sim *sim, struct sim_call *call)
             incarnation_equal(lease->incarnation, asked->incarnation)) {
             sim->rados.lease_exists[vm] = false;
             sim->vms[vm].known = false;
+        } else {
+            event.lease.outcome = OUTCOME_REFUSED;
         }
+        answer(sim, call, true, &event);
+        return;
     }
     event.lease.has_lease = true;
     event.lease.lease = *lease;
@@ -258,10 +278,29 @@ static void do_lease(struct sim *sim, struct sim_call *call)
 
 /* --- the monitors --- */
 
+/* Read back: what the list says by now. */
+static void answer_blocked(struct sim *sim, struct sim_call *call)
+{
+    const struct action *action = &call->action;
+    uint32_t amiss = sim_block_amiss(sim, action);
+    bool add = action->kind == ACTION_BLOCK_ADD;
+    struct event event = {.kind = EVENT_BLOCK, .block.outcome = OUTCOME_DONE};
+    event.block.osd_epoch = action->block.count > 0 ? sim->rados.map_epoch : 0;
+    event.block.blocked_count = add ? action->block.count - amiss : amiss;
+    answer(sim, call, false, &event);
+}
+
+static void see_map(struct sim *sim, const struct sim_call *call)
+{
+    struct sim_agent *agent = &sim->hosts[call->node].agent;
+    if (agent->client.nonce == call->client.nonce) {
+        agent->handle_epoch = sim->rados.map_epoch;
+    }
+}
+
 static void run_blocked(struct sim *sim, struct sim_task *task)
 {
     struct sim_call *call = task->object;
-    struct event event = {.kind = EVENT_BLOCK, .block.outcome = OUTCOME_DONE};
     for (uint32_t i = 0; i < call->action.block.count; i++) {
         struct sim_address entry;
         if (!sim_address_parse(sim, &call->action.block.entries[i], &entry)) {
@@ -278,39 +317,29 @@ static void run_blocked(struct sim *sim, struct sim_task *task)
                 call->action.block.entries[i].address);
     }
     sim_block_publish(sim);
-    struct sim_agent *agent = &sim->hosts[call->node].agent;
-    if (agent->client.nonce == call->client.nonce) {
-        agent->handle_epoch = sim->rados.map_epoch;
-    }
-    event.block.osd_epoch = sim->rados.map_epoch;
-    event.block.blocked_count = call->action.block.count;
-    answer(sim, call, false, &event);
+    see_map(sim, call);
+    answer_blocked(sim, call);
     sim_call_done(sim, call);
 }
 
+/* What is as wanted already costs no round; the newest map is waited for all the same. */
 static void do_block(struct sim *sim, struct sim_call *call)
 {
-    if (call->action.kind != ACTION_BLOCK_CHECK) {
+    if (call->action.kind == ACTION_BLOCK_CHECK) {
+        answer_blocked(sim, call);
+    } else if (sim_block_amiss(sim, &call->action) == 0) {
+        see_map(sim, call);
+        answer_blocked(sim, call);
+    } else {
         uint64_t delay_us = sim_block_proposal_us(sim) - sim->now_us;
         sim_call_put(sim, call, delay_us, SIM_NO_HOST, run_blocked);
-        return;
     }
-    struct event event = {.kind = EVENT_BLOCK, .block.outcome = OUTCOME_DONE};
-    event.block.osd_epoch = sim->rados.map_epoch;
-    for (uint32_t i = 0; i < call->action.block.count; i++) {
-        struct sim_address entry;
-        if (sim_address_parse(sim, &call->action.block.entries[i], &entry) &&
-            sim_block_listed(sim, entry)) {
-            event.block.blocked_count++;
-        }
-    }
-    answer(sim, call, false, &event);
 }
 
 static void do_handle(struct sim *sim, struct sim_call *call)
 {
     struct sim_agent *agent = &sim->hosts[call->node].agent;
-    if (!sim_call_lives(sim, call)) {
+    if (!sim_call_lives(sim, call) || call->answered) { /* too late for it to be taken */
         return;
     }
     struct event event = {.kind = EVENT_HANDLE, .handle.outcome = OUTCOME_DONE};

@@ -112,13 +112,10 @@ static void resume(struct sim *sim, struct sim_call *call, uint32_t guest)
 {
     if (guest == UINT32_MAX) {
         domain_done(sim, call, OUTCOME_MISSING, "no such domain");
-    } else if (sim->guests[guest].state == GUEST_MARKED) {
-        sim_guest_run(sim, guest);
-        domain_done(sim, call, OUTCOME_DONE, "");
-    } else if (sim->guests[guest].state == GUEST_RUNNING) {
-        domain_done(sim, call, OUTCOME_DONE, "");
     } else if (!action_id_equal(sim->guests[guest].action, call->action.vm.action)) {
         domain_done(sim, call, OUTCOME_REFUSED, "the domain here was not made by this start");
+    } else if (sim->guests[guest].state == GUEST_RUNNING) {
+        domain_done(sim, call, OUTCOME_DONE, "");
     } else if (sim->guests[guest].state != GUEST_PANICKED) {
         sim_guest_run(sim, guest);
         domain_done(sim, call, OUTCOME_DONE, "");
@@ -148,6 +145,10 @@ static void ask_shutdown(struct sim *sim, struct sim_call *call, uint32_t guest)
 {
     if (guest == UINT32_MAX) {
         domain_done(sim, call, OUTCOME_MISSING, "no such domain");
+        return;
+    }
+    if (sim->guests[guest].state != GUEST_RUNNING) {
+        domain_done(sim, call, OUTCOME_FAILED, "domain is not running");
         return;
     }
     domain_done(sim, call, OUTCOME_DONE, "");
