@@ -133,6 +133,7 @@ check_long() {
     build all SAN=1 || return 0
     build all bench || return 0
     tally "swarm, 10000 seeds" build/stead-sim swarm --seeds 1..10000
+    tally "the swarm finds what is broken on purpose" tests/mutants/breaks
     one "simulator benchmark" tests/bench/sim
     tail -n 1 "$work/log"
     one "failover benchmark" tests/bench/failover --runs 10
