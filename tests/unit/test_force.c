@@ -25,6 +25,7 @@ static struct unit *forced(void)
     unit_vm(u, 1, VM_RUNNING, 1);
     u->image.nodes[2].away_ms = 60000;
     u->image.nodes[2].address_blocked = true;
+    memset(&u->image.history[1], 0x41, sizeof(u->image.history[1])); /* of a round before */
     force_image(&u->image, &force);
     return u;
 }
@@ -79,6 +80,11 @@ TEST(the_history_says_who_and_whom)
     assert_int_equal(u->image.header.next_history, 4);
     assert_int_equal(entries[1].kind, HISTORY_FORCED);
     assert_int_equal(entries[1].number, 2);
+    assert_int_equal(entries[1].sequence, 1);
+    assert_int_equal(entries[1].wall_ms, 5);
+    assert_int_equal(entries[1].term, 4);
+    assert_int_equal(entries[1].nodeid, 0);
+    assert_string_equal(entries[1].vm, "");
     assert_non_null(strstr(entries[1].cause, "n2, n3"));
     assert_non_null(strstr(entries[1].cause, "by ada"));
     assert_int_equal(entries[2].kind, HISTORY_NODE_LOST);
@@ -120,7 +126,7 @@ TEST(it_is_refused)
     u->image.nodes[0].state = NODE_LOST; /* then the others are the cluster */
     assert_true(refused(u, &force, "may go on"));
     force = order(0);
-    assert_true(refused(u, &force, "may go on"));
+    assert_true(refused(u, &force, "bring back n1, n2, n3"));
     free(u);
 }
 
