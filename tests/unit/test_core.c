@@ -169,6 +169,11 @@ TEST(a_cluster_is_made)
     u->image.header.epoch = u->delta.header.epoch;
     u->image.header.term = u->delta.base_term;
     assert_true(state_apply(&u->image, &u->delta));
+    assert_string_equal(u->image.nodes[0].name, u->facts.name);
+    assert_int_equal(u->image.nodes[0].nodeid, 1);
+    assert_int_equal(u->image.nodes[0].memory_mib, u->facts.memory_mib);
+    assert_int_equal(u->image.nodes[0].feature_level, FEATURE_LEVEL);
+    assert_true(uuid_equal(&u->image.nodes[0].machine, &u->facts.machine));
     struct action read = unit_take(u, ACTION_STATE_READ);
     unit_state_is(u, &read, OUTCOME_DONE);
     assert_int_equal(u->core.local.life.state, LIFE_ADMITTED);

@@ -125,6 +125,7 @@ TEST(it_is_refused)
     force = order(N1);
     u->image.nodes[0].state = NODE_LOST; /* then the others are the cluster */
     assert_true(refused(u, &force, "may go on"));
+    assert_true(refused(u, &force, "bring back n2, n3"));
     force = order(0);
     assert_true(refused(u, &force, "bring back n1, n2, n3"));
     free(u);

@@ -289,6 +289,28 @@ TEST(facts_are_kept_for_the_next_actor)
     free(u);
 }
 
+/* What one heartbeat tells of several VMs is kept, each once. */
+TEST(facts_about_several_are_kept)
+{
+    struct unit *u = unit_new(2);
+    struct beat *beat = &u->peers[3];
+    for (uint32_t i = 0; i < 3; i++) {
+        unit_vm(u, i, VM_STARTING, N3);
+    }
+    unit_start(u);
+    tells(u, OBSERVED_RUNNING);
+    for (uint32_t i = 1; i < 3; i++) {
+        beat->observations[i] = beat->observations[0];
+        beat->observations[i].slot = i;
+        beat->observations[i].vm = unit_copy_vm(u, i)->uuid;
+        beat->observations[i].action = unit_copy_vm(u, i)->action;
+    }
+    beat->observation_count = 3;
+    unit_pass(u, 600);
+    assert_int_equal(u->core.local.observed_count, 3);
+    free(u);
+}
+
 /* Starts that keep failing everywhere are tried on, ever more slowly (I5). */
 TEST(failing_starts_are_tried_on_at_a_bounded_rate)
 {
@@ -334,6 +356,7 @@ int main(void)
         cmocka_unit_test(what_does_not_fit_is_not_believed),
         cmocka_unit_test(what_is_reflected_is_forgotten),
         cmocka_unit_test(facts_are_kept_for_the_next_actor),
+        cmocka_unit_test(facts_about_several_are_kept),
         cmocka_unit_test(failing_starts_are_tried_on_at_a_bounded_rate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -100,8 +100,10 @@ TEST(an_answered_command_is_not_new)
     (void)unit_take(u, ACTION_SEND_REQUEST);
     struct event refused = unit_event(EVENT_REPLY, 0);
     refused.reply = (struct reply){.id = request.id, .text = "no"};
+    assert_true(request_waits(&u->core));
     unit_step(u, &refused);
     assert_false(unit_take(u, ACTION_ANSWER).reply.accepted);
+    assert_false(request_waits(&u->core));
     give(u, &request);
     unit_pass(u, 1000);
     unit_none(u, ACTION_SEND_REQUEST);

@@ -69,6 +69,9 @@ TEST(a_lease_made_anew_is_held)
     struct lease lease = restore_lease(&u->image, 0, &watchers);
     assert_int_equal(lease.state, LEASE_HELD);
     assert_int_equal(lease.holder, 3);
+    assert_true(incarnation_equal(lease.incarnation, u->image.vms[0].incarnation));
+    assert_true(action_id_equal(lease.action, u->image.vms[0].action));
+    assert_true(uuid_equal(&lease.vm, &u->image.vms[0].uuid));
     assert_int_equal(lease.clients.count, 1);
     assert_int_equal(lease.generation, (5ull << 32) + 1);
     assert_int_equal(u->image.vms[0].generation, lease.generation);

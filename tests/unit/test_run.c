@@ -172,6 +172,24 @@ TEST(anothers_lease_is_left_alone)
     world_end(w);
 }
 
+/* Taken by another while its clients are being named: the guest is killed before it ever ran, and
+ * the lease left alone. */
+TEST(a_lease_taken_during_the_start_kills)
+{
+    struct world *w = at(RUN_NAME);
+    struct action name = unit_take(w->u, ACTION_LEASE_CHANGE);
+    w->lease = unit_lease(w->u, 0, 3);
+    w->lease.generation = UNIT_GENERATION + 9;
+    world_tell(w, &name, OUTCOME_REFUSED);
+    assert_int_equal(world_state(w), RUN_KILL);
+    world_settle(w, 1000);
+    assert_false(w->alive);
+    assert_false(w->runs);
+    assert_int_equal(w->lease.holder, 3);
+    assert_int_equal(w->lease.generation, UNIT_GENERATION + 9);
+    world_end(w);
+}
+
 /* A lease that is ours from an earlier try: the clients it names are blocked before it is taken
  * anew. */
 TEST(our_own_leftover_is_cleaned_up_first)
@@ -539,6 +557,7 @@ int main(void)
         cmocka_unit_test(a_take_refused_by_its_own_success_goes_on),
         cmocka_unit_test(a_name_refused_by_its_own_success_goes_on),
         cmocka_unit_test(anothers_lease_is_left_alone),
+        cmocka_unit_test(a_lease_taken_during_the_start_kills),
         cmocka_unit_test(our_own_leftover_is_cleaned_up_first),
         cmocka_unit_test(a_missing_lease_fails_the_start),
         cmocka_unit_test(a_missing_image_fails_the_start),

@@ -277,4 +277,15 @@ static inline const struct observation *world_observation(const struct world *w)
     return beat->observation_count == 0 ? NULL : &beat->observations[0];
 }
 
+/* When the first of that kind was carried out, or -1. */
+static inline int world_place_of(const struct world *w, enum action_kind kind)
+{
+    for (uint32_t i = 0; i < w->done_count; i++) {
+        if (w->done[i] == kind) {
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
 #endif
