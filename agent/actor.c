@@ -86,8 +86,8 @@ static bool returning(const struct core *core, const struct peer *peer)
     const struct node_record *node = &core->cluster.nodes[slot];
     const struct beat *beat = &peer->beat;
     return (node->state == NODE_ADMITTED || node->state == NODE_LOST || node->state == NODE_OUT) &&
-           same_host(node, beat) && beat->empty && !beat->halted && !level_of_peer_is_short(core, beat) &&
-           beat->storage && !client_is_none(&beat->client) &&
+           same_host(node, beat) && beat->empty && !beat->halted &&
+           !level_of_peer_is_short(core, beat) && beat->storage && !client_is_none(&beat->client) &&
            !client_equal(&beat->client, &node->client) &&
            (node->state == NODE_OUT || !uuid_equal(&beat->boot, &node->boot) ||
             !incarnation_equal(beat->incarnation, node->incarnation));

@@ -24,6 +24,8 @@ static struct unit *forced(void)
     unit_vm(u, 0, VM_RUNNING, 0);
     unit_vm(u, 1, VM_RUNNING, 1);
     u->image.nodes[2].away_ms = 60000;
+    u->image.nodes[2].fence_wanted = true;
+    u->image.nodes[2].client_only = true;
     u->image.nodes[2].address_blocked = true;
     memset(&u->image.history[1], 0x41, sizeof(u->image.history[1])); /* of a round before */
     force_image(&u->image, &force);
@@ -56,6 +58,7 @@ TEST(the_absent_are_lost_by_a_persons_word)
         assert_int_equal(node->fence_term, 4);
         assert_int_equal(node->away_ms, 0);
         assert_false(node->client_only);
+        assert_false(node->fence_wanted);
     }
     assert_int_equal(mask_count(state_counting(&u->image)), 1);
     free(u);
