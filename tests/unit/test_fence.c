@@ -215,6 +215,7 @@ TEST(without_a_client_the_barrier_stands)
     carry_on(p);
     assert_null(asked(p, ACTION_BLOCK_ADD));
     assert_int_equal(p->fence.state, FENCE_STANDS);
+    assert_int_equal(p->fence.proofs, PROOF_STORAGE);
     end(p);
 }
 

@@ -35,8 +35,12 @@ TEST(what_differs_is_found)
     memset(&u->image.vms[0], 0, sizeof(u->image.vms[0]));
     u->image.vms[5] = u->core.cluster.vms[0];
     u->image.vm_end = 6;
+    u->image.set[3] = (struct setting_record){.set_ms = 1, .value = 7};
+    u->image.history[1].number++;
     mend_compare(&u->core, &u->image);
-    assert_int_equal(u->core.local.acting.mend_count, 3);
+    assert_int_equal(u->core.local.acting.mend_count, 5);
+    assert_true(named(u, RECORD_SETTING, 3));
+    assert_true(named(u, RECORD_HISTORY, 1));
     assert_true(named(u, RECORD_NODE, 2));
     assert_true(named(u, RECORD_VM, 0));
     assert_true(named(u, RECORD_VM, 5));
