@@ -9,33 +9,58 @@
 
 #define COMMANDS_MAX 64
 
-/* "stead vn lst": the nearest whole command; "stead vm": what there is of it. */
+/* "stead vm", "stead vm strat", "stead node drain": the nearest word of that kind, or what there
+ * is. False if there is no such kind of command. */
+static bool unknown_of_kind(const char *kind, const char *word)
+{
+    size_t count = 0;
+    const struct command *commands = cli_commands(&count);
+    const char *words[COMMANDS_MAX];
+    size_t word_count = 0;
+    size_t length = strlen(kind);
+    ASSERT(count <= COMMANDS_MAX);
+    for (size_t i = 0; i < count; i++) {
+        const char *whole = commands[i].words;
+        if (strncmp(whole, kind, length) == 0 && whole[length] == ' ') {
+            words[word_count++] = whole + length + 1;
+        }
+    }
+    if (word_count == 0) {
+        return false;
+    }
+    const char *near = word != NULL ? nearest_word(word, words, word_count) : NULL;
+    if (near != NULL) {
+        fprintf(stderr, "stead: there is no `%s %.40s`; did you mean `stead %s %s`?\n", kind, word,
+                kind, near);
+        return true;
+    }
+    if (word != NULL) {
+        fprintf(stderr, "stead: there is no `%s %.40s`; there is:", kind, word);
+    } else {
+        fprintf(stderr, "stead: `%s` wants one more word:", kind);
+    }
+    for (size_t i = 0; i < word_count; i++) {
+        fprintf(stderr, " %s", words[i]);
+    }
+    fputc('\n', stderr);
+    return true;
+}
+
+/* "stead vn lst", "stead stauts": the nearest whole command. */
 static enum cli_exit unknown_command(const struct cli_options *options)
 {
     char typed[128];
     size_t count = 0;
     const struct command *commands = cli_commands(&count);
     const char *names[COMMANDS_MAX];
-    bool group = false;
     ASSERT(count <= COMMANDS_MAX);
+    if (unknown_of_kind(options->words[0], options->word_count > 1 ? options->words[1] : NULL)) {
+        return CLI_USAGE;
+    }
     snprintf(typed, sizeof(typed), "%.40s%s%.40s", options->words[0],
              options->word_count > 1 ? " " : "", options->word_count > 1 ? options->words[1] : "");
     for (size_t i = 0; i < count; i++) {
-        size_t length = strlen(options->words[0]);
         names[i] = commands[i].words;
-        group =
-            group || (strncmp(names[i], options->words[0], length) == 0 && names[i][length] == ' ');
-    }
-    if (group && options->word_count == 1) {
-        fprintf(stderr, "stead: `%s` wants one more word:", typed);
-        for (size_t i = 0; i < count; i++) {
-            size_t length = strlen(options->words[0]);
-            if (strncmp(names[i], options->words[0], length) == 0 && names[i][length] == ' ') {
-                fprintf(stderr, " %s", names[i] + length + 1);
-            }
-        }
-        fputc('\n', stderr);
-        return CLI_USAGE;
     }
     const char *near = nearest_word(typed, names, count);
     fprintf(stderr, "stead: there is no `%s`%s%s%s\n", typed,

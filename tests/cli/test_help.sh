@@ -46,4 +46,18 @@ for first in $($stead complete ''); do
         $stead --help | grep -qw -- "${words[-1]}" || fail "${words[*]}: not in the overview"
     done
 done
+
+# said TEXT WORDS...: what is answered to a command that is not there
+said() {
+    local text=$1 answer code=0
+    shift
+    answer=$($stead "$@" 2>&1) || code=$?
+    [[ $code = 2 && $answer == *"$text"* ]] || fail "stead $*: not '$text' but '$answer' ($code)"
+}
+said 'did you mean `stead status' stauts
+said 'did you mean `stead vm list' vn lst
+said 'did you mean `stead vm start' vm strat web
+said 'wants one more word: add remove' vm
+said '; there is: list show' node drain n1 # no word is near
+said '; there is: add remove' vm migrate web
 [ $bad = 0 ]
