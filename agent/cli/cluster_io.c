@@ -69,6 +69,10 @@ enum cli_exit cli_cluster_restore(const struct cli_options *options, const char 
     if (!is_root()) {
         return CLI_FAILED;
     }
+    if (access(name, R_OK) < 0) {
+        fprintf(stderr, "stead: %s: %s\n", name, strerror(errno));
+        return CLI_FAILED;
+    }
     snprintf(
         text, sizeof(text),
         "The cluster's state becomes what %.256s holds, as a new epoch.\n"
