@@ -181,6 +181,9 @@ enum cli_exit cli_history(const struct cli_options *options, const char *name)
         cli_json_history(picked.list + first, picked.count - first);
     } else {
         cli_print_history(picked.list + first, picked.count - first);
+        if (picked.count == 0) {
+            fprintf(stderr, "stead: none of the last %d entries goes with that\n", HISTORY_MAX);
+        }
     }
     cli_free_history(&history);
     return CLI_DONE;

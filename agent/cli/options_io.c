@@ -149,12 +149,12 @@ static int unknown_option(const char *argument)
 {
     const char *names[ROWS];
     for (size_t i = 0; i < ROWS; i++) {
-        names[i] = rows[i].name;
+        names[i] = rows[i].name + 2; /* the dashes make nothing near */
     }
-    const char *near = nearest_word(argument, names, ROWS);
+    const char *near = nearest_word(argument + strspn(argument, "-"), names, ROWS);
     fprintf(stderr, "stead: unknown option %s%s%s%s\n", argument,
-            near != NULL ? "; did you mean " : "", near != NULL ? near : "",
-            near != NULL ? "?" : "");
+            near != NULL ? "; did you mean --" : ": see `stead COMMAND --help`",
+            near != NULL ? near : "", near != NULL ? "?" : "");
     return -EINVAL;
 }
 

@@ -31,7 +31,8 @@ static void print_findings(FILE *out, const Control__Outcome *outcome)
     }
 }
 
-static enum cli_exit print_outcome(const struct cli_options *options,
+/* `name`: what the command was about, said where a refusal does not say it. */
+static enum cli_exit print_outcome(const struct cli_options *options, const char *name,
                                    const Control__Outcome *outcome)
 {
     bool done = outcome->verdict == CONTROL__VERDICT__VERDICT_DONE;
@@ -46,7 +47,8 @@ static enum cli_exit print_outcome(const struct cli_options *options,
         fflush(stdout); /* what follows may take a while */
     }
     if (!done) {
-        fprintf(stderr, "stead: %s%s\n",
+        bool named = strstr(outcome->text, name) != NULL;
+        fprintf(stderr, "stead: %s%s%s%s\n", named ? "" : name, named ? "" : ": ",
                 outcome->verdict == CONTROL__VERDICT__VERDICT_UNKNOWN ? "outcome unknown: " : "",
                 outcome->text);
     }
@@ -66,7 +68,8 @@ enum cli_exit cli_send_request(const struct cli_options *options, Control__Reque
     }
     result = cli_ask(client, request, &reply);
     if (result == CLI_DONE && reply->answer_case == CONTROL__REPLY__ANSWER_OUTCOME) {
-        result = print_outcome(options, reply->outcome);
+        bool command = request->ask_case == CONTROL__REQUEST__ASK_COMMAND;
+        result = print_outcome(options, command ? request->command->name : "", reply->outcome);
     } else if (result == CLI_DONE) {
         fputs("stead: the agent's reply makes no sense\n", stderr);
         result = CLI_FAILED;

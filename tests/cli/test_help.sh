@@ -60,4 +60,6 @@ said 'did you mean `stead vm start' vm strat web
 said 'wants one more word: add remove' vm
 said '; there is: list show' node drain n1 # no word is near
 said '; there is: add remove' vm migrate web
+said 'did you mean --timeout?' vm stop web --tiemout 3
+said 'unknown option --force: see' cluster init --force
 [ $bad = 0 ]
