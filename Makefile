@@ -177,7 +177,7 @@ INSTALLED   = $(B)/stead-agent:$(PREFIX)/sbin/stead-agent:755 \
               deploy/completion/stead:$(PREFIX)/share/bash-completion/completions/stead:644 \
               $(B)/stead.conf:$(DOC)/stead.conf:644 \
               deploy/web.xml:$(DOC)/web.xml:644 \
-              $(foreach d,$(filter-out docs/decisions,$(wildcard docs/*.md)),$(d):$(DOC)/$(notdir $(d)):644) \
+              $(foreach d,$(wildcard docs/*.md docs/decisions/*.md),$(d):$(d:docs/%=$(DOC)/%):644) \
               $(foreach m,$(MAN),$(m):$(PREFIX)/share/man/man$(subst .,,$(suffix $(m)))/$(notdir $(m)):644)
 $(B)/stead.conf: $(B)/stead-tables
 	@$< example >$@.part && mv $@.part $@
@@ -190,7 +190,7 @@ install: all man $(B)/stead.conf   ## to DESTDIR and PREFIX
 	@echo "installed below $(DESTDIR)$(PREFIX)"
 uninstall:                         ## take away what install put there
 	@for each in $(INSTALLED); do set -- $$(echo "$$each" | tr : ' '); rm -f "$(DESTDIR)$$2"; done
-	@rmdir $(DESTDIR)$(PREFIX)/libexec/stead $(DESTDIR)$(DOC) $(DESTDIR)$(SYSTEMD)/corosync.service.d 2>/dev/null || true
+	@rmdir $(DESTDIR)$(PREFIX)/libexec/stead $(DESTDIR)$(DOC)/decisions $(DESTDIR)$(DOC) $(DESTDIR)$(SYSTEMD)/corosync.service.d 2>/dev/null || true
 clean:                             ## remove what was built
 	rm -rf build build-san build-clang build-clang-san build-clang-fuzz build-mutants
 help:                              ## this list
