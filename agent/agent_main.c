@@ -458,6 +458,14 @@ static int open_all(struct agent *agent)
     return r;
 }
 
+static _Noreturn void usage(int code)
+{
+    puts("usage: stead-agent [-c FILE] [--check]   (default " CONFIG_PATH ")\n"
+         "--check tries what this host needs, says what is wrong, and changes nothing.\n"
+         "Runs in the foreground; normally: systemctl start stead-agent");
+    exit(code);
+}
+
 static const char *parse_options(int argc, char **argv, bool *ret_check)
 {
     static const struct option options[] = {{"config", required_argument, NULL, 'c'},
@@ -476,11 +484,11 @@ static const char *parse_options(int argc, char **argv, bool *ret_check)
             puts("stead-agent " STEAD_VERSION);
             exit(0);
         } else {
-            puts("usage: stead-agent [-c FILE] [--check]   (default " CONFIG_PATH ")\n"
-                 "--check tries what this host needs, says what is wrong, and changes nothing.\n"
-                 "Runs in the foreground; normally: systemctl start stead-agent");
-            exit(option == 'h' ? 0 : 2);
+            usage(option == 'h' ? 0 : 2);
         }
+    }
+    if (optind < argc) { /* "stead-agent check" is not to start one */
+        usage(2);
     }
     return config;
 }
