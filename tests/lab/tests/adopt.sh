@@ -152,11 +152,11 @@ test_media_left_behind() {
     must 'what follows is said' said 'told     media .*/tmp/only-here.iso: a start on a node without that file leaves the drive empty'
     within 20 'it runs on n3' vm_runs_on cd1 3
     within 30 'it writes' wrote cd1 1 50
-    must 'with its CD' eval 'lab sh 3 virsh domblklist cd1 | grep -q only-here.iso'
+    must 'with its CD' eval 'lab sh 3 virsh domblklist cd1 | grep only-here.iso'
     ASK=1
     lab cut 3
     recovered cd1 3
-    must 'its drive is empty' eval 'lab sh "$(says "vm[\"cd1\"][\"node\"][1:]")" virsh domblklist cd1 | grep -qE "hdc +-"'
+    must 'its drive is empty' eval 'lab sh "$(says "vm[\"cd1\"][\"node\"][1:]")" virsh domblklist cd1 | grep -E "hdc +-"'
     clean cd1 2
     lab on 3
     within 30 'n3 is back by itself' node_is 3 online
