@@ -286,8 +286,9 @@ static void the_catalog_knows_each(void **state)
         if (entry == NULL) {
             fail_msg("stead.catalog does not explain %s", about->word);
         }
-        assert_non_null(strstr(entry, about->sentence));
-        assert_non_null(strstr(entry, about->remedy));
+        if (strstr(entry, about->sentence) == NULL || strstr(entry, about->remedy) == NULL) {
+            fail_msg("stead.catalog explains %s otherwise", about->word);
+        }
     }
     free(catalog);
 }

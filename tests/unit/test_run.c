@@ -309,38 +309,6 @@ TEST(an_earlier_start_that_comes_up_is_ended_first)
     world_end(w);
 }
 
-/* A QEMU that was killed before its lease named it counts as having its images open for 30 s: it is
- * barred, so that the next start need not wait for that; whoever had them open before is not. */
-TEST(what_an_undone_start_had_open_is_barred)
-{
-    struct world *w = at(RUN_TAKE);
-    struct client before = unit_client(OURS, 5001);
-    struct action action = unit_take(w->u, ACTION_WATCHERS_READ);
-    w->u->core.cluster.nodes[2].client = before; /* an agent, else the start would wait */
-    unit_watchers(w->u, &action, OUTCOME_DONE, before);
-    world_until(w, RUN_CREATE);
-    w->u->core.cluster.nodes[2].client = unit_client(3, 300);
-    action = unit_take(w->u, ACTION_DOMAIN_CREATE);
-    struct client dead = unit_client(OURS, w->nonce + 1);
-    (void)world_effect(w, &action);
-    world_tell(w, &action, OUTCOME_UNKNOWN);
-    world_until(w, RUN_BLOCK);
-    action = unit_take(w->u, ACTION_WATCHERS_READ);
-    struct event event = unit_event(EVENT_WATCHERS, action.id);
-    const struct client seen[] = {before, unit_client(3, 6001), dead};
-    for (unsigned i = 0; i < UNIT_COUNT(seen); i++) {
-        (void)clients_add(&event.watchers.clients, &seen[i]);
-    }
-    unit_step(w->u, &event);
-    action = unit_take(w->u, ACTION_BLOCK_ADD);
-    assert_int_equal(action.block.count, 1);
-    assert_true(client_equal(&action.block.entries[0], &dead));
-    world_do(w, &action);
-    world_until(w, RUN_OVER);
-    assert_int_equal(w->lease.state, LEASE_FREE);
-    world_end(w);
-}
-
 /* Fewer watchers than images: QEMU has not opened them all, so the lease does not name them all
  * yet. */
 TEST(every_image_has_a_named_client)
@@ -565,7 +533,6 @@ int main(void)
         cmocka_unit_test(images_open_elsewhere_hold_a_start_up),
         cmocka_unit_test(images_that_stay_open_elsewhere_fail_a_start),
         cmocka_unit_test(an_earlier_start_that_comes_up_is_ended_first),
-        cmocka_unit_test(what_an_undone_start_had_open_is_barred),
         cmocka_unit_test(every_image_has_a_named_client),
         cmocka_unit_test(the_check_asks_for_clients_and_address),
         cmocka_unit_test(a_blocklisted_qemu_never_runs),

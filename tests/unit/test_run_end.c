@@ -413,6 +413,65 @@ TEST(a_guest_given_back_runs_on)
     world_end(w);
 }
 
+static struct world *starting(void)
+{
+    struct world *w = world_new(VM_STARTING);
+    unit_start(w->u);
+    world_until(w, RUN_TAKE);
+    return w;
+}
+
+/* What came of an earlier start is barred, though it had its images open before ours began. */
+TEST(what_an_earlier_start_had_open_is_barred)
+{
+    struct world *w = starting();
+    struct client left_over = world_client(w);
+    w->alive = true;
+    struct action action = unit_take(w->u, ACTION_WATCHERS_READ);
+    world_do(w, &action);
+    unit_domain(w->u, 0, DOMAIN_STARTING, END_UNKNOWN);
+    world_until(w, RUN_BLOCK);
+    action = unit_take(w->u, ACTION_WATCHERS_READ);
+    unit_watchers(w->u, &action, OUTCOME_DONE, left_over);
+    action = unit_take(w->u, ACTION_BLOCK_ADD);
+    assert_true(client_equal(&action.block.entries[0], &left_over));
+    world_do(w, &action);
+    world_until(w, RUN_UP);
+    world_end(w);
+}
+
+/* A QEMU that was killed before its lease named it counts as having its images open for 30 s: it is
+ * barred, so that the next start need not wait for that; whoever had them open before is not. */
+TEST(what_an_undone_start_had_open_is_barred)
+{
+    struct world *w = starting();
+    struct client before = unit_client(OURS, 5001);
+    struct action action = unit_take(w->u, ACTION_WATCHERS_READ);
+    w->u->core.cluster.nodes[2].client = before; /* an agent, else the start would wait */
+    unit_watchers(w->u, &action, OUTCOME_DONE, before);
+    world_until(w, RUN_CREATE);
+    w->u->core.cluster.nodes[2].client = unit_client(3, 300);
+    action = unit_take(w->u, ACTION_DOMAIN_CREATE);
+    struct client dead = unit_client(OURS, w->nonce + 1);
+    (void)world_effect(w, &action);
+    world_tell(w, &action, OUTCOME_UNKNOWN);
+    world_until(w, RUN_BLOCK);
+    action = unit_take(w->u, ACTION_WATCHERS_READ);
+    struct event event = unit_event(EVENT_WATCHERS, action.id);
+    const struct client seen[] = {before, unit_client(3, 6001), dead};
+    for (unsigned i = 0; i < UNIT_COUNT(seen); i++) {
+        (void)clients_add(&event.watchers.clients, &seen[i]);
+    }
+    unit_step(w->u, &event);
+    action = unit_take(w->u, ACTION_BLOCK_ADD);
+    assert_int_equal(action.block.count, 1);
+    assert_true(client_equal(&action.block.entries[0], &dead));
+    world_do(w, &action);
+    world_until(w, RUN_OVER);
+    assert_int_equal(w->lease.state, LEASE_FREE);
+    world_end(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -443,6 +502,8 @@ int main(void)
         cmocka_unit_test(an_unread_lease_decides_nothing),
         cmocka_unit_test(a_killed_guest_still_listed_is_not_killed_without_pause),
         cmocka_unit_test(a_guest_given_back_runs_on),
+        cmocka_unit_test(what_an_earlier_start_had_open_is_barred),
+        cmocka_unit_test(what_an_undone_start_had_open_is_barred),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
