@@ -216,7 +216,7 @@ test_run_full() { # /run cannot be written: the incarnation is not kept, which i
     lab sh 3 systemctl start stead-agent # it knows no incarnation: admitted anew, which cannot be kept
     ASK=3
     within 30 'it says so' is_true "'/run/stead cannot be written' in (node['n3']['trouble'] or '')"
-    must 'so does everybody' eval "lab sh 1 stead status | grep -E 'Trouble +n3: /run/stead cannot be written'"
+    within 10 'so does everybody' eval "lab sh 1 stead status | grep -E 'Trouble +n3: /run/stead cannot be written'"
     tell "$(says "node['n3']['trouble']")"
     sleep 12
     said=$(lab log 3 -o cat --since "@$((from / 1000000))" | grep -c 'cannot write /run/stead' || true)
