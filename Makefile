@@ -57,7 +57,7 @@ LIB_EDGE   := $(B)/libstead-edge.a
 LIB_SIM    := $(B)/libstead-sim.a
 PROGRAMS   := $(foreach p,agent/agent_main.c agent/cli/stead_main.c,$(if $(wildcard $(p)),$(p))) # as they come
 BIN        := $(if $(wildcard agent/agent_main.c),$(B)/stead-agent) $(if $(wildcard agent/cli/stead_main.c),$(B)/stead) \
-              $(if $(wildcard tests/sim/sim_main.c),$(B)/stead-sim) $(B)/stead-bmc $(B)/stead-state $(B)/stead-hook
+              $(if $(wildcard tests/sim/sim_main.c),$(B)/stead-sim) $(B)/stead-bmc $(B)/stead-state $(B)/stead-hook $(B)/stead-keeper
 
 all: $(BIN)                        ## build the programs: stead-agent, stead, stead-sim
 
@@ -97,6 +97,10 @@ $(LIB_SIM): $(SIM:%.c=$(B)/%.o)
 $(B)/stead-sim: $(B)/tests/sim/sim_main.o $(LIB_SIM) $(LIB_PURE)
 	@echo "  LD      $@"
 	@$(CC) $(LDFLAGS) -o $@ $^ -ljansson
+# Static, so that its locked memory is its own and no library's; sanitizers want theirs shared.
+$(B)/stead-keeper: $(patsubst %,$(B)/fencing/%.o,keeper_main keeper_selftest_io watchdog_io keeper) $(B)/proto/text.o
+	@echo "  LD      $@"
+	@$(CC) $(LDFLAGS) $(if $(SAN)$(FUZZ),,-static) -o $@ $^
 $(B)/stead-hook: $(B)/migration/hook_main.o
 	@echo "  LD      $@"
 	@$(CC) $(LDFLAGS) -o $@ $^
@@ -171,7 +175,9 @@ INSTALLED   = $(B)/stead-agent:$(PREFIX)/sbin/stead-agent:755 \
               $(B)/stead-bmc:$(PREFIX)/libexec/stead/stead-bmc:755 \
               $(B)/stead-state:$(PREFIX)/libexec/stead/stead-state:755 \
               $(B)/stead-hook:$(HOOKS)/stead:755 \
+              $(B)/stead-keeper:$(PREFIX)/sbin/stead-keeper:755 \
               $(B)/stead-agent.service:$(SYSTEMD)/stead-agent.service:644 \
+              $(B)/stead-keeper.service:$(SYSTEMD)/stead-keeper.service:644 \
               deploy/systemd/corosync.service.d/stead.conf:$(SYSTEMD)/corosync.service.d/stead.conf:644 \
               deploy/systemd/stead.catalog:$(PREFIX)/lib/systemd/catalog/stead.catalog:644 \
               deploy/completion/stead:$(PREFIX)/share/bash-completion/completions/stead:644 \
@@ -183,7 +189,8 @@ $(B)/stead.conf: $(B)/stead-tables
 	@$< example >$@.part && mv $@.part $@
 
 install: all man $(B)/stead.conf   ## to DESTDIR and PREFIX
-	@sed 's,@sbindir@,$(PREFIX)/sbin,' deploy/systemd/stead-agent.service.in >$(B)/stead-agent.service
+	@for unit in stead-agent stead-keeper; do \
+	    sed 's,@sbindir@,$(PREFIX)/sbin,' deploy/systemd/$$unit.service.in >$(B)/$$unit.service || exit 1; done
 	@for each in $(INSTALLED); do set -- $$(echo "$$each" | tr : ' '); \
 	    install -D -m "$$3" "$$1" "$(DESTDIR)$$2" || exit 1; done
 	@[ -n "$(DESTDIR)" ] || journalctl --update-catalog 2>/dev/null || true

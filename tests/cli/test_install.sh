@@ -11,7 +11,7 @@ fail() {
 for prefix in /usr /usr/local; do
     make -s install DESTDIR="$root" PREFIX=$prefix >/dev/null
     for file in sbin/stead-agent bin/stead bin/stead-sim libexec/stead/stead-bmc lib/systemd/system/stead-agent.service \
-        lib/systemd/system/corosync.service.d/stead.conf \
+        sbin/stead-keeper lib/systemd/system/stead-keeper.service share/man/man8/stead-keeper.8 lib/systemd/system/corosync.service.d/stead.conf \
         share/man/man8/stead.8 share/man/man8/stead-agent.8 share/man/man5/stead.conf.5 share/man/man1/stead-sim.1 \
         share/bash-completion/completions/stead share/doc/stead/json.md share/doc/stead/stead.conf lib/systemd/catalog/stead.catalog; do
         [ -s "$root$prefix/$file" ] || fail "$prefix/$file was not installed"
