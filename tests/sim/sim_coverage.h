@@ -26,9 +26,9 @@ struct coverage {
 void coverage_note(struct coverage *coverage, const struct core *core, const struct event *event);
 
 /*
- * A line for each pair that was met, and marked with "few" those below `few`: also such as were
- * never met, where the state met that kind of event, and the machine that outcome of it.
+ * A line for each pair that there is, met or not: machine, state, event, its outcome or form ("-":
+ * it has but one), how often. One that was met and that the table does not know is "impossible".
  */
-void coverage_write(const struct coverage *coverage, uint64_t few, FILE *out);
+void coverage_write(const struct coverage *coverage, FILE *out);
 
 #endif

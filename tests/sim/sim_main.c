@@ -14,6 +14,8 @@
 #include <string.h>
 
 #include "agent/nearest.h"
+#include "proto/assert.h"
+#include "tests/sim/sim_coverage.h"
 #include "tests/sim/sim_host.h"
 #include "tests/sim/sim_kills.h"
 #include "tests/sim/sim_result.h"
@@ -25,6 +27,7 @@ struct options {
     bool json;
     bool scenario;
     bool has_seed;
+    bool coverage;
     uint64_t seed;
     uint64_t only;         /* kills: this action */
     enum sim_kill_how how; /* kills --only */
@@ -32,7 +35,7 @@ struct options {
 };
 
 static const char usage[] =
-    "usage: stead-sim run FILE… [--seed N] [--trace] [--json]\n"
+    "usage: stead-sim run FILE… [--seed N] [--trace] [--json] [--coverage]\n"
     "       stead-sim swarm [--seeds A..B] [--nodes N] [--vms N] [--quick] [--coverage]\n"
     "       stead-sim replay SEED [--nodes N] [--vms N] [--scenario] [--json]\n"
     "       stead-sim shrink FILE\n"
@@ -86,7 +89,7 @@ static struct scenario *story_new(void)
 
 static bool run_one(const struct scenario *story, const struct options *options, bool alone)
 {
-    struct sim *sim = sim_run(story, NULL, NULL);
+    struct sim *sim = sim_run(story, NULL, options->swarm.coverage);
     bool ok = sim_ok(sim);
     if (options->json) {
         sim_result_json(sim, stdout);
@@ -249,7 +252,7 @@ static bool take_option(int option, struct options *options)
             to_number(optarg, SIM_VMS_MAX, &number) && number >= 1 ? (uint32_t)number : 0;
         return options->swarm.vms != 0;
     case 'g':
-        options->swarm.coverage = true;
+        options->coverage = true;
         return true;
     case 'q':
         options->swarm.quick = true;
@@ -272,6 +275,31 @@ static bool take_option(int option, struct options *options)
     }
 }
 
+static int obey(const char *command, char **words, int count, const struct options *options)
+{
+    static const char *const commands[] = {"run", "swarm", "replay", "shrink", "kills"};
+    if (strcmp(command, "run") == 0) {
+        return cmd_run(words, count, options);
+    }
+    if (strcmp(command, "swarm") == 0) {
+        return swarm_run(&options->swarm, stdout) > 0;
+    }
+    if (strcmp(command, "replay") == 0) {
+        return cmd_replay(words, count, options);
+    }
+    if (strcmp(command, "shrink") == 0) {
+        return cmd_shrink(words, count);
+    }
+    if (strcmp(command, "kills") == 0) {
+        return cmd_kills(words, count, options);
+    }
+    const char *near = nearest_word(command, commands, sizeof(commands) / sizeof(commands[0]));
+    (void)fprintf(stderr, "stead-sim: unknown command '%s'%s%s%s\n", command,
+                  near != NULL ? ", did you mean '" : "", near != NULL ? near : "",
+                  near != NULL ? "'?" : "; see stead-sim --help");
+    return 2;
+}
+
 int main(int argc, char **argv)
 {
     static const struct option known[] = {
@@ -289,7 +317,6 @@ int main(int argc, char **argv)
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
-    static const char *const commands[] = {"run", "swarm", "replay", "shrink", "kills"};
     struct options options = {.swarm = {.first = 1, .last = 200}};
     /* Cores are large and little of them is used: fresh pages each time, rather than cleared ones.
      */
@@ -311,25 +338,14 @@ int main(int argc, char **argv)
         (void)fputs(usage, stderr);
         return 2;
     }
-    const char *command = argv[optind++];
-    if (strcmp(command, "run") == 0) {
-        return cmd_run(argv + optind, argc - optind, &options);
+    if (options.coverage) {
+        options.swarm.coverage = calloc(1, sizeof(*options.swarm.coverage));
+        ASSERT(options.swarm.coverage != NULL);
     }
-    if (strcmp(command, "swarm") == 0) {
-        return swarm_run(&options.swarm, stdout) > 0;
+    int status = obey(argv[optind], argv + optind + 1, argc - optind - 1, &options);
+    if (options.coverage) {
+        coverage_write(options.swarm.coverage, stdout);
+        free(options.swarm.coverage);
     }
-    if (strcmp(command, "replay") == 0) {
-        return cmd_replay(argv + optind, argc - optind, &options);
-    }
-    if (strcmp(command, "shrink") == 0) {
-        return cmd_shrink(argv + optind, argc - optind);
-    }
-    if (strcmp(command, "kills") == 0) {
-        return cmd_kills(argv + optind, argc - optind, &options);
-    }
-    const char *near = nearest_word(command, commands, sizeof(commands) / sizeof(commands[0]));
-    (void)fprintf(stderr, "stead-sim: unknown command '%s'%s%s%s\n", command,
-                  near != NULL ? ", did you mean '" : "", near != NULL ? near : "",
-                  near != NULL ? "'?" : "; see stead-sim --help");
-    return 2;
+    return status;
 }

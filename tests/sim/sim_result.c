@@ -111,3 +111,22 @@ void sim_result_json(const struct sim *sim, FILE *out)
     free(text);
     json_decref(root);
 }
+
+void sim_result_of(const char *text, struct coverage *coverage, char ret_why[SIM_LINE_BYTES])
+{
+    struct scenario *story = malloc(sizeof(*story));
+    ASSERT(story != NULL);
+    ret_why[0] = '\0';
+    if (scenario_parse("text", text, NULL, story) == 0) {
+        struct sim *sim = sim_run(story, NULL, coverage);
+        if (sim->violated) {
+            (void)snprintf(ret_why, SIM_LINE_BYTES, "%s", sim->violation);
+        } else if (sim->expects_failed > 0) {
+            (void)snprintf(ret_why, SIM_LINE_BYTES, "expect: %u failed", sim->expects_failed);
+        }
+        sim_free(sim);
+    } else {
+        (void)snprintf(ret_why, SIM_LINE_BYTES, "not a scenario");
+    }
+    free(story);
+}

@@ -10,4 +10,8 @@ void sim_result_line(const struct sim *sim, FILE *out);
 /* One JSON object. */
 void sim_result_json(const struct sim *sim, FILE *out);
 
+/* Runs a scenario and tells in a line how it fails: "I5: v7 is wanted ...", "expect: 2 failed",
+ * "not a scenario"; "" if it does not. Adds to `coverage`, if there is one. */
+void sim_result_of(const char *text, struct coverage *coverage, char ret_why[SIM_LINE_BYTES]);
+
 #endif

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "proto/assert.h"
+#include "tests/sim/sim_result.h"
 
 #define LINES_MAX (SIM_STEPS_MAX + SIM_EXPECTS_MAX + SIM_VMS_MAX + SIM_NODES_MAX)
 #define PROMISE_BYTES 16
@@ -30,25 +31,6 @@ static void promise_of(const char *why, char ret_promise[PROMISE_BYTES])
 {
     size_t length = strcspn(why, ":");
     (void)snprintf(ret_promise, PROMISE_BYTES, "%.*s", (int)length, why);
-}
-
-void shrink_reason(const char *text, struct coverage *coverage, char ret_why[SIM_LINE_BYTES])
-{
-    struct scenario *story = malloc(sizeof(*story));
-    ASSERT(story != NULL);
-    ret_why[0] = '\0';
-    if (scenario_parse("shrink", text, NULL, story) == 0) {
-        struct sim *sim = sim_run(story, NULL, coverage);
-        if (sim->violated) {
-            (void)snprintf(ret_why, SIM_LINE_BYTES, "%s", sim->violation);
-        } else if (sim->expects_failed > 0) {
-            (void)snprintf(ret_why, SIM_LINE_BYTES, "expect: %u failed", sim->expects_failed);
-        }
-        sim_free(sim);
-    } else {
-        (void)snprintf(ret_why, SIM_LINE_BYTES, "not a scenario");
-    }
-    free(story);
 }
 
 /* --- the sheet --- */
@@ -78,7 +60,7 @@ static bool still_fails(const struct sheet *sheet)
     char why[SIM_LINE_BYTES];
     char promise[PROMISE_BYTES];
     char *text = write_sheet(sheet);
-    shrink_reason(text, NULL, why);
+    sim_result_of(text, NULL, why);
     free(text);
     promise_of(why, promise);
     return strcmp(promise, sheet->promise) == 0;
@@ -167,7 +149,7 @@ char *shrink(const char *text)
     char *small = NULL;
     ASSERT(sheet != NULL);
     ASSERT(story != NULL);
-    shrink_reason(text, NULL, why);
+    sim_result_of(text, NULL, why);
     if (why[0] != '\0' && scenario_parse("shrink", text, NULL, story) == 0) {
         promise_of(why, sheet->promise);
         read_sheet(sheet, text, story);

@@ -11,8 +11,4 @@
  */
 char *shrink(const char *text);
 
-/* How the scenario fails: "I5: v7 is wanted ...", "expect: 2 failed", "not a scenario"; "" if it
- * does not. Adds to `coverage`, if there is one. */
-void shrink_reason(const char *text, struct coverage *coverage, char ret_why[SIM_LINE_BYTES]);
-
 #endif

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "proto/assert.h"
-#include "tests/sim/sim_coverage.h"
+#include "tests/sim/sim_result.h"
 #include "tests/sim/sim_shrink.h"
 #include "tests/sim/sim_sketch.h"
 
@@ -19,7 +19,6 @@
 #define UNFENCE_EVERY_S 25
 #define SETTLE_S 180
 #define NODES_AT_MOST 5
-#define COVERAGE_FEW 10
 
 static void make_setup(struct sketch *sketch, uint64_t seed)
 {
@@ -141,12 +140,10 @@ uint32_t swarm_run(const struct swarm_options *options, FILE *out)
     uint32_t failed = 0;
     uint64_t total = 0;
     char why[SIM_LINE_BYTES];
-    struct coverage *coverage = options->coverage ? calloc(1, sizeof(*coverage)) : NULL;
-    ASSERT(coverage != NULL || !options->coverage);
     for (uint64_t seed = options->first; seed <= options->last; seed++) {
         char *text = swarm_text(seed, options);
         total++;
-        shrink_reason(text, coverage, why);
+        sim_result_of(text, options->coverage, why);
         if (why[0] != '\0') {
             failed++;
             report(seed, options, text, why, out);
@@ -155,10 +152,6 @@ uint32_t swarm_run(const struct swarm_options *options, FILE *out)
         if (failed > 0 && options->quick) {
             break;
         }
-    }
-    if (coverage != NULL) {
-        coverage_write(coverage, COVERAGE_FEW, out);
-        free(coverage);
     }
     (void)fprintf(out, "%llu passed, %u failed\n", (unsigned long long)(total - failed), failed);
     return failed;

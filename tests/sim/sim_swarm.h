@@ -7,10 +7,10 @@
 struct swarm_options {
     uint64_t first; /* seeds */
     uint64_t last;
-    uint32_t nodes; /* 0: by seed */
-    uint32_t vms;   /* 0: by seed */
-    bool coverage;  /* count which events met which states */
-    bool quick;     /* end at the first that fails, as it is */
+    uint32_t nodes;            /* 0: by seed */
+    uint32_t vms;              /* 0: by seed */
+    bool quick;                /* end at the first that fails, as it is */
+    struct coverage *coverage; /* which events met which states; NULL: nobody counts */
 };
 
 /* Writes the scenario of a seed as text, so that it can be kept, read and cut down. The caller
