@@ -37,40 +37,44 @@ uint32_t votes_needed(const struct core *core)
     return quorum > most ? quorum : most;
 }
 
-/* The newest sending time of ours that `needed` have answered, of the whole ring or of those that
- * count; 0: so many never did. */
-static uint64_t reached_ms(const struct core *core, uint32_t needed, bool of_ours)
+/* What a peer answered last: our own sending time. */
+struct answer {
+    uint64_t sent_ms;
+    uint32_t nodeid;
+};
+
+/* Those of all peers, the newest first. Asked several times a step. */
+static void sort_answers(const struct local *local, struct answer ret_newest[NODES_MAX])
 {
-    const struct local *local = &core->local;
-    uint64_t answers_ms[NODES_MAX]; /* the newest first */
-    uint32_t count = 0;
+    ASSERT(local->peer_count <= NODES_MAX);
     for (uint32_t i = 0; i < local->peer_count; i++) {
         const struct peer *peer = &local->peers[i];
-        if (of_ours && !counts(core, peer->nodeid)) {
-            continue;
+        uint32_t at = i;
+        ASSERT(peer->answered_ms <= local->now_ms);
+        for (; at > 0 && ret_newest[at - 1].sent_ms < peer->answered_ms; at--) {
+            ret_newest[at] = ret_newest[at - 1];
         }
-        uint32_t at = count++;
-        for (; at > 0 && answers_ms[at - 1] < peer->answered_ms; at--) {
-            answers_ms[at] = answers_ms[at - 1];
-        }
-        answers_ms[at] = peer->answered_ms;
+        ret_newest[at] = (struct answer){peer->answered_ms, peer->nodeid};
     }
-    if (needed == 0 || needed > count) {
-        return needed == 0 ? local->now_ms : 0;
-    }
-    ASSERT(answers_ms[needed - 1] <= local->now_ms);
-    return answers_ms[needed - 1];
 }
 
 uint64_t votes_answered_ms(const struct core *core)
 {
-    const struct event_ring *ring = &core->local.ring;
-    if (!ring->quorate || ring->quorum == 0) {
+    const struct local *local = &core->local;
+    struct answer newest[NODES_MAX];
+    uint32_t most = majority(core);
+    uint32_t ours = 0;
+    if (!local->ring.quorate || local->ring.quorum == 0) {
         return 0;
     }
-    uint64_t ring_ms = reached_ms(core, ring->quorum, false);
-    uint64_t ours_ms = reached_ms(core, majority(core), true);
-    return ring_ms < ours_ms ? ring_ms : ours_ms;
+    sort_answers(local, newest);
+    for (uint32_t i = 0; i < local->peer_count; i++) { /* until both needs are met */
+        ours += counts(core, newest[i].nodeid);
+        if (i + 1 >= local->ring.quorum && ours >= most) {
+            return newest[i].sent_ms;
+        }
+    }
+    return 0;
 }
 
 /* Is our copy the newest, as far as can be known? */
