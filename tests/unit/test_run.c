@@ -2,14 +2,6 @@
  * leaves. */
 #include "tests/unit/unit_run.h"
 
-static struct world *at(enum run_state state)
-{
-    struct world *w = world_new(VM_STARTING);
-    unit_start(w->u);
-    world_until(w, state);
-    return w;
-}
-
 static int place_of(const struct world *w, enum action_kind kind, unsigned nth)
 {
     for (uint32_t i = 0; i < w->done_count; i++) {
@@ -32,7 +24,7 @@ static void check_nothing_left(const struct world *w)
 /* The order of a start: lease, create paused, watchers, clients into the lease, check, resume. */
 TEST(the_order_of_a_start)
 {
-    struct world *w = at(RUN_UP);
+    struct world *w = world_at(RUN_UP);
     int take = place_of(w, ACTION_LEASE_CHANGE, 0);
     int create = place_of(w, ACTION_DOMAIN_CREATE, 0);
     int watchers = place_of(w, ACTION_WATCHERS_READ, 1);
@@ -49,7 +41,7 @@ TEST(the_order_of_a_start)
  * the map that holds the barrier. */
 TEST(the_lease_is_taken_from_the_told_generation)
 {
-    struct world *w = at(RUN_TAKE);
+    struct world *w = world_at(RUN_TAKE);
     struct action take = unit_take(w->u, ACTION_LEASE_CHANGE);
     assert_int_equal(take.lease.lease.generation, UNIT_GENERATION + 1);
     assert_int_equal(take.lease.lease.holder, OURS);
@@ -62,7 +54,7 @@ TEST(the_lease_is_taken_from_the_told_generation)
 /* Taking the lease and letting the guest run carry the end of freshness to the edge. */
 TEST(take_and_resume_are_bound_to_freshness)
 {
-    struct world *w = at(RUN_TAKE);
+    struct world *w = world_at(RUN_TAKE);
     struct action take = unit_take(w->u, ACTION_LEASE_CHANGE);
     assert_int_not_equal(take.valid_until_ms, 0);
     assert_true(take.valid_until_ms <= w->u->now_ms + w->u->core.cluster.settings.fresh_ms);
@@ -75,7 +67,7 @@ TEST(take_and_resume_are_bound_to_freshness)
 /* The domain is not created before the lease is known to be ours. */
 TEST(no_domain_before_the_lease)
 {
-    struct world *w = at(RUN_TAKE);
+    struct world *w = world_at(RUN_TAKE);
     struct action watchers = unit_take(w->u, ACTION_WATCHERS_READ);
     world_do(w, &watchers);
     unit_pass(w->u, 500);
@@ -133,7 +125,7 @@ TEST(nothing_before_the_domains_are_known)
 /* A lease change refused by its own earlier success goes on: taking. */
 TEST(a_take_refused_by_its_own_success_goes_on)
 {
-    struct world *w = at(RUN_TAKE);
+    struct world *w = world_at(RUN_TAKE);
     struct action take = unit_take(w->u, ACTION_LEASE_CHANGE);
     assert_true(world_effect(w, &take));
     world_tell(w, &take, OUTCOME_UNKNOWN);
@@ -146,7 +138,7 @@ TEST(a_take_refused_by_its_own_success_goes_on)
 /* ... and naming. */
 TEST(a_name_refused_by_its_own_success_goes_on)
 {
-    struct world *w = at(RUN_NAME);
+    struct world *w = world_at(RUN_NAME);
     struct action name = unit_take(w->u, ACTION_LEASE_CHANGE);
     assert_true(world_effect(w, &name));
     world_tell(w, &name, OUTCOME_UNKNOWN);
@@ -176,7 +168,7 @@ TEST(anothers_lease_is_left_alone)
  * the lease left alone. */
 TEST(a_lease_taken_during_the_start_kills)
 {
-    struct world *w = at(RUN_NAME);
+    struct world *w = world_at(RUN_NAME);
     struct action name = unit_take(w->u, ACTION_LEASE_CHANGE);
     w->lease = unit_lease(w->u, 0, 3);
     w->lease.generation = UNIT_GENERATION + 9;
@@ -208,7 +200,7 @@ TEST(our_own_leftover_is_cleaned_up_first)
 /* A missing lease is nobody's to make: the start fails, nothing is created. */
 TEST(a_missing_lease_fails_the_start)
 {
-    struct world *w = at(RUN_TAKE);
+    struct world *w = world_at(RUN_TAKE);
     struct action take = unit_take(w->u, ACTION_LEASE_CHANGE);
     unit_lease_is(w->u, &take, OUTCOME_MISSING, NULL);
     world_settle(w, 500);
@@ -220,7 +212,7 @@ TEST(a_missing_lease_fails_the_start)
 /* An image that is not there fails the start and says so: it must not hang for ever (I5, I8). */
 TEST(a_missing_image_fails_the_start)
 {
-    struct world *w = at(RUN_TAKE);
+    struct world *w = world_at(RUN_TAKE);
     struct action action;
     for (unsigned i = 0; i < 40 && world_state(w) != RUN_OVER; i++) {
         while (world_next(w, &action)) {
@@ -241,7 +233,7 @@ TEST(a_missing_image_fails_the_start)
 /* Clients from before the create, and those of other hosts, are not our QEMU's. */
 TEST(only_new_clients_of_this_host_are_named)
 {
-    struct world *w = at(RUN_TAKE);
+    struct world *w = world_at(RUN_TAKE);
     struct action before = unit_take(w->u, ACTION_WATCHERS_READ);
     struct client agent = w->u->core.cluster.nodes[OUR_SLOT].client;
     unit_watchers(w->u, &before, OUTCOME_DONE, agent);
@@ -263,7 +255,7 @@ TEST(only_new_clients_of_this_host_are_named)
 /* Nobody's guest is started beside somebody who has its images open. */
 TEST(images_open_elsewhere_hold_a_start_up)
 {
-    struct world *w = at(RUN_TAKE);
+    struct world *w = world_at(RUN_TAKE);
     struct client other = unit_client(3, 6001);
     struct action action = unit_take(w->u, ACTION_LEASE_CHANGE);
     world_do(w, &action);
@@ -280,7 +272,7 @@ TEST(images_open_elsewhere_hold_a_start_up)
 
 TEST(images_that_stay_open_elsewhere_fail_a_start)
 {
-    struct world *w = at(RUN_TAKE);
+    struct world *w = world_at(RUN_TAKE);
     struct client other = unit_client(3, 6001);
     struct action action = unit_take(w->u, ACTION_LEASE_CHANGE);
     world_do(w, &action);
@@ -300,7 +292,7 @@ TEST(images_that_stay_open_elsewhere_fail_a_start)
 /* libvirt finishes what an agent before us asked for: that is ended first, then comes our start. */
 TEST(an_earlier_start_that_comes_up_is_ended_first)
 {
-    struct world *w = at(RUN_TAKE);
+    struct world *w = world_at(RUN_TAKE);
     w->alive = true;
     unit_domain(w->u, 0, DOMAIN_STARTING, END_UNKNOWN);
     assert_int_equal(world_state(w), RUN_ADOPT);
@@ -313,7 +305,7 @@ TEST(an_earlier_start_that_comes_up_is_ended_first)
  * yet. */
 TEST(every_image_has_a_named_client)
 {
-    struct world *w = at(RUN_WATCHERS);
+    struct world *w = world_at(RUN_WATCHERS);
     struct action read = unit_take(w->u, ACTION_WATCHERS_READ);
     struct event event = unit_event(EVENT_WATCHERS, read.id);
     struct client client = world_client(w);
@@ -328,7 +320,7 @@ TEST(every_image_has_a_named_client)
 /* The check asks for every named client and for this host's address. */
 TEST(the_check_asks_for_clients_and_address)
 {
-    struct world *w = at(RUN_CHECK);
+    struct world *w = world_at(RUN_CHECK);
     struct action check = unit_take(w->u, ACTION_BLOCK_CHECK);
     assert_true(unit_holds(&check.block, world_client(w)));
     assert_true(unit_holds(&check.block, unit_client(OURS, 0)));
@@ -338,7 +330,7 @@ TEST(the_check_asks_for_clients_and_address)
 /* A client or host found blocklisted is never let run. */
 TEST(a_blocklisted_qemu_never_runs)
 {
-    struct world *w = at(RUN_CHECK);
+    struct world *w = world_at(RUN_CHECK);
     struct action check = unit_take(w->u, ACTION_BLOCK_CHECK);
     unit_block(w->u, &check, OUTCOME_DONE, 1);
     world_settle(w, 2000);
@@ -349,7 +341,7 @@ TEST(a_blocklisted_qemu_never_runs)
 /* A resume that was too late to be sent is tried again when we are fresh; the guest is kept. */
 TEST(a_stale_resume_is_tried_again)
 {
-    struct world *w = at(RUN_RESUME);
+    struct world *w = world_at(RUN_RESUME);
     struct action resume = unit_take(w->u, ACTION_DOMAIN_RESUME);
     world_tell(w, &resume, OUTCOME_STALE);
     world_settle(w, 1000);
@@ -373,7 +365,7 @@ TEST(every_failing_step_ends_with_nothing_left)
         {RUN_RESUME, ACTION_DOMAIN_RESUME, OUTCOME_MISSING},
     };
     for (unsigned i = 0; i < UNIT_COUNT(steps); i++) {
-        struct world *w = at(steps[i].state);
+        struct world *w = world_at(steps[i].state);
         struct action action = unit_take(w->u, steps[i].kind);
         (void)world_effect(w, &action); /* it may have happened all the same */
         world_tell(w, &action, steps[i].outcome);
@@ -391,7 +383,7 @@ TEST(every_failing_step_ends_with_nothing_left)
 /* A creation of unknown outcome is always followed by a destroy: it may happen yet. */
 TEST(an_unknown_creation_is_destroyed)
 {
-    struct world *w = at(RUN_CREATE);
+    struct world *w = world_at(RUN_CREATE);
     struct action create = unit_take(w->u, ACTION_DOMAIN_CREATE);
     world_tell(w, &create, OUTCOME_UNKNOWN);
     assert_int_equal(unit_take(w->u, ACTION_DOMAIN_DESTROY).kind, ACTION_DOMAIN_DESTROY);
@@ -401,7 +393,7 @@ TEST(an_unknown_creation_is_destroyed)
 /* ... also when libvirt told in between of the end of an earlier domain of the same VM. */
 TEST(an_old_end_does_not_spare_a_creation_its_destroy)
 {
-    struct world *w = at(RUN_CREATE);
+    struct world *w = world_at(RUN_CREATE);
     struct action create = unit_take(w->u, ACTION_DOMAIN_CREATE);
     unit_domain(w->u, 0, DOMAIN_GONE, END_DESTROYED);
     world_tell(w, &create, OUTCOME_UNKNOWN);
@@ -414,7 +406,7 @@ TEST(an_old_end_does_not_spare_a_creation_its_destroy)
 TEST(qemu_ending_in_a_start)
 {
     for (enum run_state state = RUN_WATCHERS; state <= RUN_RESUME; state++) {
-        struct world *w = at(state);
+        struct world *w = world_at(state);
         world_guest_ends(w, END_CRASHED);
         world_settle(w, 3000);
         check_nothing_left(w);
@@ -425,7 +417,7 @@ TEST(qemu_ending_in_a_start)
 /* A start whose images never open is given up at its deadline. */
 TEST(a_start_has_a_deadline)
 {
-    struct world *w = at(RUN_WATCHERS);
+    struct world *w = world_at(RUN_WATCHERS);
     struct action action;
     for (unsigned i = 0; i < 500 && world_state(w) != RUN_OVER; i++) {
         while (world_next(w, &action)) {
@@ -445,7 +437,7 @@ TEST(a_start_has_a_deadline)
 TEST(a_start_no_longer_wanted_is_undone)
 {
     for (enum run_state state = RUN_TAKE; state <= RUN_RESUME; state++) {
-        struct world *w = at(state);
+        struct world *w = world_at(state);
         world_record(w, VM_STOPPING, OUR_SLOT);
         world_settle(w, 3000);
         check_nothing_left(w);
@@ -459,7 +451,7 @@ TEST(a_start_no_longer_wanted_is_undone)
  * lease is not taken again, only raised and freed. */
 TEST(a_take_no_longer_wanted_is_not_repeated)
 {
-    struct world *w = at(RUN_TAKE);
+    struct world *w = world_at(RUN_TAKE);
     (void)unit_take(w->u, ACTION_LEASE_CHANGE);
     world_record(w, VM_STARTING, 0);
     world_settle(w, 3000);
@@ -472,7 +464,7 @@ TEST(a_take_no_longer_wanted_is_not_repeated)
 /* Dead locks that could not be broken are tried again, beside the creation. */
 TEST(unbroken_locks_are_tried_again)
 {
-    struct world *w = at(RUN_CREATE);
+    struct world *w = world_at(RUN_CREATE);
     struct action locks = unit_take(w->u, ACTION_LOCKS_BREAK);
     unit_locks(w->u, &locks, OUTCOME_FAILED);
     world_until(w, RUN_UP);
@@ -483,7 +475,7 @@ TEST(unbroken_locks_are_tried_again)
 /* The domain is created under the VM's own name and definition, marked with the start it is of. */
 TEST(the_domain_is_marked_with_its_start)
 {
-    struct world *w = at(RUN_CREATE);
+    struct world *w = world_at(RUN_CREATE);
     const struct vm_record *vm = &w->u->core.cluster.vms[0];
     struct action create = unit_take(w->u, ACTION_DOMAIN_CREATE);
     assert_true(vm->action.term != 0);

@@ -413,18 +413,10 @@ TEST(a_guest_given_back_runs_on)
     world_end(w);
 }
 
-static struct world *starting(void)
-{
-    struct world *w = world_new(VM_STARTING);
-    unit_start(w->u);
-    world_until(w, RUN_TAKE);
-    return w;
-}
-
 /* What came of an earlier start is barred, though it had its images open before ours began. */
 TEST(what_an_earlier_start_had_open_is_barred)
 {
-    struct world *w = starting();
+    struct world *w = world_at(RUN_TAKE);
     struct client left_over = world_client(w);
     w->alive = true;
     struct action action = unit_take(w->u, ACTION_WATCHERS_READ);
@@ -444,7 +436,7 @@ TEST(what_an_earlier_start_had_open_is_barred)
  * barred, so that the next start need not wait for that; whoever had them open before is not. */
 TEST(what_an_undone_start_had_open_is_barred)
 {
-    struct world *w = starting();
+    struct world *w = world_at(RUN_TAKE);
     struct client before = unit_client(OURS, 5001);
     struct action action = unit_take(w->u, ACTION_WATCHERS_READ);
     w->u->core.cluster.nodes[2].client = before; /* an agent, else the start would wait */

@@ -241,12 +241,19 @@ static inline void world_restart(struct world *w, enum domain_state domain)
     unit_pass(u, 60);
 }
 
-/* A VM that was started and runs, its record STARTING still. */
-static inline struct world *world_up(void)
+/* A VM whose start has come to that state. */
+static inline struct world *world_at(enum run_state state)
 {
     struct world *w = world_new(VM_STARTING);
     unit_start(w->u);
-    world_until(w, RUN_UP);
+    world_until(w, state);
+    return w;
+}
+
+/* A VM that was started and runs, its record STARTING still. */
+static inline struct world *world_up(void)
+{
+    struct world *w = world_at(RUN_UP);
     w->done_count = 0;
     return w;
 }
