@@ -12,9 +12,11 @@
 #include "agent/core.h"
 #include "agent/ends.h"
 #include "agent/level.h"
+#include "agent/pause.h"
 #include "agent/peers.h"
 #include "agent/query.h"
 #include "agent/run.h"
+#include "agent/spare.h"
 #include "agent/votes.h"
 #include "fencing/timing.h"
 #include "proto/assert.h"
@@ -218,12 +220,33 @@ static void find_node(struct core *core, uint8_t slot)
     }
 }
 
+/* Gone, or back, and not dealt with as others would be. */
+static void find_spared(struct core *core, uint64_t due, uint8_t slot)
+{
+    struct text text;
+    const struct node_record *node = &core->cluster.nodes[slot];
+    spare_tell(core, due, slot, &text);
+    if (text.length > 0) {
+        found(core, node->state == NODE_OUT ? ALARM_KEPT_OUT : ALARM_FENCE_HELD, node->name, &text);
+    }
+}
+
+static void find_pause(struct core *core)
+{
+    struct text text = {0};
+    if (pause_tell(core, &text)) {
+        found(core, ALARM_PAUSED, "", &text);
+    }
+}
+
 static void find_nodes(struct core *core)
 {
+    uint64_t due = spare_due(core);
     for (uint8_t slot = 0; slot < NODES_MAX; slot++) {
         const struct node_record *node = &core->cluster.nodes[slot];
         if (node->state != NODE_FREE && node->state != NODE_REMOVED && node->nodeid != 0) {
             find_node(core, slot);
+            find_spared(core, due, slot);
             find_peer(core, node);
         }
     }
@@ -374,6 +397,7 @@ void alarm_find_all(struct core *core)
     find_quorum(core);
     find_storage(core);
     find_pools(core);
+    find_pause(core);
     find_nodes(core);
     find_spare(core);
     find_runs(core);

@@ -181,6 +181,7 @@ static void take_config_set(struct command_io *commands, void *client, const cha
         request.kind = REQUEST_CONFIG_SET;
         name_set(request.name, sizeof(request.name), set->name);
         name_set(request.value, sizeof(request.value), set->value);
+        name_set(request.why, sizeof(request.why), set->why);
         send_request(commands, &request);
     }
 }

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "agent/draft.h"
+#include "agent/pause.h"
 #include "fencing/timing.h"
 #include "proto/assert.h"
 #include "proto/text.h"
@@ -101,7 +102,12 @@ void ends_draft(struct core *core, const struct observed *observed)
     vm->generation = fact->generation;
     ends_forget_condition(vm);
     text_add(&text, ends_word(fact->end));
-    if (vm->want == WANT_RUNNING && ends_rule(&core->cluster.settings, fact->end) == GUEST_STOP) {
+    if (vm->want == WANT_RUNNING && pause_mode(core) == HA_IGNORE) {
+        vm->want = WANT_STOPPED;
+        text_add(&text, "; it stays off (ha = ignore)");
+        name_set(vm->reason, TEXT_BYTES, text.bytes);
+    } else if (vm->want == WANT_RUNNING &&
+               ends_rule(&core->cluster.settings, fact->end) == GUEST_STOP) {
         vm->want = WANT_STOPPED;
         text_add(text_add(text_add(&text, "; it stays off ("), setting_of(fact->end)), " = stop)");
         name_set(vm->reason, TEXT_BYTES, text.bytes);

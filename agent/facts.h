@@ -21,6 +21,10 @@ struct facts {
     uint64_t steady_ms; /* CLOCK_BOOTTIME from which these are not too many; 0: they are not */
 };
 
-#define FEATURE_LEVEL 1 /* of this code */
+/* Of this code. What a level added to the state is written from then on only:
+ * 2: losses in a row, `stead ha pause` */
+#define FEATURE_LEVEL 2
+#define LEVEL_LOSSES 2
+#define LEVEL_PAUSE 2
 
 #endif

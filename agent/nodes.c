@@ -3,12 +3,13 @@
  *
  * Decides, for each node, from its record, the ring and its heartbeats:
  *   admitted, gone from the ring, VMs on it   -> lost (absent alone is not: fencing must help a VM;
- *     nor is one that announced its absence, while that lasts)
+ *     nor is one that announced its absence, while that lasts, nor one that agent/spare.c spares)
  *   admitted, back under another boot id      -> lost, client entries only: the machine lives again
  *   lost, barrier stands, proof suffices      -> fenced; its VMs may be taken over
  *   fenced, back with empty hands by a reboot,
  *     or asked for by an operator             -> out, once its address entry is off
- *   out, hands empty, storage and a new handle -> admitted under a new incarnation
+ *   out, hands empty, storage and a new handle -> admitted under a new incarnation (one that
+ *     fails again and again, after a while)
  *   to be removed: lost like any other, and once fenced and no VM refers to it -> a tombstone
  * Assumes: caller holds the term; what it acts on outside is committed first.
  * Never: touches a node's power while it shuts down in order, or power or address once its machine
@@ -22,6 +23,7 @@
 #include "agent/leave.h"
 #include "agent/level.h"
 #include "agent/peers.h"
+#include "agent/spare.h"
 #include "agent/trace.h"
 #include "fencing/proof.h"
 #include "fencing/timing.h"
@@ -82,6 +84,9 @@ static void lose(struct core *core, uint32_t slot, bool client_only, const char 
         peers_see(core, node->nodeid) == NULL; /* a person's word holds for a gone node only */
     node->proofs &= gone ? (uint32_t)PROOF_OPERATOR : 0;
     node->fence_term = core->local.draft.delta.header.term;
+    if (gone) {
+        spare_note_loss(core, node);
+    }
     core->local.draft.delta.header.members &= ~bit(slot);
     struct text text = {0};
     text_add(text_add(&text, node->name), " (incarnation ");
@@ -121,8 +126,9 @@ static void draft_absent(struct core *core, uint32_t slot, const struct node_rec
     if (draft_wanted_gone(core, slot, node)) {
         return;
     }
-    if (!leave_covers(core, node) && !peers_may_be_booting(core, node->nodeid) &&
-        holds_vm(core, slot)) {
+    uint64_t due = spare_due(core);
+    struct text spared;
+    if ((due & bit(slot)) != 0 && !spare_holds_back(core, due, slot, &spared)) {
         lose(core, slot, false, why_absent(core, node));
     }
 }
@@ -271,6 +277,7 @@ static void draft_fenced(struct core *core, uint32_t slot, const struct node_rec
     struct node_record *next = draft_node(core, slot);
     next->state = NODE_OUT;
     next->address_blocked = false;
+    next->losses = next->unfence_wanted ? 0 : next->losses;
     next->unfence_wanted = false;
     core->local.acting.address_off[slot] = false;
     struct text text = {0};
@@ -316,7 +323,7 @@ static void draft_out(struct core *core, uint32_t slot, const struct node_record
                  !level_of_peer_is_short(core, &peer->beat) &&
                  !client_is_none(&peer->beat.client) &&
                  !client_equal(&peer->beat.client, &node->client);
-    if (ready) {
+    if (ready && spare_out_ms(core, node) == 0) {
         nodes_draft_admit(core, slot, &peer->beat);
     }
 }

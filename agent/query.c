@@ -6,7 +6,9 @@
 #include "agent/actor.h"
 #include "agent/halt.h"
 #include "agent/life.h"
+#include "agent/pause.h"
 #include "agent/peers.h"
+#include "agent/spare.h"
 #include "agent/trouble.h"
 #include "agent/votes.h"
 #include "proto/assert.h"
@@ -123,6 +125,8 @@ void query_agent_trouble(const struct core *core, uint8_t slot, char ret_text[TE
     } else if (query_no_libvirt(core, slot)) {
         text_add(&text, "libvirt does not answer there: no guest is started or stopped on it; "
                         "systemctl status libvirtd");
+    } else {
+        spare_tell(core, spare_due(core), slot, &text);
     }
     memcpy(ret_text, text.bytes, TEXT_BYTES);
 }
@@ -407,7 +411,9 @@ static bool tell_trouble(const struct core *core, uint64_t now_ms, struct text *
 void query_situation(const struct core *core, uint64_t now_ms, char ret_text[TEXT_BYTES])
 {
     struct text text = {0};
-    if (!tell_trouble(core, now_ms, &text)) {
+    bool paused = query_loaded(core) && pause_tell(core, &text);
+    text_add(&text, paused ? ". " : "");
+    if (!tell_trouble(core, now_ms, &text) && !paused) {
         uint32_t busy = count_busy(core);
         if (busy > 0) {
             text_add_u64(text_add(&text, "VMs being started, stopped or recovered: "), busy);

@@ -13,6 +13,7 @@
 #include "agent/actor.h"
 #include "agent/draft.h"
 #include "agent/halt.h"
+#include "agent/pause.h"
 #include "agent/peers.h"
 #include "agent/request_validate.h"
 #include "proto/assert.h"
@@ -204,6 +205,17 @@ static bool copy_is_new(struct core *core)
     return !same;
 }
 
+static const char *why_no_answer(const struct core *core, const struct pending *pending,
+                                 const struct caller *caller)
+{
+    if (peers_fresh_until_ms(core) <= caller->now_ms) {
+        return "no quorum here, so nothing is committed now; stead history tells if it was";
+    }
+    return pause_in_force(core, &pending->request)
+               ? "HA is paused, but a fence that was under way has not ended; see stead status"
+               : "outcome unknown: no commit in 30 s; see stead history";
+}
+
 void request_carry_on(struct core *core, struct caller *caller)
 {
     bool look = copy_is_new(core);
@@ -213,11 +225,7 @@ void request_carry_on(struct core *core, struct caller *caller)
             continue;
         }
         if (caller->now_ms >= pending->deadline_ms) {
-            answer(
-                core, caller, pending, false,
-                peers_fresh_until_ms(core) <= caller->now_ms
-                    ? "no quorum here, so nothing is committed now; stead history tells if it was"
-                    : "outcome unknown: no commit in 30 s; see stead history");
+            answer(core, caller, pending, false, why_no_answer(core, pending, caller));
         } else if (caller->now_ms >= pending->send_ms &&
                    pending->request.kind != REQUEST_CLUSTER_INIT) {
             struct action *action = actions_add(caller->out, ACTION_SEND_REQUEST);
@@ -230,7 +238,13 @@ void request_carry_on(struct core *core, struct caller *caller)
 bool request_waits(const struct core *core)
 {
     ASSERT(core->local.pending_count <= REQUESTS_MAX);
-    return core->local.pending_count > 0;
+    for (uint32_t i = 0; i < REQUESTS_MAX && core->local.pending_count > 0; i++) {
+        const struct pending *pending = &core->local.pending[i];
+        if (pending->request.kind != REQUEST_NONE && !pause_in_force(core, &pending->request)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 struct history_entry *request_entry(struct core *core, const struct request *request,
@@ -251,6 +265,10 @@ struct history_entry *request_entry(struct core *core, const struct request *req
 /* `scratch` is lent to those whose refusal is put together. */
 static const char *validate(struct core *core, const struct request *request, struct text *scratch)
 {
+    const char *frozen = pause_refuses(core, request);
+    if (frozen != NULL) {
+        return frozen;
+    }
     switch (request->kind) {
     case REQUEST_NODE_JOIN:
         return request_node_join(core, request);

@@ -11,6 +11,7 @@
 
 #include "agent/draft.h"
 #include "agent/nearest.h"
+#include "agent/pause.h"
 #include "proto/assert.h"
 #include "proto/settings.h"
 #include "proto/values.h"
@@ -49,6 +50,17 @@ static void say_change(const struct setting *setting, uint32_t before, uint32_t 
     text_add(text, given ? "" : " (default)");
 }
 
+/* HA is to be paused and a fence is under way: in force at once, done when that has ended. The
+ * command is asked again till then. */
+static void draft_early(struct core *core, const struct request *request, const struct text *cause,
+                        const char *node)
+{
+    struct text text = {0};
+    text_add(text_add(text_add(&text, request->name), ": "), cause->bytes);
+    text_add(text_add(text_add(&text, "; the fence of "), node), " ends first");
+    draft_history(core, HISTORY_SETTING, 0, NULL, text.bytes);
+}
+
 const char *request_config_set(struct core *core, const struct request *request,
                                struct text *ret_why)
 {
@@ -71,11 +83,27 @@ const char *request_config_set(struct core *core, const struct request *request,
     if (!settings_agree(&settings, ret_why)) {
         return ret_why->bytes;
     }
+    bool pauses = pause_is_meant(setting->name) && record.value != HA_ON;
+    if (pauses && core->cluster.header.feature_level < LEVEL_PAUSE) {
+        return "older agents would not heed it: upgrade them first (stead history: feature-level)";
+    }
+    const char *fence = pauses ? pause_waits_for(core) : NULL;
+    struct text cause = {0};
+    say_change(setting, before, record.value, record.given, &cause);
+    text_add(&cause, pauses && fence == NULL ? ", no fence is under way" : "");
+    if (request->why[0] != '\0') {
+        text_add(text_add(text_add(&cause, " ("), request->why), ")");
+    }
+    if (fence != NULL && before == record.value) {
+        return NULL;
+    }
     record.set_ms = record.set_ms != 0 ? record.set_ms : 1; /* 0 would mean "never set" */
     name_set(record.by, sizeof(record.by), request->by);
     draft_setting(core, setting->slot, &record);
-    struct text cause = {0};
-    say_change(setting, before, record.value, record.given, &cause);
+    if (fence != NULL) {
+        draft_early(core, request, &cause, fence);
+        return NULL;
+    }
     struct history_entry *entry =
         request_entry(core, request, HISTORY_SETTING, 0, NULL, cause.bytes);
     entry->number = record.value;

@@ -11,6 +11,7 @@
 
 #include "agent/draft.h"
 #include "agent/peers.h"
+#include "agent/spare.h"
 #include "fencing/timing.h"
 #include "proto/assert.h"
 #include "proto/text.h"
@@ -165,6 +166,12 @@ const char *request_node_unfence(struct core *core, const struct request *reques
     }
     if (node->removing || node->state == NODE_REMOVED) {
         return "it is removed, or about to be: stead cluster join on that node";
+    }
+    if (node->state == NODE_OUT && spare_out_ms(core, node) > 0) {
+        draft_node(core, slot)->losses = 0;
+        request_entry(core, request, HISTORY_REQUEST, node->nodeid, NULL,
+                      "unfence asked for: it is kept out no longer");
+        return NULL;
     }
     if (node->state != NODE_FENCED) {
         return "it is not fenced";

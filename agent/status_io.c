@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "agent/host_io.h"
+#include "agent/pause.h"
 #include "agent/query.h"
 #include "proto/assert.h"
 
@@ -218,7 +219,10 @@ static void fill_vm(struct status_io *status, const struct core *core,
     vm->definition_version = record->definition_version;
     vm->attempts = record->attempts;
     vm->stop_timeout_ms = record->stop_timeout_ms;
-    vm->reason = lent(record->reason);
+    bool waits = record->want == WANT_RUNNING &&
+                 (record->state == VM_STOPPED || record->state == VM_RECOVERING);
+    vm->reason = lent(waits && pause_record(core) != NULL ? "HA is paused: stead ha resume"
+                                                          : record->reason);
     vm->since_wall_ms = record->state == VM_RUNNING ? record->condition.since_wall_ms : 0;
     vm->ends = record->ends;
     status->vm_list[at] = vm;

@@ -14,6 +14,7 @@
 
 #include "agent/draft.h"
 #include "agent/observed.h"
+#include "agent/pause.h"
 #include "agent/peers.h"
 #include "agent/trace.h"
 #include "fencing/timing.h"
@@ -203,6 +204,10 @@ static void place(struct core *core, struct loads *loads, uint32_t slot, uint64_
                   enum vm_state otherwise, const char *why)
 {
     const struct vm_record *vm = draft_peek_vm(core, slot);
+    if (!pause_lets_start(core, vm)) {
+        core->local.acting.vm_retry_ms[slot] = core->local.now_ms + core->cluster.settings.retry_ms;
+        return;
+    }
     uint8_t node = place_choose(loads, vm->memory_mib, vm->prefer, vm->avoid);
     if (node == NODE_NONE) {
         core->local.acting.vm_retry_ms[slot] = /* till then the others have their turn */
@@ -397,6 +402,9 @@ void vms_draft(struct core *core)
 
 bool vms_wait(const struct core *core)
 {
+    if (core->cluster.settings.ha != HA_ON) {
+        return false; /* nobody else would do more */
+    }
     for (uint32_t slot = 0; slot < core->cluster.vm_end; slot++) {
         const struct vm_record *vm = &core->cluster.vms[slot];
         bool owed = orphaned(core, vm) ||

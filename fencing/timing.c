@@ -25,6 +25,8 @@
 
 #define RETRY_DOUBLINGS_MAX 5
 #define GUEST_DOUBLINGS_MAX 8 /* a guest that ends again and again: at last every 256 retry_ms */
+#define LOSSES_MANY 3         /* twice may be bad luck */
+#define OUT_DOUBLINGS_MAX 6   /* at last 64 times flap_ms: by default some five hours */
 #define STEADY_MS 600000      /* one that ran this long ended for a new reason */
 
 uint32_t timing_retry_ms(const struct settings *settings, uint32_t tries)
@@ -40,6 +42,16 @@ uint32_t timing_guest_retry_ms(const struct settings *settings, uint32_t ends)
     ASSERT(settings->retry_ms > 0);
     uint32_t doublings = ends - 1 < GUEST_DOUBLINGS_MAX ? ends - 1 : GUEST_DOUBLINGS_MAX;
     return settings->retry_ms << doublings;
+}
+
+uint32_t timing_out_ms(const struct settings *settings, uint32_t losses)
+{
+    ASSERT(settings->flap_ms <= UINT32_MAX >> OUT_DOUBLINGS_MAX);
+    if (losses < LOSSES_MANY) {
+        return 0;
+    }
+    uint32_t more = losses - LOSSES_MANY;
+    return settings->flap_ms << (more < OUT_DOUBLINGS_MAX ? more : OUT_DOUBLINGS_MAX);
 }
 
 uint32_t timing_steady_ms(void)

@@ -11,6 +11,9 @@ uint32_t timing_retry_ms(const struct settings *settings, uint32_t tries);
  * now, at least 1. Each end costs blocklist entries that stand for years, so it must get rarer. */
 uint32_t timing_guest_retry_ms(const struct settings *settings, uint32_t ends);
 
+/* How long a node that failed so often in a row is kept out after the last time; 0: it is not. */
+uint32_t timing_out_ms(const struct settings *settings, uint32_t losses);
+
 /* A guest that had run this long is steady: its next end is the first in a row. */
 uint32_t timing_steady_ms(void);
 

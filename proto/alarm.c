@@ -107,6 +107,17 @@ static const struct alarm_about table[ALARM_KIND_COUNT] = {
                          "somebody its run lease does not name has its images open",
                          "rbd status of its images; end what uses them there (a domain, rbd map)",
                          true, NODE, 0, 2000},
+    [ALARM_FENCE_HELD] = {"fence-withheld", "a51fc2e2d0b249809c9667b78ec244fb",
+                          "it is gone with its VMs, and is not fenced unasked",
+                          "bring it back; if it surely is dead: stead node fence NODE", true,
+                          CLUSTER, 1000, 1000},
+    [ALARM_KEPT_OUT] = {"node-kept-out", "ab55326479b143629cc22b402bbc4f47",
+                        "it failed several times in a row and stays out for a while",
+                        "find out why; stead node unfence NODE lets it in at once", false, CLUSTER,
+                        1000, 1000},
+    [ALARM_PAUSED] = {"ha-paused", "e737106613584566bf961d2b17e316f6",
+                      "HA has been paused for long: nothing is recovered", "stead ha resume", false,
+                      CLUSTER, 600000, 1000},
 };
 
 const struct alarm_about *alarm_about(enum alarm_kind kind)

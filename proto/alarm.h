@@ -36,6 +36,9 @@ enum alarm_kind {
     ALARM_VM_ENDS,         /* it ends by itself again and again */
     ALARM_POOL_FULL,       /* a pool is full: guests' writes to it wait */
     ALARM_VM_SHARED,       /* somebody its lease does not name has its images open */
+    ALARM_FENCE_HELD,      /* a node is gone and is not fenced, for a reason */
+    ALARM_KEPT_OUT,        /* a node failed again and again */
+    ALARM_PAUSED,          /* HA is paused, and has been for long */
     ALARM_KIND_COUNT
 };
 

@@ -123,7 +123,8 @@ static bool request_is_sane(const Control__Request *request)
         return name_or_empty(request->config->name);
     case CONTROL__REQUEST__ASK_CONFIG_SET:
         return control_is_name(request->config_set->name) &&
-               strlen(request->config_set->value) < NAME_BYTES;
+               strlen(request->config_set->value) < NAME_BYTES &&
+               strlen(request->config_set->why) < NAME_BYTES;
     case CONTROL__REQUEST__ASK__NOT_SET:
     case _CONTROL__REQUEST__ASK__CASE_IS_INT_SIZE:
         break;

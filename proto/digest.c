@@ -75,7 +75,11 @@ uint64_t digest_node(uint32_t slot, const struct node_record *node)
     d = digest_u64(d, node->fence_wanted);
     d = digest_u64(d, node->unfence_wanted);
     d = digest_u64(d, node->away_ms);
-    return digest_u64(d, node->removing);
+    d = digest_u64(d, node->removing);
+    if (node->losses != 0 || node->lost_ms != 0) { /* not before feature level 2 */
+        d = digest_u64(digest_u64(d, node->losses), node->lost_ms);
+    }
+    return d;
 }
 
 uint64_t digest_vm(uint32_t slot, const struct vm_record *vm)

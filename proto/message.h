@@ -153,6 +153,7 @@ struct request {
     bool adopt;             /* VM_ADD: it runs on `nodeid` already; its lease is made held */
     bool keep_running;      /* VM_REMOVE: it runs on `nodeid`, and goes on without stead */
     struct incarnation incarnation; /* of that node */
+    char why[NAME_BYTES];           /* CONFIG_SET: the operator's own words; or empty */
 };
 
 enum message_kind { MESSAGE_NONE, MESSAGE_BEAT, MESSAGE_DELTA, MESSAGE_REQUEST, MESSAGE_REPLY };

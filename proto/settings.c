@@ -26,7 +26,8 @@
 #define WORD(slot, field, standard, help, ...)                                                     \
     ROW(slot, field, SETTING_WORD, standard, 0, 0, help, __VA_ARGS__)
 
-_Static_assert(GUEST_RESTART == 0 && GUEST_STOP == 1 && GUEST_LEAVE == 2 && IO_RESUME == 0,
+_Static_assert(GUEST_RESTART == 0 && GUEST_STOP == 1 && GUEST_LEAVE == 2 && IO_RESUME == 0 &&
+                   HA_ON == 0 && HA_FREEZE == 1 && HA_IGNORE == 2,
                "words in the order of the values");
 _Static_assert(PROOF_STORAGE == 1 && PROOF_POWER == 2 && PROOF_REBORN == 4 && PROOF_CLEAN == 8 &&
                    PROOF_OPERATOR == 16,
@@ -58,6 +59,16 @@ static const struct setting table[] = {
          "leave"),
     MS(33, grace_ms, MINUTE, 1000, 60 * MINUTE,
        "how long hosts never seen may boot at a cold start"),
+    WORD(40, ha, HA_ON, "what the cluster does by itself; set by stead ha", "on", "freeze",
+         "ignore"),
+    ROW(41, fence_budget, SETTING_NUMBER, 4, 1, NODES_MAX,
+        "nodes fenced unasked within fence_window_ms", NULL),
+    MS(42, fence_window_ms, 10 * MINUTE, MINUTE, 24 * 60 * MINUTE,
+       "the time that fence_budget is for"),
+    ROW(43, mass_loss, SETTING_NUMBER, 25, 10, 100,
+        "percent: if more nodes, and 3 or more, are gone, ask", NULL),
+    MS(44, flap_ms, 5 * MINUTE, 0, 60 * MINUTE,
+       "how long one lost 3 times in a row stays out at first"),
 };
 #define ROWS (sizeof(table) / sizeof(table[0]))
 

@@ -90,6 +90,8 @@ struct node_record {
     bool unfence_wanted;  /* an operator asked for its return */
     uint32_t away_ms; /* it announced that it leaves the ring for at most so long; 0: it did not */
     bool removing;    /* an operator asked for its removal: fenced, emptied, then a tombstone */
+    uint32_t losses;  /* unannounced, in a row: each soon after it came back from the one before */
+    uint64_t lost_ms; /* wall clock of the last of these; 0: none */
 };
 
 /* How a VM's process on a host came to its end. */
@@ -162,6 +164,13 @@ enum guest_rule { GUEST_RESTART, GUEST_STOP, GUEST_LEAVE, GUEST_RULE_COUNT };
 /* What becomes of a guest that its storage stopped. */
 enum io_rule { IO_RESUME, IO_LEAVE, IO_RULE_COUNT };
 
+/* What the cluster does by itself. */
+enum ha_mode {
+    HA_ON,
+    HA_FREEZE, /* nothing is fenced, started or stopped, for nobody: it is made up for later */
+    HA_IGNORE, /* nor by itself; people's commands are carried out, and what ends stays off */
+};
+
 /* Cluster settings in force; units in the names. Each is a row of the table in proto/settings.c. */
 struct settings {
     uint32_t beat_ms;  /* between two heartbeats of an agent */
@@ -182,6 +191,11 @@ struct settings {
     uint32_t guest_destroyed; /* enum guest_rule (not LEAVE): destroyed through libvirt */
     uint32_t guest_panic;     /* enum guest_rule: its kernel panicked */
     uint32_t guest_io_error;  /* enum io_rule: paused because its disk refused I/O */
+    uint32_t ha;              /* enum ha_mode */
+    uint32_t fence_budget;    /* how many nodes may be fenced unasked within fence_window_ms */
+    uint32_t fence_window_ms;
+    uint32_t mass_loss; /* percent of the nodes: if more are gone at once, a person is asked */
+    uint32_t flap_ms;   /* how long a node that fails again and again is first kept out; 0: never */
 };
 
 /* What somebody set: the state keeps it under the setting's own number, known here or not. */

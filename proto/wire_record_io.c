@@ -80,6 +80,8 @@ Stead__Node *wire_node_to_pb(struct wire_arena *arena, const struct node_record 
     pb->unfence_wanted = node->unfence_wanted;
     pb->away_ms = node->away_ms;
     pb->removing = node->removing;
+    pb->losses = node->losses;
+    pb->lost_ms = node->lost_ms;
     return pb;
 }
 
@@ -101,6 +103,8 @@ bool wire_node_from_pb(const Stead__Node *pb, struct node_record *ret_node)
     ret_node->unfence_wanted = pb->unfence_wanted;
     ret_node->away_ms = pb->away_ms;
     ret_node->removing = pb->removing;
+    ret_node->losses = pb->losses;
+    ret_node->lost_ms = pb->lost_ms;
     wire_incarnation_from_pb(pb->incarnation, &ret_node->incarnation);
     const enum wire_name need = ret_node->state == NODE_FREE ? NAME_OPTIONAL : NAME_REQUIRED;
     return wire_name_from_pb(pb->name, need, ret_node->name, sizeof(ret_node->name)) &&

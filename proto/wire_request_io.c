@@ -11,7 +11,8 @@ bool wire_request_ok(const struct request *request)
     return wire_text_ok(request->name, sizeof(request->name)) &&
            wire_text_ok(request->by, sizeof(request->by)) &&
            wire_text_ok(request->on, sizeof(request->on)) &&
-           wire_text_ok(request->value, sizeof(request->value));
+           wire_text_ok(request->value, sizeof(request->value)) &&
+           wire_text_ok(request->why, sizeof(request->why));
 }
 
 Stead__Request *wire_request_to_pb(struct wire_arena *arena, const struct request *request)
@@ -34,6 +35,7 @@ Stead__Request *wire_request_to_pb(struct wire_arena *arena, const struct reques
     pb->stop_timeout_ms = request->stop_timeout_ms;
     pb->nodeid = request->nodeid;
     pb->value = wire_text_to_pb(request->value);
+    pb->why = wire_text_to_pb(request->why);
     pb->adopt = request->adopt;
     pb->keep_running = request->keep_running;
     pb->incarnation = wire_incarnation_to_pb(arena, &request->incarnation);
@@ -65,5 +67,6 @@ bool wire_request_from_pb(const Stead__Request *pb, struct request *ret_request)
            wire_name_from_pb(pb->on, NAME_OPTIONAL, ret_request->on, NAME_BYTES) &&
            wire_text_from_pb(pb->by, ret_request->by, NAME_BYTES) &&
            wire_text_from_pb(pb->value, ret_request->value, NAME_BYTES) &&
+           wire_text_from_pb(pb->why, ret_request->why, NAME_BYTES) &&
            wire_uuid_from_pb(&pb->uuid, &ret_request->uuid);
 }

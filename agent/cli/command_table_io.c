@@ -29,10 +29,20 @@ static const struct command commands[] = {
      "stead config list"},
     {"config get", "SETTING", cli_config_get, 0, 0, "the value of one setting",
      "Prints the bare value, for scripts.", "stead config get fresh_ms"},
-    {"config set", "SETTING VALUE", cli_config_set, 0, 0, "change a setting",
+    {"config set", "SETTING VALUE", cli_config_set, OPTION_WHY, 0, "change a setting",
      "Also SETTING=VALUE. Checked and committed by the acting node, in force on all nodes without "
      "a restart. Durations are 500ms, 2s or 1m; lists have commas; `default` takes it back.",
      "stead config set fresh_ms 2s"},
+    {"ha pause", "freeze|ignore", cli_ha_pause, OPTION_WHY, 0, "fence and recover nothing for now",
+     "For work on switches, storage or power. Under both, no host is fenced and nothing is "
+     "recovered; what runs goes on. freeze: commands that would start, stop or fence are refused, "
+     "and what ends meanwhile is started after the resume. ignore: what people ask for is done, "
+     "and "
+     "what ends by itself stays off. Done once no fence is under way any more. The first line of "
+     "every status says so.",
+     "stead ha pause freeze --why 'new switch in rack 2'"},
+    {"ha resume", NULL, cli_ha_resume, OPTION_WHY, 0, "fence and recover again",
+     "Hosts that are still gone are fenced, and their VMs start elsewhere.", "stead ha resume"},
     {"cluster init", NULL, cli_cluster_init, 0, 0, "make a new cluster, this node its first",
      "Writes the first state into the pool named in stead.conf. Refused where there is one "
      "already. The other hosts then join.",

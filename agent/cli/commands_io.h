@@ -12,6 +12,7 @@ typedef enum cli_exit cli_command(const struct cli_options *options, const char 
 struct command {
     const char *words;   /* one or two */
     const char *operand; /* VM, NODE or SETTING: completed with those there are; NAME: a new one;
+                          * words with | between: one of them;
                           * with a blank in it, the command looks at them itself;
                           * NULL: it takes none */
     cli_command *run;
@@ -59,6 +60,8 @@ cli_command cli_vm_stop;
 cli_command cli_node_fence;
 cli_command cli_node_unfence;
 cli_command cli_config_set;
+cli_command cli_ha_pause;
+cli_command cli_ha_resume;
 
 /* Sends a command, prints how it went. */
 enum cli_exit cli_send_request(const struct cli_options *options, Control__Request *request);

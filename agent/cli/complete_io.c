@@ -70,6 +70,16 @@ static void offer_settings(const char *begun)
     }
 }
 
+/* "freeze|ignore" */
+static void offer_words(const char *words, const char *begun)
+{
+    char word[32];
+    for (const char *at = words; *at != '\0'; at += strcspn(at, "|"), at += *at == '|') {
+        snprintf(word, sizeof(word), "%.*s", (int)strcspn(at, "|"), at);
+        offer(word, begun);
+    }
+}
+
 /* `kind`: an operand or a metavar of the tables. */
 static void offer_values(const char *kind, const char *begun)
 {
@@ -77,6 +87,8 @@ static void offer_values(const char *kind, const char *begun)
         offer_names(kind, begun);
     } else if (strncmp(kind, "SETTING", 7) == 0) {
         offer_settings(begun);
+    } else if (strchr(kind, '|') != NULL) {
+        offer_words(kind, begun);
     } else if (strcmp(kind, "FILE") == 0) {
         puts(FILE_NAMES);
     }

@@ -63,11 +63,21 @@ enum cli_exit cli_config_get(const struct cli_options *options, const char *name
     return result;
 }
 
-/* NAME VALUE or NAME=VALUE. */
-enum cli_exit cli_config_set(const struct cli_options *options, const char *name)
+static enum cli_exit set(const struct cli_options *options, const char *name, const char *value)
 {
     Control__ConfigSet config = CONTROL__CONFIG_SET__INIT;
     Control__Request request = CONTROL__REQUEST__INIT;
+    config.name = (char *)(uintptr_t)name;
+    config.value = (char *)(uintptr_t)value;
+    config.why = (char *)(uintptr_t)(options->why != NULL ? options->why : "");
+    request.ask_case = CONTROL__REQUEST__ASK_CONFIG_SET;
+    request.config_set = &config;
+    return cli_send_request(options, &request);
+}
+
+/* NAME VALUE or NAME=VALUE. */
+enum cli_exit cli_config_set(const struct cli_options *options, const char *name)
+{
     char key[NAME_BYTES] = "";
     size_t length = strcspn(name, "=");
     bool joined = name[length] == '=';
@@ -91,9 +101,25 @@ enum cli_exit cli_config_set(const struct cli_options *options, const char *name
         fprintf(stderr, "stead: the value of %s has at most %d characters\n", key, NAME_BYTES - 1);
         return CLI_USAGE;
     }
-    config.name = key;
-    config.value = (char *)(uintptr_t)value;
-    request.ask_case = CONTROL__REQUEST__ASK_CONFIG_SET;
-    request.config_set = &config;
-    return cli_send_request(options, &request);
+    return set(options, key, value);
+}
+
+/* ---- ha: one of the settings, and the one that people set most in a hurry */
+
+enum cli_exit cli_ha_pause(const struct cli_options *options, const char *name)
+{
+    if (strcmp(name, "freeze") != 0 && strcmp(name, "ignore") != 0) {
+        fprintf(stderr,
+                "stead: `stead ha pause` wants freeze (nothing is set in motion) or ignore (only "
+                "what people ask for), not '%s'\n",
+                name);
+        return CLI_USAGE;
+    }
+    return set(options, "ha", name);
+}
+
+enum cli_exit cli_ha_resume(const struct cli_options *options, const char *name)
+{
+    (void)name;
+    return set(options, "ha", "on");
 }

@@ -14,6 +14,7 @@ static const struct {
     {"vm", "virtual machines"},
     {"node", "hosts"},
     {"config", "settings of the whole cluster"},
+    {"ha", "fencing and recovery by itself"},
 };
 #define GROUPS (sizeof(groups) / sizeof(groups[0]))
 

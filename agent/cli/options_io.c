@@ -43,6 +43,7 @@ static const struct cli_option rows[] = {
     {"--dry-run", OPTION_DRY_RUN, NULL, NULL, "only say what would be found"},
     {"--keep-running", OPTION_KEEP_RUNNING, NULL, NULL, "as it runs; given on its node"},
     {"--no-define", OPTION_NO_DEFINE, NULL, NULL, "only keep its XML in a file of this node"},
+    {"--why", OPTION_WHY, "TEXT", "at most 63 characters", "for the history: your own words"},
     {"--dumpxml", OPTION_DUMPXML, NULL, NULL, "its definition alone, as vm add takes it"},
 };
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
@@ -116,6 +117,9 @@ static int set_value(struct cli_options *options, enum option_bit bit, const cha
         options->since = value;
     } else if (bit == OPTION_NODE) {
         options->node = value;
+    } else if (bit == OPTION_WHY) {
+        options->why = value;
+        r = strlen(value) < NAME_BYTES ? 0 : -EINVAL;
     } else if (bit == OPTION_PRIORITY) {
         r = parse_whole(value, INT32_MIN, INT32_MAX, &number);
         options->priority = (int32_t)number;

@@ -33,6 +33,7 @@ enum option_bit { /* which options were given, or may be */
                   OPTION_KEEP_RUNNING = 1u << 23,
                   OPTION_NO_DEFINE = 1u << 24,
                   OPTION_DUMPXML = 1u << 25,
+                  OPTION_WHY = 1u << 26,
                   OPTION_PLAIN = 1u << 30, /* none: a command with it takes no --json */
 };
 
@@ -48,6 +49,7 @@ struct cli_options {
     const char *vm;
     const char *node;
     const char *since;
+    const char *why;
     int32_t priority;
     uint32_t memory_mib;
     uint32_t timeout_ms;

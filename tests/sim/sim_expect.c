@@ -23,6 +23,9 @@ enum node_word sim_node_word(const struct sim *sim, uint32_t node)
     if (state == NODE_ADMITTED && host->up && sim_cpg_works(sim, node)) {
         return !host->agent.alive ? NODE_UNATTENDED : host->marked ? NODE_HALTED : NODE_ONLINE;
     }
+    if (state == NODE_OUT && host->up && sim_cpg_works(sim, node)) {
+        return NODE_IS_OUT;
+    }
     bool away = state == NODE_ADMITTED && sim->rados.state->nodes[node].away_ms != 0;
     return away ? NODE_AWAY : NODE_OFFLINE;
 }
@@ -44,6 +47,8 @@ const char *sim_node_text(enum node_word word)
         return "removed";
     case NODE_HALTED:
         return "halted";
+    case NODE_IS_OUT:
+        return "out";
     }
     stead_panic(__FILE__, __LINE__, "node word");
 }

@@ -368,6 +368,18 @@ static void do_config(struct words *words, struct scenario_step *step)
     memcpy(step->value, value, strlen(value));
 }
 
+/* ha pause freeze|ignore, ha resume: a setting, as the command has it. */
+static void do_ha(struct words *words, struct scenario_step *step)
+{
+    static const char *const verbs[] = {"pause", "resume"};
+    static const char *const kinds[] = {"freeze", "ignore"};
+    int verb = words_choice(words, "command", verbs, COUNT_OF(verbs));
+    int kind = verb == 0 ? words_choice(words, "kind of pause", kinds, COUNT_OF(kinds)) : -1;
+    step->kind = STEP_CONFIG_SET;
+    (void)snprintf(step->setting, sizeof(step->setting), "ha");
+    (void)snprintf(step->value, sizeof(step->value), "%s", kind >= 0 ? kinds[kind] : "on");
+}
+
 /* Given on the node itself. */
 static void do_cluster(struct words *words, struct scenario_step *step)
 {
@@ -381,7 +393,7 @@ static void do_cluster(struct words *words, struct scenario_step *step)
 
 static void at_do(struct words *words, struct scenario_step *step)
 {
-    static const char *const nouns[] = {"vm", "node", "config", "cluster"};
+    static const char *const nouns[] = {"vm", "node", "config", "cluster", "ha"};
     const char *begin = strstr(words->source, " do ");
     int noun = words_choice(words, "command", nouns, COUNT_OF(nouns));
     if (begin != NULL) {
@@ -395,6 +407,8 @@ static void at_do(struct words *words, struct scenario_step *step)
         do_config(words, step);
     } else if (noun == 3) {
         do_cluster(words, step);
+    } else if (noun == 4) {
+        do_ha(words, step);
     }
 }
 

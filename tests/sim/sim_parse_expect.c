@@ -99,7 +99,7 @@ static void expect_vm(struct words *words, struct scenario_expect *expect)
 static void expect_node(struct words *words, struct scenario_expect *expect)
 {
     static const char *const known[] = {"online",     "offline", "fenced", "away",
-                                        "unattended", "removed", "halted"};
+                                        "unattended", "removed", "halted", "out"};
     const char *name = words_take(words, "a node");
     expect->kind = EXPECT_NODE;
     if (name == NULL || !words_node(words, name, &expect->node)) {

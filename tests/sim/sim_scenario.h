@@ -184,7 +184,8 @@ enum node_word {
     NODE_AWAY,
     NODE_UNATTENDED,
     NODE_IS_REMOVED,
-    NODE_HALTED
+    NODE_HALTED,
+    NODE_IS_OUT
 };
 
 struct scenario_expect {

@@ -70,10 +70,20 @@ static void make_force(struct sketch *sketch, uint32_t node)
 
 static void make_command(struct sketch *sketch, uint32_t node, uint32_t vm)
 {
-    switch (sketch_any(sketch, 0, 10)) {
+    switch (sketch_any(sketch, 0, 14)) {
     case 9:
     case 10:
         make_force(sketch, node);
+        return;
+    case 11:
+    case 12:
+        sketch_at(sketch, "do ha pause freeze");
+        return;
+    case 13:
+        sketch_at(sketch, "do ha pause ignore");
+        return;
+    case 14:
+        sketch_at(sketch, "do ha resume");
         return;
     case 7:
         sketch_at(sketch, "do node remove n%u", node);
@@ -222,7 +232,7 @@ static void make_odd(struct sketch *sketch, uint32_t node, uint32_t vm)
     switch (sketch_any(sketch, 0, 10)) {
     case 9:
     case 10:
-        sketch_at(sketch, "version n%u %u", node, sketch_any(sketch, 1, 2));
+        sketch_at(sketch, "version n%u %u", node, FEATURE_LEVEL + sketch_any(sketch, 0, 1));
         return;
     case 7:
     case 8:

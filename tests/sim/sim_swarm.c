@@ -49,6 +49,10 @@ static void make_setup(struct sketch *sketch, uint64_t seed)
                     : kind == 2 ? " start_fails=1"
                                 : "");
     }
+    uint32_t budget = sketch_any(sketch, 1, 8);
+    if (budget < 3) {
+        sketch_at(sketch, "do config set fence_budget=%u", budget);
+    }
 }
 
 static void make_heal(struct sketch *sketch)
@@ -71,12 +75,13 @@ static void make_heal(struct sketch *sketch)
         sketch_at(sketch, "libvirt n%u ok", n);
         sketch_at(sketch, "start n%u corosync", n);
         sketch_at(sketch, "start n%u agent", n);
-        sketch_at(sketch, "version n%u 2", n);
+        sketch_at(sketch, "version n%u %u", n, FEATURE_LEVEL + 1);
     }
     for (uint32_t i = 0; i < UNFENCE_TRIES; i++) {
         for (uint32_t n = 1; n <= sketch->nodes; n++) {
             sketch_at(sketch, "power n%u on", n);
         }
+        sketch_at(sketch, "do ha resume");
         sketch->now_ms += UNFENCE_EVERY_S * 1000;
         for (uint32_t n = 1; n <= sketch->nodes; n++) {
             sketch_at(sketch, "do node unfence n%u", n);

@@ -4,13 +4,13 @@
 
 #define N3 2 /* slot */
 
-/* We are n1 and act, at level 2 like n2; n3's agent has level `third`. */
+/* We are n1 and act, at the next level like n2; n3's agent has level `third`. */
 static struct unit *acting(uint32_t third)
 {
     struct unit *u = unit_new(1);
-    u->facts.feature_level = 2;
-    u->peers[1].feature_level = 2;
-    u->peers[2].feature_level = 2;
+    u->facts.feature_level = FEATURE_LEVEL + 1;
+    u->peers[1].feature_level = FEATURE_LEVEL + 1;
+    u->peers[2].feature_level = FEATURE_LEVEL + 1;
     u->peers[3].feature_level = third;
     unit_lead(u);
     return u;
@@ -23,39 +23,39 @@ static uint32_t level(const struct unit *u)
 
 TEST(the_last_agent_raises_the_level)
 {
-    struct unit *u = acting(2);
+    struct unit *u = acting(FEATURE_LEVEL + 1);
     unit_settle(u, 3000);
-    assert_int_equal(level(u), 2);
-    assert_int_equal(unit_copy_node(u, 3)->feature_level, 2);
+    assert_int_equal(level(u), FEATURE_LEVEL + 1);
+    assert_int_equal(unit_copy_node(u, 3)->feature_level, FEATURE_LEVEL + 1);
     free(u);
 }
 
 TEST(one_older_agent_keeps_it_down)
 {
-    struct unit *u = acting(1);
+    struct unit *u = acting(FEATURE_LEVEL);
     unit_settle(u, 3000);
-    assert_int_equal(level(u), 1);
+    assert_int_equal(level(u), FEATURE_LEVEL);
     free(u);
 }
 
 /* A node that is away counts with what its agent had. */
 TEST(an_absent_node_keeps_it_down)
 {
-    struct unit *u = acting(1);
+    struct unit *u = acting(FEATURE_LEVEL);
     unit_leave(u, 3);
     unit_settle(u, 3000);
-    assert_int_equal(level(u), 1);
+    assert_int_equal(level(u), FEATURE_LEVEL);
     free(u);
 }
 
-/* We are n2 and the state is at level 2. */
+/* We are n2 and the state is at the next level. */
 static struct unit *older(uint32_t own)
 {
     struct unit *u = unit_new(2);
-    u->image.header.feature_level = 2;
+    u->image.header.feature_level = FEATURE_LEVEL + 1;
     u->facts.feature_level = own;
-    u->peers[1].feature_level = 2;
-    u->peers[3].feature_level = 2;
+    u->peers[1].feature_level = FEATURE_LEVEL + 1;
+    u->peers[3].feature_level = FEATURE_LEVEL + 1;
     unit_start(u);
     return u;
 }
@@ -63,7 +63,7 @@ static struct unit *older(uint32_t own)
 /* It says that it is not able, and takes no term though it would be next. */
 TEST(an_older_agent_does_not_act)
 {
-    struct unit *u = older(1);
+    struct unit *u = older(FEATURE_LEVEL);
     assert_true(level_is_short(&u->core));
     unit_leave(u, 1);
     unit_pass(u, 3000);
@@ -75,7 +75,7 @@ TEST(an_older_agent_does_not_act)
 
 TEST(an_agent_of_that_level_acts)
 {
-    struct unit *u = older(2);
+    struct unit *u = older(FEATURE_LEVEL + 1);
     unit_leave(u, 1);
     unit_commit(u);
     assert_int_equal(u->core.cluster.header.actor, 2);
@@ -86,9 +86,9 @@ TEST(an_agent_of_that_level_acts)
 static struct unit *n3_outside(uint32_t its)
 {
     struct unit *u = unit_new(1);
-    u->image.header.feature_level = 2;
-    u->facts.feature_level = 2;
-    u->peers[1].feature_level = 2;
+    u->image.header.feature_level = FEATURE_LEVEL + 1;
+    u->facts.feature_level = FEATURE_LEVEL + 1;
+    u->peers[1].feature_level = FEATURE_LEVEL + 1;
     u->image.nodes[N3].state = NODE_OUT;
     u->image.header.members = 3;
     u->peers[3].feature_level = its;
@@ -103,14 +103,14 @@ static struct unit *n3_outside(uint32_t its)
 
 TEST(an_older_agent_is_not_admitted)
 {
-    struct unit *u = n3_outside(1);
+    struct unit *u = n3_outside(FEATURE_LEVEL);
     assert_int_equal(unit_copy_node(u, 3)->state, NODE_OUT);
     free(u);
 }
 
 TEST(an_agent_of_that_level_is_admitted)
 {
-    struct unit *u = n3_outside(2);
+    struct unit *u = n3_outside(FEATURE_LEVEL + 1);
     assert_int_equal(unit_copy_node(u, 3)->state, NODE_ADMITTED);
     free(u);
 }

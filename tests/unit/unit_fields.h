@@ -45,6 +45,8 @@ static const struct unit_field unit_node_fields[] = {
     N(unfence_wanted),
     N(away_ms),
     N(removing),
+    N(losses),
+    N(lost_ms),
 };
 
 static const struct unit_field unit_vm_fields[] = {

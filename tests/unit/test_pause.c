@@ -1,0 +1,166 @@
+/* HA paused: what is refused, what is left undone, and when a pause is said to be done. */
+#include "agent/pause.h"
+#include "tests/unit/unit_request.h"
+
+#define N2 1 /* slot */
+
+static struct request pause_request(const char *how, uint64_t counter)
+{
+    struct request request = command(REQUEST_CONFIG_SET, "ha", counter);
+    name_set(request.value, NAME_BYTES, how);
+    name_set(request.why, NAME_BYTES, "new switch");
+    return request;
+}
+
+static enum vm_state vm_state(const struct unit *u, uint32_t slot)
+{
+    return u->core.cluster.vms[slot].state;
+}
+
+TEST(it_is_committed_with_who_and_why)
+{
+    struct unit *u = acting();
+    struct request request = pause_request("freeze", 1);
+    struct text text = {0};
+    check_accepted(u, &request);
+    const char *cause = state_find_request(&u->core.cluster, &request.id)->cause;
+    assert_string_equal(cause, "ha: on -> freeze, no fence is under way (new switch), by ada");
+    assert_int_equal(u->core.cluster.settings.ha, HA_FREEZE);
+    assert_true(pause_tell(&u->core, &text));
+    assert_non_null(strstr(text.bytes, "HA is paused (freeze, by ada)"));
+    struct request resume = pause_request("on", 2);
+    check_accepted(u, &resume);
+    assert_int_equal(u->core.cluster.settings.ha, HA_ON);
+    assert_false(pause_tell(&u->core, &text));
+    free(u);
+}
+
+TEST(older_agents_would_not_heed_it)
+{
+    struct unit *u = unit_new(1);
+    u->image.header.feature_level = LEVEL_PAUSE - 1;
+    u->peers[2].feature_level = LEVEL_PAUSE - 1;
+    u->image.nodes[N2].feature_level = LEVEL_PAUSE - 1;
+    unit_lead(u);
+    struct request request = pause_request("freeze", 1);
+    check_refused(u, &request, "upgrade them first");
+    free(u);
+}
+
+static const enum request_kind movers[] = {REQUEST_VM_START, REQUEST_VM_STOP, REQUEST_NODE_FENCE,
+                                           REQUEST_NODE_REMOVE};
+
+TEST(frozen_refuses_what_moves)
+{
+    struct unit *u = acting();
+    struct request freeze = pause_request("freeze", 1);
+    check_accepted(u, &freeze);
+    for (uint32_t i = 0; i < 4; i++) {
+        bool vm = movers[i] == REQUEST_VM_START || movers[i] == REQUEST_VM_STOP;
+        struct request request = command(movers[i], vm ? "vm1" : "n3", 2 + i);
+        check_refused(u, &request, "stead ha resume");
+    }
+    free(u);
+}
+
+TEST(ignoring_takes_commands)
+{
+    struct unit *u = acting();
+    struct request ignore = pause_request("ignore", 1);
+    struct request start = command(REQUEST_VM_START, "vm0", 2);
+    check_accepted(u, &ignore);
+    check_accepted(u, &start);
+    unit_settle(u, 500);
+    assert_int_equal(vm_state(u, 0), VM_STARTING);
+    free(u);
+}
+
+/* vm0 is wanted and stopped; vm1's holder is fenced. */
+static struct unit *owing(enum ha_mode mode)
+{
+    struct unit *u = unit_new(1);
+    unit_vm(u, 0, VM_STOPPED, NODE_NONE);
+    unit_vm(u, 1, VM_RECOVERING, N3);
+    u->image.nodes[N3].state = NODE_FENCED;
+    u->image.header.members = 3;
+    unit_set(u, "ha", mode);
+    unit_lead(u);
+    unit_leave(u, 3);
+    unit_settle(u, 1000);
+    return u;
+}
+
+TEST(frozen_starts_nothing)
+{
+    struct unit *u = owing(HA_FREEZE);
+    assert_int_equal(vm_state(u, 0), VM_STOPPED);
+    assert_int_equal(vm_state(u, 1), VM_RECOVERING);
+    free(u);
+}
+
+TEST(ignoring_recovers_nothing)
+{
+    struct unit *u = owing(HA_IGNORE);
+    assert_int_equal(vm_state(u, 0), VM_STARTING);
+    assert_int_equal(vm_state(u, 1), VM_RECOVERING);
+    free(u);
+}
+
+/* A fence under way: in force at once, not done. */
+TEST(it_is_done_when_no_fence_is_under_way)
+{
+    struct unit *u = unit_new(1);
+    unit_set(u, "proof", PROOF_POWER);
+    u->image.nodes[N3].state = NODE_LOST;
+    u->image.nodes[N3].fence_term = 3;
+    u->image.header.members = 3;
+    unit_lead(u);
+    unit_leave(u, 3);
+    struct request request = pause_request("ignore", 1);
+    command_here(u, &request);
+    assert_int_equal(u->core.cluster.settings.ha, HA_IGNORE);
+    assert_null(state_find_request(&u->core.cluster, &request.id));
+    assert_true(pause_in_force(&u->core, &request));
+    assert_false(request_waits(&u->core)); /* nobody else could do it sooner */
+    assert_string_equal(pause_waits_for(&u->core), "n3");
+    struct request vouch = command(REQUEST_NODE_FENCE, "n3", 2);
+    vouch.vouched = true;
+    give(u, &vouch);
+    give(u, &vouch);
+    unit_settle(u, 500);
+    struct action barrier = unit_take(u, ACTION_BLOCK_ADD);
+    unit_block(u, &barrier, OUTCOME_DONE, 0);
+    unit_settle(u, 500);
+    assert_int_equal(unit_copy_node(u, 3)->state, NODE_FENCED);
+    give(u, &request); /* asked again */
+    unit_settle(u, 500);
+    assert_non_null(state_find_request(&u->core.cluster, &request.id));
+    free(u);
+}
+
+TEST(a_resume_never_waits)
+{
+    struct unit *u = unit_new(1);
+    u->image.nodes[N3].state = NODE_LOST;
+    unit_set(u, "ha", HA_FREEZE);
+    unit_lead(u);
+    struct request resume = pause_request("on", 1);
+    assert_false(pause_in_force(&u->core, &resume));
+    check_accepted(u, &resume);
+    free(u);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(it_is_committed_with_who_and_why),
+        cmocka_unit_test(older_agents_would_not_heed_it),
+        cmocka_unit_test(frozen_refuses_what_moves),
+        cmocka_unit_test(ignoring_takes_commands),
+        cmocka_unit_test(frozen_starts_nothing),
+        cmocka_unit_test(ignoring_recovers_nothing),
+        cmocka_unit_test(it_is_done_when_no_fence_is_under_way),
+        cmocka_unit_test(a_resume_never_waits),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

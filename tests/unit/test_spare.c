@@ -1,0 +1,263 @@
+/* Whom not to fence: every way in which the fence of an absent node is held back, or must not be.
+ */
+#include "agent/pause.h"
+#include "agent/spare.h"
+#include "tests/unit/unit_request.h"
+
+#define N2 1 /* slot */
+#define MINUTE 60000
+
+/* We are n1 and act; vm0 is on n3. */
+static struct unit *vm_on_n3(void)
+{
+    struct unit *u = unit_new(1);
+    unit_vm(u, 0, VM_RUNNING, N3);
+    return u;
+}
+
+/* A node of the image, in slot `slot`, that failed so long before the story begins. */
+static void failed_before(struct unit *u, uint32_t slot, uint64_t ago_ms)
+{
+    u->image.nodes[slot].lost_ms = 1700000000000 + u->now_ms - ago_ms;
+    u->image.nodes[slot].losses = 1;
+}
+
+/* n3 leaves the ring; what has become of it half a minute later. */
+static enum node_state lose_n3(struct unit *u)
+{
+    unit_lead(u);
+    unit_leave(u, 3);
+    unit_settle(u, 500);
+    return unit_copy_node(u, 3)->state;
+}
+
+static bool is_gone(enum node_state state)
+{
+    return state == NODE_LOST || state == NODE_FENCED;
+}
+
+static const char *told(const struct unit *u)
+{
+    static struct text text;
+    spare_tell(&u->core, spare_due(&u->core), N3, &text);
+    return text.bytes;
+}
+
+TEST(a_failure_is_noted)
+{
+    struct unit *u = vm_on_n3();
+    assert_true(is_gone(lose_n3(u)));
+    assert_int_equal(unit_copy_node(u, 3)->losses, 1);
+    assert_true(unit_copy_node(u, 3)->lost_ms >= 1700000000000);
+    assert_string_equal(told(u), "");
+    free(u);
+}
+
+/* Older agents would take a record with it for another. */
+TEST(nothing_is_noted_at_an_older_level)
+{
+    struct unit *u = vm_on_n3();
+    u->image.header.feature_level = 1;
+    u->peers[2].feature_level = 1;
+    u->image.nodes[N2].feature_level = 1;
+    assert_true(is_gone(lose_n3(u)));
+    assert_int_equal(unit_copy_node(u, 3)->losses, 0);
+    assert_int_equal(unit_copy_node(u, 3)->lost_ms, 0);
+    free(u);
+}
+
+TEST(a_node_without_vms_is_not_fenced)
+{
+    struct unit *u = vm_on_n3();
+    u->image.vms[0].node = N2;
+    u->image.vms[0].incarnation = u->image.nodes[N2].incarnation;
+    assert_int_equal(lose_n3(u), NODE_ADMITTED);
+    assert_string_equal(told(u), "");
+    free(u);
+}
+
+TEST(nothing_is_fenced_while_ha_is_paused)
+{
+    for (uint32_t mode = HA_FREEZE; mode <= HA_IGNORE; mode++) {
+        struct unit *u = vm_on_n3();
+        unit_set(u, "ha", mode);
+        assert_int_equal(lose_n3(u), NODE_ADMITTED);
+        assert_non_null(strstr(told(u), "HA is paused"));
+        free(u);
+    }
+}
+
+TEST(the_budget_holds_back)
+{
+    struct unit *u = vm_on_n3();
+    unit_set(u, "fence_budget", 1);
+    failed_before(u, N2, 2 * MINUTE);
+    assert_int_equal(lose_n3(u), NODE_ADMITTED);
+    assert_non_null(strstr(told(u), "fence_budget"));
+    assert_non_null(strstr(told(u), "stead node fence"));
+    free(u);
+}
+
+TEST(the_budget_is_renewed)
+{
+    struct unit *u = vm_on_n3();
+    unit_set(u, "fence_budget", 1);
+    unit_set(u, "fence_window_ms", 2 * MINUTE);
+    failed_before(u, N2, 2 * MINUTE);
+    assert_true(is_gone(lose_n3(u)));
+    free(u);
+}
+
+/* By default the second within the time is as good as the first. */
+TEST(the_second_failure_is_not_held_back)
+{
+    struct unit *u = vm_on_n3();
+    failed_before(u, N2, MINUTE);
+    assert_true(is_gone(lose_n3(u)));
+    free(u);
+}
+
+/* The same node's last failure is not another's. */
+TEST(its_own_failures_do_not_spend_the_budget)
+{
+    struct unit *u = vm_on_n3();
+    unit_set(u, "fence_budget", 1);
+    failed_before(u, N3, MINUTE);
+    assert_true(is_gone(lose_n3(u)));
+    assert_int_equal(unit_copy_node(u, 3)->losses, 2);
+    free(u);
+}
+
+/* A clock far ahead wrote that. */
+TEST(a_stamp_from_the_future_counts_for_nothing)
+{
+    struct unit *u = vm_on_n3();
+    unit_set(u, "fence_budget", 1);
+    failed_before(u, N2, 0);
+    u->image.nodes[N2].lost_ms += 10 * MINUTE;
+    assert_true(is_gone(lose_n3(u)));
+    free(u);
+}
+
+TEST(a_row_ends_after_a_while)
+{
+    struct unit *u = vm_on_n3();
+    failed_before(u, N3, 61 * MINUTE);
+    u->image.nodes[N3].losses = 2;
+    assert_true(is_gone(lose_n3(u)));
+    assert_int_equal(unit_copy_node(u, 3)->losses, 1);
+    free(u);
+}
+
+/* Somebody asked for it: no failure of its own. */
+TEST(an_asked_fence_is_carried_out_and_begins_no_row)
+{
+    struct unit *u = vm_on_n3();
+    unit_set(u, "fence_budget", 1);
+    failed_before(u, N2, MINUTE);
+    u->image.nodes[N3].fence_wanted = true;
+    assert_true(is_gone(lose_n3(u)));
+    assert_int_equal(unit_copy_node(u, 3)->losses, 0);
+    free(u);
+}
+
+TEST(a_host_that_ends_in_order_is_no_failure)
+{
+    struct unit *u = vm_on_n3();
+    unit_set(u, "fence_budget", 1);
+    failed_before(u, N2, MINUTE);
+    unit_lead(u);
+    u->peers[3].leaving = LEAVING_HOST;
+    unit_pass(u, 500);
+    unit_leave(u, 3);
+    unit_settle(u, 500);
+    assert_true(is_gone(unit_copy_node(u, 3)->state));
+    assert_int_equal(unit_copy_node(u, 3)->losses, 0);
+    assert_int_equal(unit_copy_node(u, 3)->lost_ms, 0);
+    free(u);
+}
+
+/* A node as it is once it is out, after `losses` in a row, the last `ago_ms` ago. */
+static struct node_record out(uint32_t losses, uint64_t wall_ms)
+{
+    return (struct node_record){.state = NODE_OUT, .losses = losses, .lost_ms = wall_ms};
+}
+
+TEST(who_fails_again_and_again_stays_out_for_longer_and_longer)
+{
+    struct unit *u = vm_on_n3();
+    unit_lead(u);
+    uint64_t now_ms = u->core.local.wall_ms;
+    struct node_record twice = out(2, now_ms);
+    struct node_record thrice = out(3, now_ms - MINUTE);
+    struct node_record more = out(4, now_ms);
+    struct node_record most = out(UINT32_MAX, now_ms);
+    struct node_record over = out(3, now_ms - 5 * MINUTE);
+    struct node_record future = out(3, now_ms + 2 * MINUTE);
+    assert_int_equal(spare_out_ms(&u->core, &twice), 0);
+    assert_int_equal(spare_out_ms(&u->core, &thrice), 4 * MINUTE);
+    assert_int_equal(spare_out_ms(&u->core, &more), 10 * MINUTE);
+    assert_int_equal(spare_out_ms(&u->core, &most), 64 * 5 * MINUTE);
+    assert_int_equal(spare_out_ms(&u->core, &over), 0);
+    assert_int_equal(spare_out_ms(&u->core, &future), 0);
+    free(u);
+}
+
+/* n3 is out after its third failure, its agent is there with empty hands. */
+static struct unit *kept_out(void)
+{
+    struct unit *u = unit_new(1);
+    struct beat *beat = &u->peers[3];
+    u->image.nodes[N3].state = NODE_OUT;
+    u->image.header.members = 3;
+    failed_before(u, N3, MINUTE);
+    u->image.nodes[N3].losses = 3;
+    beat->empty = true;
+    beat->able = false;
+    beat->incarnation = (struct incarnation){0};
+    beat->client = unit_client(3, 333);
+    unit_lead(u);
+    unit_settle(u, 1000);
+    return u;
+}
+
+TEST(it_is_not_admitted_meanwhile)
+{
+    struct unit *u = kept_out();
+    assert_int_equal(unit_copy_node(u, 3)->state, NODE_OUT);
+    assert_non_null(strstr(told(u), "failed 3 times in a row"));
+    free(u);
+}
+
+TEST(a_person_lets_it_in_at_once)
+{
+    struct unit *u = kept_out();
+    struct request unfence = command(REQUEST_NODE_UNFENCE, "n3", 1);
+    check_accepted(u, &unfence);
+    unit_settle(u, 1000);
+    assert_int_equal(unit_copy_node(u, 3)->state, NODE_ADMITTED);
+    assert_int_equal(unit_copy_node(u, 3)->losses, 0);
+    free(u);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_failure_is_noted),
+        cmocka_unit_test(nothing_is_noted_at_an_older_level),
+        cmocka_unit_test(a_node_without_vms_is_not_fenced),
+        cmocka_unit_test(nothing_is_fenced_while_ha_is_paused),
+        cmocka_unit_test(the_budget_holds_back),
+        cmocka_unit_test(the_budget_is_renewed),
+        cmocka_unit_test(the_second_failure_is_not_held_back),
+        cmocka_unit_test(its_own_failures_do_not_spend_the_budget),
+        cmocka_unit_test(a_stamp_from_the_future_counts_for_nothing),
+        cmocka_unit_test(a_row_ends_after_a_while),
+        cmocka_unit_test(an_asked_fence_is_carried_out_and_begins_no_row),
+        cmocka_unit_test(a_host_that_ends_in_order_is_no_failure),
+        cmocka_unit_test(who_fails_again_and_again_stays_out_for_longer_and_longer),
+        cmocka_unit_test(it_is_not_admitted_meanwhile),
+        cmocka_unit_test(a_person_lets_it_in_at_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
