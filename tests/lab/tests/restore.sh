@@ -49,6 +49,7 @@ restore() {
         heal_node "$k" &
     done
     wait
+    ! is_true "'HA is paused' in d['situation']" || stead ha resume
     within 45 'all nodes are online' all_online
     within 45 'all VMs are stopped and gone' forget_vms
     for k in 1 2 3; do
