@@ -76,15 +76,23 @@ static void stop(struct agent *agent, int exit_status)
 
 /* ---- the core begins, as soon as we know which node we are */
 
-static void identify_bmc(void *context)
+static void identify_devices(void *context)
 {
     struct agent *agent = context;
-    if (agent->config.bmc.address[0] == '\0') {
-        return;
+    const struct config *config = &agent->config;
+    if (config->bmc.address[0] != '\0') {
+        bmc_io_identify(agent->edges.bmc, agent->facts.name, &config->bmc, &agent->facts.machine,
+                        host_io_boottime_ms() + IDENTIFY_MS);
     }
-    bmc_io_identify(agent->edges.bmc, agent->facts.name, &agent->config.bmc, &agent->facts.machine,
-                    host_io_boottime_ms() + IDENTIFY_MS);
-    qb_loop_timer_add(agent->loop, QB_LOOP_LOW, IDENTIFY_NS, agent, identify_bmc,
+    for (uint32_t i = 0; i < FENCE_DEVICES_MAX; i++) {
+        if (config->trusted[i]) {
+            fence_agent_io_identify(agent->edges.fence_agents, i, &config->devices[i],
+                                    host_io_boottime_ms() + IDENTIFY_MS);
+        } else if (config->devices[i].agent[0] != '\0') {
+            fence_agent_io_distrust(agent->edges.fence_agents, i, &config->devices[i]);
+        }
+    }
+    qb_loop_timer_add(agent->loop, QB_LOOP_LOW, IDENTIFY_NS, agent, identify_devices,
                       &agent->identify_timer);
 }
 
@@ -113,6 +121,10 @@ static int open_edges(struct agent *agent)
     }
     if (r == 0) {
         r = bmc_io_open(agent->loop, credentials, agent->bmc_helper, &sink, &edges->bmc);
+    }
+    if (r == 0) {
+        r = fence_agent_io_open(agent->loop, credentials, FENCE_AGENT_FOLDER, &sink,
+                                &edges->fence_agents);
     }
     if (r == 0) {
         r = libvirt_io_open(agent->loop, config->libvirt_uri, &sink, &edges->libvirt);
@@ -191,7 +203,7 @@ static void begin(struct agent *agent, uint32_t nodeid, const char *name)
         return;
     }
     server_io_begin(agent->server, &agent->vm_tools);
-    identify_bmc(agent);
+    identify_devices(agent);
     notify_io_ready(agent->notify);
 }
 
@@ -298,6 +310,7 @@ static bool gather_facts(struct agent *agent)
     facts->agent_start = host_io_random();
     facts->feature_level = FEATURE_LEVEL;
     facts->bmc = config->bmc;
+    memcpy(facts->devices, config->devices, sizeof(facts->devices));
     facts->memory_mib = config->memory_mib;
     facts->machine = config->machine;
     memcpy(facts->name, config->name, sizeof(facts->name));

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "agent/core.h"
+#include "agent/devices.h"
 #include "agent/ends.h"
 #include "agent/level.h"
 #include "agent/pause.h"
@@ -150,7 +151,8 @@ static void find_peer(struct core *core, const struct node_record *node)
     bool own = node->nodeid == core->local.facts.nodeid;
     bool speaks = peer != NULL && peers_speaks(core, peer);
     uint32_t says = own ? alarm_of_ourselves(core) : speaks ? peer->beat.alarms : 0;
-    const struct bmc_address *bmc = own ? &core->local.facts.bmc : speaks ? &peer->beat.bmc : NULL;
+    const struct facts *facts = &core->local.facts;
+    struct text unverified = {0};
     find_said(core, node, says, own);
     if (!own && speaks && !peer->beat.storage) {
         alarm_found(&core->local.alarms, ALARM_STORAGE_AWAY, node->name, false,
@@ -165,9 +167,12 @@ static void find_peer(struct core *core, const struct node_record *node)
     if (trouble[0] != '\0') {
         say(core, ALARM_HOST_TROUBLE, node->name, trouble);
     }
-    if (bmc != NULL && bmc->address[0] != '\0' && !bmc->verified) {
-        say(core, ALARM_BMC_UNVERIFIED, node->name,
-            "its BMC does not answer, or its GUID is not this machine's UUID: it is not used");
+    bool wrong = own ? devices_find_unverified(&facts->bmc, facts->devices, &unverified)
+                 : speaks
+                     ? devices_find_unverified(&peer->beat.bmc, peer->beat.devices, &unverified)
+                     : false;
+    if (wrong) {
+        found(core, ALARM_BMC_UNVERIFIED, node->name, &unverified);
     }
 }
 

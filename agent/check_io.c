@@ -21,6 +21,7 @@
 #include "agent/host_io.h"
 #include "agent/keyring_io.h"
 #include "fencing/bmc_io.h"
+#include "fencing/fence_agent_io.h"
 #include "migration/libvirt_io.h"
 #include "proto/values.h"
 #include "storage/health.h"
@@ -329,7 +330,7 @@ static void check_guest_key(struct check *check)
     }
 }
 
-/* ---- libvirt, BMC */
+/* ---- libvirt, BMC, fence devices */
 
 static void check_libvirt(struct check *check)
 {
@@ -353,21 +354,31 @@ static void check_hook(struct check *check)
         fault == NULL ? "VMs of the cluster are not started by hand here" : fault);
 }
 
+static bool check_credentials(struct check *check)
+{
+    char text[TEXT_BYTES];
+    const char *credentials = check->config.bmc_credentials;
+    if (credentials[0] == '\0') {
+        return true;
+    }
+    if (bmc_io_check_credentials(credentials, text) < 0) {
+        say(check, WRONG, "credentials", "%s", text);
+        return false;
+    }
+    say(check, WELL, "credentials", "%s", credentials);
+    return true;
+}
+
 static void check_bmc(struct check *check, const char *helper)
 {
     const struct config *config = &check->config;
     struct sink sink = {.put = put, .context = check};
     struct bmc_io *bmc = NULL;
-    char text[TEXT_BYTES];
     if (config->bmc.address[0] == '\0') {
-        say(check, NOTE, "BMC", "none is configured ([bmc] address): fenced by the storage alone");
+        say(check, NOTE, "BMC", "none is configured ([bmc] address)%s",
+            config->devices[0].agent[0] == '\0' ? ": fenced by the storage alone" : "");
         return;
     }
-    if (bmc_io_check_credentials(config->bmc_credentials, text) < 0) {
-        say(check, WRONG, "credentials", "%s", text);
-        return;
-    }
-    say(check, WELL, "credentials", "%s", config->bmc_credentials);
     if (bmc_io_open(check->loop, config->bmc_credentials, helper, &sink, &bmc) < 0) {
         say(check, WRONG, "BMC", "no memory");
         return;
@@ -381,6 +392,41 @@ static void check_bmc(struct check *check, const char *helper)
         say(check, WELL, "BMC", "%s is this machine's", config->bmc.address);
     }
     bmc_io_close(bmc);
+}
+
+static void check_device(struct check *check, struct fence_agent_io *agents, uint32_t at)
+{
+    const struct fence_device *device = &check->config.devices[at];
+    if (device->agent[0] == '\0') {
+        return;
+    }
+    expect(check, EVENT_TROUBLE, 0);
+    fence_agent_io_identify(agents, at, device, host_io_boottime_ms() + BMC_MS);
+    if (!wait_for(check, BMC_MS + 1000) || check->trouble[0] != '\0') {
+        say(check, WRONG, "fence device", "%s", check->got ? check->trouble : "no answer");
+    } else if (!check->config.trusted[at]) {
+        say(check, NOTE, "fence device",
+            "%s reads on, but nobody says that it is this host's, so it is never used: make sure, "
+            "and add 'trusted = yes' to [fence %s]",
+            device->name, device->name);
+    } else {
+        say(check, WELL, "fence device", "%s (%s, level %u) reads on", device->name, device->agent,
+            device->level);
+    }
+}
+
+static void check_devices(struct check *check)
+{
+    const char *path = check->config.bmc_credentials;
+    struct sink sink = {.put = put, .context = check};
+    for (uint32_t i = 0; i < FENCE_DEVICES_MAX; i++) {
+        struct fence_agent_io *agents = NULL; /* each its own: a trouble stays with its device */
+        if (fence_agent_io_open(check->loop, path[0] != '\0' ? path : NULL, FENCE_AGENT_FOLDER,
+                                &sink, &agents) == 0) {
+            check_device(check, agents, i);
+            fence_agent_io_close(agents);
+        }
+    }
 }
 
 /* Also when a call into Corosync or libvirt never comes back. */
@@ -411,7 +457,10 @@ int check_io_run(const char *path, const char *helper)
     check_guest_key(&check);
     check_libvirt(&check);
     check_hook(&check);
-    check_bmc(&check, helper);
+    if (check_credentials(&check)) {
+        check_bmc(&check, helper);
+        check_devices(&check);
+    }
     puts(check.wrong ? "Something must be mended first." : "This host is ready.");
     fflush(stdout);
     return check.wrong ? 1 : 0;

@@ -16,7 +16,15 @@
 #include "proto/settings.h"
 #include "proto/values.h"
 
-enum value_kind { VALUE_NAME, VALUE_TEXT, VALUE_PATH, VALUE_UUID, VALUE_MIB, VALUE_CIPHER };
+enum value_kind {
+    VALUE_NAME,
+    VALUE_TEXT,
+    VALUE_PATH,
+    VALUE_UUID,
+    VALUE_MIB,
+    VALUE_CIPHER,
+    VALUE_LEVEL
+};
 
 struct key {
     const char *section;
@@ -54,16 +62,22 @@ static const struct key keys[] = {
     KEY("bmc", "address", VALUE_TEXT, bmc.address, NULL,
         "This host's BMC: host or host:port. Default: none, then it is never switched off."),
     KEY("bmc", "credentials", VALUE_PATH, bmc_credentials, NULL,
-        "The file with the BMCs' user names and passwords; needed with `address`."),
+        "The file with the BMCs' user names and passwords, and fence agents' secrets; needed with "
+        "`address`."),
     KEY("bmc", "cipher_suite", VALUE_CIPHER, bmc.cipher_suite, "17", "IPMI's, for RMCP+."),
+    KEY("bmc", "level", VALUE_LEVEL, bmc.level, NULL,
+        "In which order it is tried, before or after fence devices (see below). Default: 1."),
     KEY("notify", "command", VALUE_PATH, notify_command, NULL,
         "A program of root's that is run for each alarm this node tells, without a shell, with "
         "JSON on its standard input, for 10 s at most. Default: none."),
 };
 #define KEYS (sizeof(keys) / sizeof(keys[0]))
 
-static const char *const sections[] = {"node", "libvirt", "ceph", "bmc", "notify"};
+static const char *const sections[] = {"node", "libvirt", "ceph", "bmc", "notify", "fence NAME"};
 #define SECTIONS (sizeof(sections) / sizeof(sections[0]))
+
+#define FENCE_SECTION "fence "
+#define FENCE_LEVEL_DEFAULT 2 /* after the BMC, all together */
 
 struct reader {
     FILE *file;
@@ -91,11 +105,36 @@ __attribute__((format(printf, 2, 3))) static void complain(struct reader *reader
     }
 }
 
+/* A fence device's place, found or made; FENCE_DEVICES_MAX: there is none, and that was said. */
+static size_t device_find(struct reader *reader, const char *name)
+{
+    if (!control_is_name(name) || strlen(name) >= DEVICE_NAME_BYTES) {
+        complain(reader, "[fence NAME] wants a name of up to %d letters, digits and ._-, not '%s'",
+                 DEVICE_NAME_BYTES - 1, name);
+        return FENCE_DEVICES_MAX;
+    }
+    for (size_t i = 0; i < FENCE_DEVICES_MAX; i++) {
+        if (reader->config.devices[i].name[0] == '\0') {
+            name_set(reader->config.devices[i].name, DEVICE_NAME_BYTES, name);
+            reader->config.devices[i].level = FENCE_LEVEL_DEFAULT;
+        }
+        if (strcmp(reader->config.devices[i].name, name) == 0) {
+            return i;
+        }
+    }
+    complain(reader, "more than %d fence devices beside the BMC", FENCE_DEVICES_MAX);
+    return FENCE_DEVICES_MAX;
+}
+
 /* libinih says nothing about a section without keys, so unknown ones are found here. */
 static void check_section(struct reader *reader, const char *line)
 {
     char name[64] = "";
     (void)sscanf(line, "[%63[^]]", name);
+    if (strncmp(name, FENCE_SECTION, strlen(FENCE_SECTION)) == 0) {
+        (void)device_find(reader, name + strlen(FENCE_SECTION));
+        return;
+    }
     for (size_t i = 0; i < SECTIONS; i++) {
         if (strcmp(name, sections[i]) == 0) {
             return;
@@ -105,10 +144,11 @@ static void check_section(struct reader *reader, const char *line)
     if (near != NULL) {
         complain(reader, "unknown section [%s]; did you mean [%s]?", name, near);
     } else {
-        complain(reader,
-                 "unknown section [%s]; there are [node], [libvirt], [ceph], [bmc] and "
-                 "[notify]",
-                 name);
+        complain(
+            reader,
+            "unknown section [%s]; there are [node], [libvirt], [ceph], [bmc], [fence NAME] and "
+            "[notify]",
+            name);
     }
 }
 
@@ -174,6 +214,8 @@ static const char *set_value(const struct key *key, void *field, const char *val
         return host_io_parse_uuid(value, field) == 0 ? NULL : "a UUID";
     case VALUE_MIB:
         return parse_number(value, 64, 1u << 30, field) ? NULL : "a number of MiB, 64 or more";
+    case VALUE_LEVEL:
+        return parse_number(value, 1, FENCE_LEVEL_MAX, field) ? NULL : "a number from 1 to 9";
     case VALUE_CIPHER:
         return parse_number(value, 0, 17, field) ? NULL : "a number from 0 to 17";
     }
@@ -221,9 +263,80 @@ static void complain_of_key(struct reader *reader, const char *section, const ch
     }
 }
 
+/* ---- [fence NAME] */
+
+/* Whatever else stands there is for the fence agent. NULL, or what would have been right. */
+static const char *device_option(struct fence_device *device, const char *name, const char *value)
+{
+    char given[64];
+    snprintf(given, sizeof(given), "%s=", name);
+    const char *other = strstr(device->options, given);
+    if (other != NULL && (other == device->options || other[-1] == '\n')) {
+        return "to be given once";
+    }
+    size_t used = strlen(device->options);
+    size_t room = sizeof(device->options) - used;
+    if (strcmp(name, "action") == 0) {
+        return "nothing: what it does is stead's to say";
+    }
+    if (strstr(name, "passw") != NULL || strstr(name, "secret") != NULL ||
+        strcmp(name, "community") == 0) {
+        return "to stand in the credentials file, in a section of the same name";
+    }
+    int more = snprintf(device->options + used, room, "%s%s=%s", used > 0 ? "\n" : "", name, value);
+    return more > 0 && (size_t)more < room ? NULL
+                                           : "less: all options together have 127 characters";
+}
+
+static const char *device_agent(struct fence_device *device, const char *value)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789_-";
+    if (device->agent[0] != '\0') {
+        return "to be given once";
+    }
+    if (strncmp(value, "fence_", 6) != 0 || strspn(value, letters) != strlen(value) ||
+        strlen(value) >= sizeof(device->agent)) {
+        return "the name of a fence agent, such as fence_apc_snmp";
+    }
+    name_set(device->agent, sizeof(device->agent), value);
+    return NULL;
+}
+
+static int take_device_value(struct reader *reader, const char *section, const char *name,
+                             const char *value)
+{
+    size_t at = device_find(reader, section);
+    if (at == FENCE_DEVICES_MAX) {
+        return 0;
+    }
+    struct fence_device *device = &reader->config.devices[at];
+    bool yes = strcmp(value, "yes") == 0;
+    const char *right = NULL;
+    if (strcmp(name, "agent") == 0) {
+        right = device_agent(device, value);
+    } else if (strcmp(name, "level") == 0) {
+        right =
+            parse_number(value, 1, FENCE_LEVEL_MAX, &device->level) ? NULL : "a number from 1 to 9";
+    } else if (strcmp(name, "trusted") == 0) {
+        reader->config.trusted[at] = yes;
+        right = yes || strcmp(value, "no") == 0 ? NULL : "yes or no";
+    } else {
+        right = device_option(device, name, value);
+    }
+    if (right != NULL) {
+        bool hide = strstr(name, "passw") != NULL || strstr(name, "secret") != NULL;
+        complain(reader, "'%s' wants %s%s%s%s", name, right, hide ? "" : ", not '",
+                 hide ? "" : value, hide ? "" : "'");
+    }
+    return right == NULL;
+}
+
 static int take_value(void *context, const char *section, const char *name, const char *value)
 {
     struct reader *reader = context;
+    if (strncmp(section, FENCE_SECTION, strlen(FENCE_SECTION)) == 0) {
+        return take_device_value(reader, section + strlen(FENCE_SECTION), name, value);
+    }
     for (size_t i = 0; i < KEYS; i++) {
         if (strcmp(keys[i].section, section) != 0 || strcmp(keys[i].name, name) != 0) {
             continue;
@@ -258,8 +371,9 @@ static void set_defaults(struct config *config)
 bool config_io_describe(size_t index, struct config_key *ret_key)
 {
     static const char *const wants[] = {
-        [VALUE_NAME] = "NAME", [VALUE_TEXT] = "TEXT", [VALUE_PATH] = "PATH",
-        [VALUE_UUID] = "UUID", [VALUE_MIB] = "MIB",   [VALUE_CIPHER] = "NUMBER",
+        [VALUE_NAME] = "NAME",    [VALUE_TEXT] = "TEXT", [VALUE_PATH] = "PATH",
+        [VALUE_UUID] = "UUID",    [VALUE_MIB] = "MIB",   [VALUE_CIPHER] = "NUMBER",
+        [VALUE_LEVEL] = "NUMBER",
     };
     if (index >= KEYS) {
         return false;
@@ -276,6 +390,15 @@ static int check_whole(struct reader *reader)
     struct config *config = &reader->config;
     if (config->ceph_guest_user[0] == '\0') {
         name_set(config->ceph_guest_user, sizeof(config->ceph_guest_user), config->ceph_user);
+    }
+    for (size_t i = 0; i < FENCE_DEVICES_MAX; i++) {
+        if (config->devices[i].name[0] != '\0' && config->devices[i].agent[0] == '\0') {
+            snprintf(reader->error, CONFIG_TEXT_BYTES,
+                     "%s: [fence %s] names no fence agent: add 'agent = fence_…' (fence-agents "
+                     "has them)",
+                     reader->path, config->devices[i].name);
+            return -EINVAL;
+        }
     }
     if (config->bmc.address[0] != '\0' && config->bmc_credentials[0] == '\0') {
         snprintf(reader->error, CONFIG_TEXT_BYTES,

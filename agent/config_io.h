@@ -5,7 +5,8 @@
  *     [node]     name, uuid, memory
  *     [libvirt]  uri
  *     [ceph]     conf, user, pool, guest_user
- *     [bmc]      address, credentials, cipher_suite
+ *     [bmc]      address, credentials, cipher_suite, level
+ *     [fence NAME]  agent, level, trusted, and what else that fence agent is to be told
  *     [notify]   command
  */
 #ifndef STEAD_AGENT_CONFIG_IO_H
@@ -29,6 +30,8 @@ struct config {
     char ceph_pool[NAME_BYTES];
     char ceph_guest_user[NAME_BYTES]; /* whose key QEMU gets */
     struct bmc_address bmc;           /* address empty: none */
+    struct fence_device devices[FENCE_DEVICES_MAX];
+    bool trusted[FENCE_DEVICES_MAX]; /* a person says that it is this host's */
     char bmc_credentials[CONFIG_VALUE_BYTES];
     char notify_command[CONFIG_VALUE_BYTES]; /* empty: none */
 };

@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 #include "agent/actor.h"
+#include "agent/devices.h"
 #include "agent/halt.h"
 #include "agent/leave.h"
 #include "agent/life.h"
@@ -154,7 +155,7 @@ static void on_event(struct core *core, const struct event *event, struct caller
         (void)nodes_on_power(core, event);
         return;
     case EVENT_BMC_IDENTITY:
-        core->local.facts.bmc.verified = event->bmc_identity.verified;
+        devices_on_identity(&core->local.facts, event);
         return;
     case EVENT_DOMAIN:
         run_on_domain(core, &event->domain, caller);

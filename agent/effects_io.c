@@ -77,6 +77,15 @@ static void create(struct effects *effects, const struct action *action)
     sink_put(&sink, &event);
 }
 
+static void switch_power(const struct edges *edges, const struct action *action)
+{
+    if (action->power.device.agent[0] != '\0') {
+        fence_agent_io_act(edges->fence_agents, action);
+    } else {
+        bmc_io_act(edges->bmc, action);
+    }
+}
+
 static void carry_out(struct effects *effects, const struct action *action)
 {
     const struct edges *edges = &effects->edges;
@@ -109,8 +118,8 @@ static void carry_out(struct effects *effects, const struct action *action)
     case ACTION_LEASE_CHANGE:
         change_lease(edges, action);
         break;
-    case ACTION_POWER_OFF:
-        bmc_io_act(edges->bmc, action);
+    case ACTION_POWER:
+        switch_power(edges, action);
         break;
     case ACTION_DOMAIN_CREATE:
         guest_io_know(edges->guests, &action->vm.uuid);

@@ -13,6 +13,7 @@
 #include "agent/hook_io.h"
 #include "agent/nvram_io.h"
 #include "fencing/bmc_io.h"
+#include "fencing/fence_agent_io.h"
 #include "migration/guest_io.h"
 #include "migration/libvirt_io.h"
 #include "proto/sink.h"
@@ -25,6 +26,7 @@ struct edges {
     struct libvirt_io *libvirt;
     struct guest_io *guests;
     struct bmc_io *bmc;
+    struct fence_agent_io *fence_agents;
     struct create_io *create;
     struct alarm_command_io *notify;
     struct nvram_io *nvram;

@@ -13,7 +13,8 @@ struct facts {
     struct incarnation incarnation; /* from /run/stead if kept under this boot id, else 0/0 */
     struct uuid cluster_id;         /* ... and of which cluster; zero: not known */
     struct bmc_address bmc;         /* `verified` false until EVENT_BMC_IDENTITY */
-    uint32_t memory_mib;            /* for guests */
+    struct fence_device devices[FENCE_DEVICES_MAX]; /* likewise their standing */
+    uint32_t memory_mib;                            /* for guests */
     uint32_t feature_level;
     bool halted; /* an assertion failed in the agent before this one: `mark` */
     struct mark mark;
@@ -22,9 +23,10 @@ struct facts {
 };
 
 /* Of this code. What a level added to the state is written from then on only:
- * 2: losses in a row, `stead ha pause` */
+ * 2: losses in a row, `stead ha pause`, fence devices and the BMC's level */
 #define FEATURE_LEVEL 2
 #define LEVEL_LOSSES 2
 #define LEVEL_PAUSE 2
+#define LEVEL_FENCE_DEVICES 2
 
 #endif

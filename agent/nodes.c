@@ -19,6 +19,7 @@
 
 #include <string.h>
 
+#include "agent/devices.h"
 #include "agent/draft.h"
 #include "agent/leave.h"
 #include "agent/level.h"
@@ -148,18 +149,15 @@ void nodes_draft_lost(struct core *core)
 static void draft_facts(struct core *core, uint32_t slot, const struct beat *beat)
 {
     const struct node_record *node = draft_peek_node(core, slot);
-    bool same_bmc = strncmp(node->bmc.address, beat->bmc.address, ADDRESS_BYTES) == 0 &&
-                    node->bmc.cipher_suite == beat->bmc.cipher_suite &&
-                    (node->bmc.verified || !beat->bmc.verified);
+    struct node_record follows = *node;
+    bool devices = devices_follow(&follows, beat, core->local.draft.delta.header.feature_level);
     bool handle = !client_is_none(&beat->client) && !client_equal(&beat->client, &node->client);
-    if (same_bmc && !handle && node->memory_mib == beat->memory_mib &&
+    if (!devices && !handle && node->memory_mib == beat->memory_mib &&
         node->feature_level == beat->feature_level) {
         return;
     }
     struct node_record *next = draft_node(core, slot);
-    bool verified = same_bmc && node->bmc.verified; /* once seen while healthy, it stays so */
-    next->bmc = beat->bmc;
-    next->bmc.verified |= verified;
+    *next = follows;
     next->memory_mib = beat->memory_mib;
     next->feature_level = beat->feature_level;
     if (handle) {
@@ -188,21 +186,21 @@ static void draft_member(struct core *core, uint32_t slot, const struct node_rec
 static void draft_power(struct core *core, uint32_t slot, const struct node_record *node)
 {
     struct fence *fence = &core->local.acting.fences[slot];
-    bool news = (fence->power == POWER_OFF || fence->power == POWER_FAILED) && !fence->power_told &&
-                incarnation_equal(fence->incarnation, node->incarnation);
+    bool news = (fence->power.state == POWER_OFF || fence->power.state == POWER_FAILED) &&
+                !fence->power.told && incarnation_equal(fence->incarnation, node->incarnation);
     if (!news) {
         return;
     }
     struct text text = {0};
-    text_add(text_add(&text, "BMC of "), node->name);
-    text_add(&text, fence->power == POWER_OFF ? ": off, read back; " : ": not proven off; ");
-    text_add(&text, fence->power_text);
+    text_add(text_add(&text, "power of "), node->name);
+    text_add(&text, fence->power.state == POWER_OFF ? ": off, read back; " : ": not proven off; ");
+    text_add(&text, fence->power.text);
     draft_history(core, HISTORY_BMC, node->nodeid, NULL, text.bytes)->number =
-        fence->power == POWER_OFF ? OUTCOME_DONE : OUTCOME_FAILED;
-    if (fence->power == POWER_OFF) {
+        fence->power.state == POWER_OFF ? OUTCOME_DONE : OUTCOME_FAILED;
+    if (fence->power.state == POWER_OFF) {
         draft_node(core, slot)->proofs |= PROOF_POWER;
     }
-    fence->power_told = true;
+    fence->power.told = true;
 }
 
 static void draft_lost(struct core *core, uint32_t slot, const struct node_record *node)
@@ -297,7 +295,9 @@ void nodes_draft_admit(struct core *core, uint32_t slot, const struct beat *beat
     next->boot = beat->boot;
     next->incarnation = (struct incarnation){header->epoch, header->next_incarnation++};
     next->client = beat->client;
-    next->bmc = beat->bmc;
+    next->bmc.verified = false; /* what was seen in an earlier life of it counts no more */
+    memset(next->devices, 0, sizeof(next->devices));
+    (void)devices_follow(next, beat, header->feature_level);
     next->memory_mib = beat->memory_mib;
     next->feature_level = beat->feature_level;
     next->proofs = 0;
@@ -410,7 +410,8 @@ void nodes_act(struct core *core, struct caller *caller)
             struct node_record seen = *node;
             if (peers_ended(core, node->nodeid) &&
                 (core->cluster.settings.proof & PROOF_STORAGE) != 0) {
-                seen.bmc = (struct bmc_address){{0}, 0, false}; /* it ends in order: let it */
+                memset(&seen.bmc, 0, sizeof(seen.bmc)); /* it ends in order: let it */
+                memset(seen.devices, 0, sizeof(seen.devices));
             }
             seen.client_only |= peer != NULL && peer->heard && reborn(node, peer);
             seen.client_only |= node->removing && speaking(core, node) != NULL; /* it ends itself */

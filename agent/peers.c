@@ -284,6 +284,7 @@ static void fill_beat(const struct core *core, struct beat *beat)
     beat->incarnation = local->life.incarnation;
     beat->client = view_announced(core);
     beat->bmc = local->facts.bmc;
+    memcpy(beat->devices, local->facts.devices, sizeof(beat->devices));
     memcpy(beat->name, local->facts.name, NAME_BYTES);
     beat->memory_mib = local->facts.memory_mib;
     beat->feature_level = local->facts.feature_level;

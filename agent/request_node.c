@@ -43,6 +43,7 @@ void request_draft_first(struct core *core, const struct request *request)
     node->incarnation = (struct incarnation){1, 1};
     node->client = local->storage.client;
     node->bmc = local->facts.bmc;
+    memcpy(node->devices, local->facts.devices, sizeof(node->devices));
     node->memory_mib = local->facts.memory_mib;
     node->feature_level = local->facts.feature_level;
     request_entry(core, request, HISTORY_NODE_JOINED, node->nodeid, NULL, "made the cluster");

@@ -23,6 +23,8 @@ struct status_io {
     Control__Node nodes[NODES_SHOWN_MAX];
     Control__Node *node_list[NODES_SHOWN_MAX];
     char *proofs[NODES_MAX][PROOFS];
+    Control__FenceDevice devices[NODES_MAX][FENCE_DEVICES_MAX];
+    Control__FenceDevice *device_list[NODES_MAX][FENCE_DEVICES_MAX];
     char troubles[NODES_MAX][TEXT_BYTES];
     char machines[NODES_MAX][UUID_TEXT_BYTES];
     char boots[NODES_MAX][UUID_TEXT_BYTES];
@@ -115,6 +117,26 @@ static size_t fill_proofs(char **list, uint32_t mask)
     return count;
 }
 
+static size_t fill_devices(struct status_io *status, uint32_t slot,
+                           const struct node_record *record)
+{
+    static const char *const words[DEVICE_STANDING_COUNT] = {"unverified", "verified", "denied"};
+    size_t count = 0;
+    for (uint32_t i = 0; i < FENCE_DEVICES_MAX; i++) {
+        const struct fence_device *device = &record->devices[i];
+        if (device->agent[0] != '\0') {
+            Control__FenceDevice *pb = &status->devices[slot][count];
+            control__fence_device__init(pb);
+            pb->name = lent(device->name);
+            pb->agent = lent(device->agent);
+            pb->level = device->level;
+            pb->standing = lent(words[device->standing]);
+            status->device_list[slot][count++] = pb;
+        }
+    }
+    return count;
+}
+
 static void fill_node(struct status_io *status, const struct core *core, uint32_t slot,
                       Control__Node *node, uint64_t now_ms)
 {
@@ -134,6 +156,8 @@ static void fill_node(struct status_io *status, const struct core *core, uint32_
     node->client = lent(record->client.address);
     node->bmc = lent(record->bmc.address);
     node->bmc_verified = record->bmc.verified;
+    node->fence_devices = status->device_list[slot];
+    node->n_fence_devices = fill_devices(status, slot, record);
     node->memory_mib = record->memory_mib;
     node->silent_ms = query_silent_ms(core, (uint8_t)slot, now_ms);
     node->restarts = query_restarts(core, (uint8_t)slot);

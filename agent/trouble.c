@@ -1,10 +1,11 @@
 /*
  * Troubles of our own host.
  *
- * Decides which of them is told: the most serious one. Those of Ceph, the BMC and libvirt's hook
- * are found by the edges; that our incarnation cannot be kept, and that our name or machine UUID
- * does not fit what the cluster knows, follows from what we hold. Nothing here stops anything: each
- * is something a person should mend while all is well, and not find out at the next failover.
+ * Decides which of them is told: the most serious one. Those of Ceph, the BMC, fence devices and
+ * libvirt's hook are found by the edges; that our incarnation cannot be kept, and that our name or
+ * machine UUID does not fit what the cluster knows, follows from what we hold. Nothing here stops
+ * anything: each is something a person should mend while all is well, and not find out at the next
+ * failover.
  */
 #include "agent/trouble.h"
 
@@ -71,7 +72,11 @@ const char *trouble_of_host(const struct core *core)
         return renamed;
     }
     ASSERT(local->troubles[TROUBLE_BMC][TEXT_BYTES - 1] == '\0');
-    bool bmc = local->troubles[TROUBLE_BMC][0] != '\0';
-    bool hook = local->troubles[TROUBLE_HOOK][0] != '\0';
-    return local->troubles[bmc ? TROUBLE_BMC : hook ? TROUBLE_HOOK : TROUBLE_DEFINED];
+    static const enum trouble lesser[] = {TROUBLE_BMC, TROUBLE_DEVICE, TROUBLE_HOOK};
+    for (uint32_t i = 0; i < sizeof(lesser) / sizeof(lesser[0]); i++) {
+        if (local->troubles[lesser[i]][0] != '\0') {
+            return local->troubles[lesser[i]];
+        }
+    }
+    return local->troubles[TROUBLE_DEFINED];
 }

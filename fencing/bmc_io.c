@@ -358,7 +358,9 @@ static int question_ask(struct bmc_io *io, const struct bmc_question *question, 
 void bmc_io_act(struct bmc_io *io, const struct action *action)
 {
     const struct action_power *power = &action->power;
-    const struct bmc_question question = {.op = "off",
+    static const char *const ops[] = {
+        [POWER_ORDER_OFF] = "off", [POWER_ORDER_READ] = "read", [POWER_ORDER_ON] = "on"};
+    const struct bmc_question question = {.op = ops[power->order],
                                           .node = power->node,
                                           .bmc = &power->bmc,
                                           .machine = &power->machine,
@@ -366,7 +368,7 @@ void bmc_io_act(struct bmc_io *io, const struct action *action)
                                           .valid_until_ms = action->valid_until_ms};
     char text[TEXT_BYTES];
     if (action->valid_until_ms != 0 && clock_ms() >= action->valid_until_ms) {
-        power_answer(io, action->id, OUTCOME_STALE, "the right to switch it off has run out");
+        power_answer(io, action->id, OUTCOME_STALE, "the right to switch it has run out");
     } else if (question_ask(io, &question, action->id, text) < 0) {
         power_answer(io, action->id, OUTCOME_FAILED, text);
     }

@@ -24,9 +24,9 @@ int bmc_io_open(qb_loop_t *loop, const char *credentials, const char *helper,
  * file, line and remedy in ret_text (TEXT_BYTES). */
 int bmc_io_check_credentials(const char *credentials, char *ret_text);
 
-/* ACTION_POWER_OFF: compares the BMC's GUID with power.machine (skipped where bmc.verified says it
- * was compared while healthy and the GUID cannot be read now), switches off, reads back until off
- * or the deadline; answers EVENT_POWER. Already off is off. */
+/* ACTION_POWER: compares the BMC's GUID with power.machine (skipped where bmc.verified says it
+ * was compared while healthy and the GUID cannot be read now), switches off or on, reads back until
+ * it is or the deadline; or only reads; answers EVENT_POWER. Already off is off. */
 void bmc_io_act(struct bmc_io *io, const struct action *action);
 
 /* Asks our own BMC for its GUID; answers EVENT_BMC_IDENTITY when it could be read, and in any case

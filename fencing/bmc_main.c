@@ -5,8 +5,8 @@
  * The request comes on stdin as lines of "key value" (a password must never stand in an argv), one
  * line of answer goes to stdout: an outcome word and a sentence.
  *
- *     done      the power was read back off (after our command, or found so)
- *     failed    refused; the command did not take effect
+ *     done      the power was read back off (after our command, or found so); or on (op on)
+ *     failed    refused; the command did not take effect; or it reads on (op read)
  *     unknown   no certain answer before the deadline
  *     stale     valid_until had passed before the command was sent; it was not
  *     guid 0|1  (op identify) the BMC's GUID could be read; is it this machine's?
@@ -47,7 +47,7 @@ struct request {
     char password[FIELD_BYTES];
     uint8_t machine[GUID_BYTES];
     uint8_t cipher_suite;
-    bool identify; /* else: power off */
+    enum { OP_OFF, OP_READ, OP_ON, OP_IDENTIFY } op;
     bool verified;
     uint64_t deadline_ms;
     uint64_t valid_until_ms; /* 0: not limited */
@@ -297,36 +297,49 @@ static int power_read(struct run *run)
     return power;
 }
 
-static int power_down(struct run *run)
+static int power_switch(struct run *run)
 {
+    uint8_t control =
+        run->request.op == OP_ON ? IPMI_CHASSIS_CONTROL_POWER_UP : IPMI_CHASSIS_CONTROL_POWER_DOWN;
     fiid_obj_t reply = fiid_obj_create(tmpl_cmd_chassis_control_rs);
-    int r = reply ? ipmi_cmd_chassis_control(run->ctx, IPMI_CHASSIS_CONTROL_POWER_DOWN, reply) : -1;
+    int r = reply ? ipmi_cmd_chassis_control(run->ctx, control, reply) : -1;
     fiid_obj_destroy(reply);
     return r;
 }
 
-static enum verdict send_off(struct run *run)
+static const char *word(const struct run *run)
+{
+    return run->request.op == OP_ON ? "on" : "off";
+}
+
+static const char *already(const struct run *run)
+{
+    return run->request.op == OP_ON ? " (it was on already)" : " (it was off already)";
+}
+
+static enum verdict send_order(struct run *run)
 {
     const struct request *request = &run->request;
     if (request->valid_until_ms != 0 && clock_ms() >= request->valid_until_ms) {
         return run->sent
-                   ? answer("unknown the power-off sent to the BMC at %s was not answered, and "
+                   ? answer("unknown the power-%s sent to the BMC at %s was not answered, and "
                             "the right to repeat it has run out",
-                            request->address)
-                   : answer("stale the right to switch off by the BMC at %s ran out before "
+                            word(run), request->address)
+                   : answer("stale the right to switch %s by the BMC at %s ran out before "
                             "the command could be sent",
-                            request->address);
+                            word(run), request->address);
     }
     run->sent = true;
-    if (power_down(run) < 0) {
+    if (power_switch(run) < 0) {
         return refused(ipmi_ctx_errnum(run->ctx)) ? fail(run) : again(run);
     }
     run->accepted = true;
     return AGAIN;
 }
 
-static enum verdict switch_off(struct run *run)
+static enum verdict switch_power(struct run *run)
 {
+    const char *address = run->request.address;
     if (!run->matched && (match(run) == ANSWERED)) {
         return ANSWERED;
     }
@@ -338,13 +351,16 @@ static enum verdict switch_off(struct run *run)
         if (power < 0) {
             return again(run);
         }
-        if (power == 0) {
-            return answer("done the BMC at %s reads the power as off%s", run->request.address,
-                          run->sent ? "" : " (it was off already)");
+        if (power == (run->request.op == OP_ON)) {
+            return answer("done the BMC at %s reads the power as %s%s", address, word(run),
+                          run->sent || run->request.op == OP_READ ? "" : already(run));
+        }
+        if (run->request.op == OP_READ) {
+            return answer("failed the BMC at %s reads the power as on", address);
         }
         if (run->accepted) {
             sleep_ms(POLL_MS);
-        } else if (send_off(run) == ANSWERED) {
+        } else if (send_order(run) == ANSWERED) {
             return ANSWERED;
         } else if (!run->accepted) {
             return AGAIN;
@@ -358,14 +374,14 @@ static enum verdict give_up(const struct run *run)
     const char *trouble = run->trouble[0] ? run->trouble : "it was too slow";
     const char *address = run->request.address;
     if (run->accepted) {
-        return answer("unknown the BMC at %s accepted the power-off but did not read as off before "
+        return answer("unknown the BMC at %s accepted the power-%s but did not read as %s before "
                       "the deadline",
-                      address);
+                      address, word(run), word(run));
     }
     if (run->sent) {
-        return answer("unknown the power-off was sent to the BMC at %s but not answered before the "
+        return answer("unknown the power-%s was sent to the BMC at %s but not answered before the "
                       "deadline (%s)",
-                      address, trouble);
+                      word(run), address, trouble);
     }
     return answer("unknown no answer from the BMC at %s before the deadline (%s): check its "
                   "address, network and power",
@@ -377,7 +393,7 @@ static void run_request(struct run *run)
     while (remaining_ms(run) > 0) {
         enum verdict verdict = session_open(run);
         if (verdict == AGAIN && run->ctx) {
-            verdict = run->request.identify ? identify(run) : switch_off(run);
+            verdict = run->request.op == OP_IDENTIFY ? identify(run) : switch_power(run);
         }
         session_close(run); /* after an answer too: a BMC has few sessions to give */
         if (verdict == ANSWERED) {
@@ -401,6 +417,19 @@ static bool hex_read(const char *text, uint8_t *ret_bytes)
         ret_bytes[i] = (uint8_t)byte;
     }
     return true;
+}
+
+static bool op_take(struct request *request, const char *value)
+{
+    static const char *const words[] = {
+        [OP_OFF] = "off", [OP_READ] = "read", [OP_ON] = "on", [OP_IDENTIFY] = "identify"};
+    for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (strcmp(value, words[i]) == 0) {
+            request->op = i;
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool field_take(struct request *request, const char *key, const char *value)
@@ -431,8 +460,7 @@ static bool field_take(struct request *request, const char *key, const char *val
     } else if (strcmp(key, "verified") == 0) {
         request->verified = number == 1;
     } else if (strcmp(key, "op") == 0) {
-        request->identify = strcmp(value, "identify") == 0;
-        return request->identify || strcmp(value, "off") == 0;
+        return op_take(request, value);
     } else {
         return false;
     }

@@ -15,8 +15,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define DEVICE_SECTION "fence "
+
 struct reader {
     const char *node;
+    const char *device; /* or the section of this one */
+    char *lines;        /* "key=value" of [fence DEVICE] */
+    size_t length;
     struct credentials fallback; /* [default] */
     struct credentials own;      /* [NODE] */
     const char *complaint;       /* about the first line that is wrong */
@@ -70,6 +75,21 @@ static const char *field_set(char *field, const char *value)
     return NULL;
 }
 
+static const char *device_line(struct reader *reader, const char *section, const char *name,
+                               const char *value)
+{
+    if (!reader->device || strcmp(section + strlen(DEVICE_SECTION), reader->device) != 0) {
+        return NULL;
+    }
+    size_t room = SECRETS_BYTES - reader->length;
+    int used = snprintf(reader->lines + reader->length, room, "%s=%s\n", name, value);
+    if (used < 0 || (size_t)used >= room) {
+        return "this section is longer than any fence agent needs";
+    }
+    reader->length += (size_t)used;
+    return NULL;
+}
+
 /* inih calls this for each line; 0 marks the line as wrong. */
 static int take_line(void *user, const char *section, const char *name, const char *value)
 {
@@ -82,6 +102,8 @@ static int take_line(void *user, const char *section, const char *name, const ch
     const char *complaint = NULL;
     if (section[0] == '\0') {
         complaint = "this line stands before any section: write [default] or [NODE] above it";
+    } else if (strncmp(section, DEVICE_SECTION, strlen(DEVICE_SECTION)) == 0) {
+        complaint = device_line(reader, section, name, value);
     } else if (strcmp(name, "username") == 0) {
         complaint = field_set(into->username, value);
     } else if (strcmp(name, "password") == 0) {
@@ -116,22 +138,40 @@ static int reader_result(const struct reader *reader, const char *path,
     return 0;
 }
 
-int credentials_read(const char *path, const char *node, struct credentials *ret_credentials,
-                     char ret_text[TEXT_BYTES])
+static int file_read(const char *path, struct reader *reader, char *ret_text)
 {
     __attribute__((cleanup(file_close))) FILE *file = NULL;
     int r = file_open(path, &file, ret_text);
     if (r < 0) {
         return r;
     }
-    struct reader reader = {.node = node};
-    int line = ini_parse_file(file, take_line, &reader);
+    int line = ini_parse_file(file, take_line, reader);
     if (line != 0) {
         snprintf(ret_text, TEXT_BYTES, "%s:%d: %s", path, line,
-                 reader.complaint ? reader.complaint : "neither [section] nor name=value");
-        r = -EINVAL;
-    } else {
-        r = reader_result(&reader, path, ret_credentials, ret_text);
+                 reader->complaint ? reader->complaint : "neither [section] nor name=value");
+        return -EINVAL;
+    }
+    return 0;
+}
+
+int credentials_read(const char *path, const char *node, struct credentials *ret_credentials,
+                     char ret_text[TEXT_BYTES])
+{
+    struct reader reader = {.node = node};
+    int r = file_read(path, &reader, ret_text);
+    r = r < 0 ? r : reader_result(&reader, path, ret_credentials, ret_text);
+    explicit_bzero(&reader, sizeof(reader));
+    return r;
+}
+
+int credentials_read_device(const char *path, const char *device, char ret_lines[SECRETS_BYTES],
+                            char ret_text[TEXT_BYTES])
+{
+    struct reader reader = {.device = device, .lines = ret_lines};
+    ret_lines[0] = '\0';
+    int r = file_read(path, &reader, ret_text);
+    if (r < 0) {
+        explicit_bzero(ret_lines, SECRETS_BYTES);
     }
     explicit_bzero(&reader, sizeof(reader));
     return r;

@@ -1,6 +1,7 @@
 /*
  * Who stead is at a BMC: an INI file of [default] and optional [NODE] sections with username= and
- * password=. What is read never reaches a log, an error text or an argv.
+ * password=, and of [fence DEVICE] sections with whatever that device's fence agent needs. What is
+ * read never reaches a log, an error text or an argv.
  */
 #ifndef STEAD_FENCING_CREDENTIALS_IO_H
 #define STEAD_FENCING_CREDENTIALS_IO_H
@@ -19,5 +20,12 @@ struct credentials {
  * that is none, -ENOKEY when there is nothing for this node. Wipe the result after use. */
 int credentials_read(const char *path, const char *node, struct credentials *ret_credentials,
                      char ret_text[TEXT_BYTES]);
+
+#define SECRETS_BYTES 1024 /* of one fence device: "key=value", one a line */
+
+/* Reads what `path` says in [fence DEVICE]; nothing, where there is no such section: some agents
+ * need none. 0, or -errno as above. Wipe the result after use. */
+int credentials_read_device(const char *path, const char *device, char ret_lines[SECRETS_BYTES],
+                            char ret_text[TEXT_BYTES]);
 
 #endif

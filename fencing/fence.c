@@ -2,8 +2,8 @@
  * One node's fence.
  *
  * Decides: which blocklist entries end a lost node's agent and, unless the machine is already back,
- * every client at its address; when its BMC is told; when to try again. Both methods start at once;
- * the barrier never waits for a BMC.
+ * every client at its address; when to try again. The barrier and the power
+ * (fencing/power.c) begin at once; the barrier never waits for it.
  * A host that nobody has seen since the power came back may be booting: where the barrier is proof
  * enough, it is not switched off in the middle of that.
  * Assumes: the node's record is NODE_LOST by a commit of a term we hold (the right to fence), and
@@ -19,8 +19,6 @@
 #include "fencing/timing.h"
 #include "proto/assert.h"
 #include "proto/values.h"
-
-#define POWER_TRIES_MAX 3 /* a clean-up: after three the ledger says failed, a person may go on */
 
 static void add_entry(struct action_block *block, struct client entry)
 {
@@ -48,33 +46,6 @@ static void raise_barrier(struct fence *fence, const struct node_record *node,
     fence->state = FENCE_RAISING;
 }
 
-static void ask_power(struct fence *fence, const struct node_record *node,
-                      const struct settings *settings, struct caller *caller)
-{
-    struct action *action =
-        call_begin(caller, &fence->power_call, ACTION_POWER_OFF, settings->bmc_ms, true);
-    memcpy(action->power.node, node->name, NAME_BYTES);
-    action->power.incarnation = node->incarnation;
-    action->power.bmc = node->bmc;
-    action->power.machine = node->machine;
-    fence->power = POWER_ASKED;
-    fence->power_tries++;
-    fence->power_told = false;
-}
-
-static bool power_due(const struct fence *fence, const struct node_record *node, uint64_t now_ms)
-{
-    if ((node->proofs & PROOF_POWER) != 0 || node->client_only || node->bmc.address[0] == '\0' ||
-        !node->bmc.verified) {
-        return false;
-    }
-    if (fence->power == POWER_UNTRIED) {
-        return true;
-    }
-    return fence->power == POWER_FAILED && fence->power_tries < POWER_TRIES_MAX &&
-           now_ms >= fence->power_retry_ms;
-}
-
 void fence_carry_on(struct fence *fence, const struct node_record *node, bool may_boot,
                     const struct settings *settings, struct caller *caller)
 {
@@ -91,8 +62,9 @@ void fence_carry_on(struct fence *fence, const struct node_record *node, bool ma
     if (due && node->state == NODE_LOST) {
         raise_barrier(fence, node, settings, caller);
     }
-    if (!spared && power_due(fence, node, caller->now_ms)) {
-        ask_power(fence, node, settings, caller);
+    bool known_off = (node->proofs & PROOF_POWER) != 0;
+    if (!spared && !known_off && !node->client_only) {
+        power_off_carry_on(&fence->power, node, settings, caller);
     }
 }
 
@@ -115,18 +87,12 @@ bool fence_on_block(struct fence *fence, const struct event *event, const struct
 
 bool fence_on_power(struct fence *fence, const struct event *event, const struct settings *settings)
 {
-    if (!call_ends(&fence->power_call, event)) {
+    if (!power_on_event(&fence->power, event, settings)) {
         return false;
     }
-    ASSERT(fence->power == POWER_ASKED);
-    memcpy(fence->power_text, event->power.text, TEXT_BYTES);
-    if (event->power.outcome == OUTCOME_DONE) {
-        fence->power = POWER_OFF;
+    if (fence->power.state == POWER_OFF) {
         fence->proofs |= PROOF_POWER;
-        return true;
     }
-    fence->power = POWER_FAILED;
-    fence->power_retry_ms = event->now_ms + timing_retry_ms(settings, fence->power_tries);
     return true;
 }
 
@@ -137,9 +103,5 @@ void fence_on_tick(struct fence *fence, uint64_t now_ms)
         fence->state = FENCE_WAITING;
         fence->barrier_retry_ms = now_ms;
     }
-    if (call_overdue(&fence->power_call, now_ms)) {
-        ASSERT(fence->power == POWER_ASKED);
-        fence->power = POWER_FAILED;
-        fence->power_retry_ms = now_ms;
-    }
+    power_on_tick(&fence->power, now_ms);
 }

@@ -1,11 +1,11 @@
 /*
  * The per-target fence, as the acting node carries it out: the node's part of the barrier and its
- * BMC, both at once. Kept only by the actor; a new actor begins anew, which does no harm. Pure.
+ * power, both at once. Kept only by the actor; a new actor begins anew, which does no harm. Pure.
  */
 #ifndef STEAD_FENCING_FENCE_H
 #define STEAD_FENCING_FENCE_H
 
-#include "proto/call.h"
+#include "fencing/power.h"
 
 enum fence_state {
     FENCE_IDLE,
@@ -15,37 +15,24 @@ enum fence_state {
     FENCE_STATE_COUNT
 };
 
-enum power_state {
-    POWER_UNTRIED,
-    POWER_ASKED,
-    POWER_OFF,    /* read back off */
-    POWER_FAILED, /* this try did not prove it off; `power_text` says why */
-    POWER_STATE_COUNT
-};
-
 struct fence {
     enum fence_state state;
-    enum power_state power;
+    struct power power;
     struct incarnation incarnation; /* the life being ended */
     uint32_t proofs;                /* gained so far */
     bool address;                   /* an address entry was asked for */
     struct call barrier_call;
-    struct call power_call;
     uint32_t barrier_tries;
-    uint32_t power_tries;
     uint64_t barrier_retry_ms;
-    uint64_t power_retry_ms;
     uint64_t begun_ms;
     uint64_t stands_ms; /* when the barrier stood */
-    bool power_told;    /* the outcome is in the history */
-    char power_text[TEXT_BYTES];
 };
 
 /* Carries the fence of `node` on: begins what is due and may be begun. Call at each step while the
  * node is lost, and while it is fenced and not back (power is then tried on as clean-up). Without a
- * verified BMC, or with node->client_only (the machine is already back), no power is touched; nor,
- * with `may_boot` (nobody has seen it since the power came back, it may just be slow), where the
- * policy does not need it. */
+ * verified device, or with node->client_only (the machine is already back), no power is touched;
+ * nor, with `may_boot` (nobody has seen it since the power came back, it may just be slow), where
+ * the policy does not need it. */
 void fence_carry_on(struct fence *fence, const struct node_record *node, bool may_boot,
                     const struct settings *settings, struct caller *caller);
 

@@ -34,7 +34,7 @@ enum action_kind {
     ACTION_BLOCK_CHECK,      /* are block.entries on the list? */
     ACTION_LOCKS_BREAK,      /* break the image locks of vm.uuid held by blocklisted clients */
     ACTION_WATCHERS_READ,    /* who has the images of vm.uuid open */
-    ACTION_POWER_OFF,        /* power off the node of `power` through its BMC and read it back */
+    ACTION_POWER,            /* `power.order` by the device of `power`, and read it back */
     ACTION_DOMAIN_CREATE,    /* create `vm` paused, marked with vm.action */
     ACTION_DOMAIN_RESUME,    /* drop the mark and let it run */
     ACTION_DOMAIN_SHUTDOWN,  /* ask the guest to shut down; DONE means asked */
@@ -62,9 +62,17 @@ struct action_block {
     struct client entries[BLOCK_ENTRIES_MAX];
 };
 
+enum power_order {
+    POWER_ORDER_OFF,  /* DONE: it was read back off after our off, or was off already */
+    POWER_ORDER_READ, /* DONE: it reads off; FAILED: it reads on, or says no */
+    POWER_ORDER_ON    /* DONE: it was read back on, or the device says so */
+};
+
 struct action_power {
     char node[NAME_BYTES];
     struct incarnation incarnation;
+    enum power_order order;
+    struct fence_device device; /* no agent: by the BMC */
     struct bmc_address bmc;
     struct uuid machine; /* the GUID it must show before it is touched */
 };

@@ -49,6 +49,24 @@ static uint64_t digest_action_id(uint64_t seed, struct action_id id)
     return digest_u64(digest_u64(seed, id.term), id.counter);
 }
 
+/* What an agent before feature level 2 cannot know counts only where it is there. */
+static uint64_t digest_devices(uint64_t d, const struct node_record *node)
+{
+    if (node->bmc.level != 0) {
+        d = digest_u64(digest_u64(d, 1), node->bmc.level);
+    }
+    for (uint32_t i = 0; i < FENCE_DEVICES_MAX; i++) {
+        const struct fence_device *device = &node->devices[i];
+        if (device->agent[0] != '\0') {
+            d = digest_text(digest_u64(d, 2 + i), device->name, DEVICE_NAME_BYTES);
+            d = digest_text(d, device->agent, DEVICE_AGENT_BYTES);
+            d = digest_text(d, device->options, DEVICE_OPTIONS_BYTES);
+            d = digest_u64(digest_u64(d, device->level), device->standing);
+        }
+    }
+    return d;
+}
+
 uint64_t digest_node(uint32_t slot, const struct node_record *node)
 {
     ASSERT(slot < NODES_MAX);
@@ -79,7 +97,7 @@ uint64_t digest_node(uint32_t slot, const struct node_record *node)
     if (node->losses != 0 || node->lost_ms != 0) { /* not before feature level 2 */
         d = digest_u64(digest_u64(d, node->losses), node->lost_ms);
     }
-    return d;
+    return digest_devices(d, node);
 }
 
 uint64_t digest_vm(uint32_t slot, const struct vm_record *vm)

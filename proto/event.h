@@ -28,8 +28,8 @@ enum event_kind {
     EVENT_BLOCK,        /* answers ACTION_BLOCK_ADD, ACTION_BLOCK_REMOVE, ACTION_BLOCK_CHECK */
     EVENT_LOCKS,        /* answers ACTION_LOCKS_BREAK */
     EVENT_WATCHERS,     /* answers ACTION_WATCHERS_READ */
-    EVENT_POWER,        /* answers ACTION_POWER_OFF */
-    EVENT_BMC_IDENTITY, /* our own BMC was asked for its GUID: does it match this machine? */
+    EVENT_POWER,        /* answers ACTION_POWER */
+    EVENT_BMC_IDENTITY, /* our own BMC or fence device was asked: is it this machine's? */
     EVENT_DOMAIN_DONE,  /* answers ACTION_DOMAIN_CREATE, _RESUME, _SHUTDOWN, _DESTROY */
     EVENT_DOMAIN,       /* a domain of ours is in this state (at any change, and when listed) */
     EVENT_DOMAINS,      /* libvirt connection: lost, or listed completely */
@@ -125,11 +125,12 @@ struct event {
             uint32_t image_count; /* images of the definition; each has at least one watcher */
         } watchers;
         struct {
-            enum outcome outcome; /* DONE: read back off after our off (or already off) */
+            enum outcome outcome; /* DONE: as enum power_order says */
             char text[TEXT_BYTES];
         } power;
         struct {
             bool verified;
+            uint32_t device; /* 0: the BMC; else 1 + its index in facts.devices */
         } bmc_identity;
         struct {
             enum trouble kind;

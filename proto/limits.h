@@ -11,15 +11,20 @@
 #define DELTA_RECORDS_MAX 64 /* records one commit sets */
 #define DELTAS_KEPT_MAX 16   /* deltas kept while a paged read is under way */
 #define SETTINGS_MAX 64      /* settings the cluster state can hold */
+#define FENCE_DEVICES_MAX 3  /* fence devices of one node, beside its BMC */
+#define FENCE_LEVEL_MAX 9    /* the last of the fence levels */
 #define HISTORY_MAX 512      /* decisions the cluster state remembers */
 #define REQUESTS_MAX 128     /* operator commands under way on one node */
 #define ACTIONS_MAX 512      /* effects of one step */
 #define OBSERVATIONS_MAX 64  /* facts about VMs one heartbeat carries */
 
-#define NAME_BYTES 64    /* VM, node names; with the closing NUL */
-#define CLIENT_BYTES 64  /* "[IPv6]:0/NONCE" with the closing NUL */
-#define ADDRESS_BYTES 64 /* a BMC's address */
-#define TEXT_BYTES 192   /* one reason or trace line */
+#define NAME_BYTES 64            /* VM, node names; with the closing NUL */
+#define CLIENT_BYTES 64          /* "[IPv6]:0/NONCE" with the closing NUL */
+#define ADDRESS_BYTES 64         /* a BMC's address */
+#define DEVICE_NAME_BYTES 24     /* of a fence device beside the BMC */
+#define DEVICE_AGENT_BYTES 32    /* "fence_apc_snmp" */
+#define DEVICE_OPTIONS_BYTES 128 /* what its agent is told, secrets apart */
+#define TEXT_BYTES 192           /* one reason or trace line */
 
 _Static_assert(NODES_MAX == 64, "member masks are uint64_t");
 _Static_assert(DELTA_RECORDS_MAX < ACTIONS_MAX, "each record of a commit may call for an action");

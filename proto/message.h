@@ -32,6 +32,7 @@ enum trouble {
     TROUBLE_MACHINE,  /* its UUID is another node's too */
     TROUBLE_NAME,     /* Corosync calls it otherwise than the cluster */
     TROUBLE_BMC,      /* it does not answer, refuses us, or is another host's */
+    TROUBLE_DEVICE,   /* a fence device does not answer, or is not ours */
     TROUBLE_COROSYNC, /* its settings are refused: then nobody hears us */
     TROUBLE_HOOK,     /* libvirt does not ask stead's hook: it starts our VMs by hand, too */
     TROUBLE_POOL,     /* no trouble of the host's: which pools are full */
@@ -92,6 +93,7 @@ struct beat {
     struct incarnation incarnation; /* as kept in /run/stead; 0/0: unknown */
     struct client client;           /* its present RADOS handle; empty: none yet */
     struct bmc_address bmc;
+    struct fence_device devices[FENCE_DEVICES_MAX];
     char name[NAME_BYTES];
     uint32_t memory_mib;
     uint32_t feature_level;

@@ -21,6 +21,9 @@ static int set_up(const struct spawn *spawn, posix_spawn_file_actions_t *files,
     }
     int r = posix_spawn_file_actions_adddup2(files, spawn->input, STDIN_FILENO);
     r = r ? r : posix_spawn_file_actions_adddup2(files, spawn->output, STDOUT_FILENO);
+    if (spawn->errors_too) {
+        r = r ? r : posix_spawn_file_actions_adddup2(files, spawn->output, STDERR_FILENO);
+    }
     r = r ? r : posix_spawn_file_actions_addclosefrom_np(files, STDERR_FILENO + 1);
     r = r ? r : posix_spawnattr_setsigmask(attributes, &none);
     r = r ? r : posix_spawnattr_setsigdefault(attributes, &all);

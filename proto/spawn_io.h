@@ -10,7 +10,8 @@ struct spawn {
     const char *const *arguments;   /* argv, NULL at its end: no secrets, everybody can read them */
     const char *const *environment; /* whole, NULL at its end */
     int input;                      /* becomes its standard input */
-    int output;                     /* becomes its standard output; standard error stays ours */
+    int output;                     /* becomes its standard output; standard error stays ours … */
+    bool errors_too;                /* … or goes the same way */
     bool own_group; /* a process group of its own, to be killed with all it started */
 };
 

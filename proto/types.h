@@ -68,7 +68,25 @@ enum proof {                     /* bits of a mask: what makes a dead node harml
 struct bmc_address {
     char address[ADDRESS_BYTES]; /* empty: this node has no BMC */
     uint32_t cipher_suite;
-    bool verified; /* its GUID was the host's machine UUID while the host was healthy */
+    bool verified;  /* its GUID was the host's machine UUID while the host was healthy */
+    uint32_t level; /* in the order of the fence levels; 0: the first */
+};
+
+/* What a healthy host found of a device that cannot say whose power it switches. */
+enum device_standing {
+    DEVICE_UNKNOWN,  /* not seen to work yet, or no person says that it is this host's */
+    DEVICE_VERIFIED, /* a person says so, and it read on while the host was up */
+    DEVICE_DENIED,   /* it read off while the host was up: another's, or it lies */
+    DEVICE_STANDING_COUNT
+};
+
+/* A way to a host's power beside its BMC: a fence agent of Debian's fence-agents. */
+struct fence_device {
+    char name[DEVICE_NAME_BYTES];       /* its section in stead.conf and in the credentials */
+    char agent[DEVICE_AGENT_BYTES];     /* "fence_apc_snmp"; empty: no device */
+    char options[DEVICE_OPTIONS_BYTES]; /* "plug=3", one a line, for the agent's standard input */
+    uint32_t level;                     /* those of one level only together cut the power */
+    enum device_standing standing;
 };
 
 struct node_record {
@@ -80,6 +98,7 @@ struct node_record {
     struct incarnation incarnation;
     struct client client; /* the agent's RADOS handle */
     struct bmc_address bmc;
+    struct fence_device devices[FENCE_DEVICES_MAX];
     uint32_t memory_mib; /* for guests */
     uint32_t feature_level;
     uint32_t proofs;      /* mask of enum proof, of the present or last fence */

@@ -23,7 +23,7 @@ bool wire_beat_ok(const struct beat *beat)
            wire_text_ok(beat->trouble, TEXT_BYTES) &&
            wire_text_ok(beat->mark.reason, sizeof(beat->mark.reason)) &&
            wire_text_ok(beat->client.address, CLIENT_BYTES) &&
-           wire_text_ok(beat->bmc.address, ADDRESS_BYTES);
+           wire_text_ok(beat->bmc.address, ADDRESS_BYTES) && wire_devices_ok(beat->devices);
 }
 
 static Stead__BeatAnswer *answer_to_pb(struct wire_arena *arena, const struct beat_answer *answer)
@@ -108,6 +108,7 @@ Stead__Beat *wire_beat_to_pb(struct wire_arena *arena, const struct beat *beat)
     pb->incarnation = wire_incarnation_to_pb(arena, &beat->incarnation);
     pb->client = wire_text_to_pb(beat->client.address);
     pb->bmc = wire_bmc_to_pb(arena, &beat->bmc);
+    pb->devices = wire_devices_to_pb(arena, beat->devices, &pb->n_devices);
     pb->name = wire_text_to_pb(beat->name);
     pb->memory_mib = beat->memory_mib;
     pb->feature_level = beat->feature_level;
@@ -195,6 +196,7 @@ bool wire_beat_from_pb(const Stead__Beat *pb, struct beat *ret_beat)
            wire_client_from_pb(pb->client, &ret_beat->client) &&
            wire_text_from_pb(pb->trouble, ret_beat->trouble, TEXT_BYTES) &&
            wire_bmc_from_pb(pb->bmc, &ret_beat->bmc) &&
+           wire_devices_from_pb(pb->devices, pb->n_devices, ret_beat->devices) &&
            wire_name_from_pb(pb->name, NAME_REQUIRED, ret_beat->name, sizeof(ret_beat->name)) &&
            mark_from_pb(pb->halted, ret_beat) && lists_from_pb(pb, ret_beat);
 }

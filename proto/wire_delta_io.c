@@ -72,7 +72,7 @@ bool wire_record_ok(const struct record *record)
     case RECORD_NODE:
         return wire_text_ok(node->name, sizeof(node->name)) &&
                wire_text_ok(node->client.address, CLIENT_BYTES) &&
-               wire_text_ok(node->bmc.address, ADDRESS_BYTES);
+               wire_text_ok(node->bmc.address, ADDRESS_BYTES) && wire_devices_ok(node->devices);
     case RECORD_VM:
         return wire_text_ok(vm->name, sizeof(vm->name)) &&
                wire_text_ok(vm->reason, sizeof(vm->reason));

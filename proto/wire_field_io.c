@@ -48,7 +48,32 @@ Stead__BmcAddress *wire_bmc_to_pb(struct wire_arena *arena, const struct bmc_add
     pb->address = wire_text_to_pb(bmc->address);
     pb->cipher_suite = bmc->cipher_suite;
     pb->verified = bmc->verified;
+    pb->level = bmc->level;
     return pb;
+}
+
+/* Those that there are, in their order. */
+Stead__FenceDevice **wire_devices_to_pb(struct wire_arena *arena,
+                                        const struct fence_device *devices, size_t *ret_count)
+{
+    Stead__FenceDevice **list =
+        wire_arena_get(arena, FENCE_DEVICES_MAX * sizeof(Stead__FenceDevice *));
+    size_t count = 0;
+    for (size_t i = 0; i < FENCE_DEVICES_MAX; i++) {
+        const struct fence_device *device = &devices[i];
+        if (device->agent[0] != '\0') {
+            Stead__FenceDevice *pb = wire_arena_get(arena, sizeof(*pb));
+            stead__fence_device__init(pb);
+            pb->name = wire_text_to_pb(device->name);
+            pb->agent = wire_text_to_pb(device->agent);
+            pb->options = wire_text_to_pb(device->options);
+            pb->level = device->level;
+            pb->standing = (Stead__DeviceStanding)device->standing;
+            list[count++] = pb;
+        }
+    }
+    *ret_count = count;
+    return list;
 }
 
 bool wire_text_ok(const char *field, size_t size)
@@ -144,6 +169,47 @@ bool wire_bmc_from_pb(const Stead__BmcAddress *pb, struct bmc_address *ret_bmc)
     }
     ret_bmc->cipher_suite = pb->cipher_suite;
     ret_bmc->verified = pb->verified;
+    ret_bmc->level = pb->level;
     return holds_only(pb->address, "._:[]%-") &&
            wire_text_from_pb(pb->address, ret_bmc->address, ADDRESS_BYTES);
+}
+
+bool wire_devices_ok(const struct fence_device *devices)
+{
+    for (size_t i = 0; i < FENCE_DEVICES_MAX; i++) {
+        if (!wire_text_ok(devices[i].name, DEVICE_NAME_BYTES) ||
+            !wire_text_ok(devices[i].agent, DEVICE_AGENT_BYTES) ||
+            !wire_text_ok(devices[i].options, DEVICE_OPTIONS_BYTES)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* What is in `agent` becomes a program's name and is run as root: nothing but fence_WORD. */
+static bool device_from_pb(const Stead__FenceDevice *pb, struct fence_device *ret_device)
+{
+    ret_device->level = pb->level;
+    ret_device->standing = (enum device_standing)pb->standing;
+    return pb->level >= 1 && pb->level <= FENCE_LEVEL_MAX &&
+           wire_enum_ok((int)pb->standing, DEVICE_STANDING_COUNT) &&
+           strncmp(pb->agent, "fence_", 6) == 0 && holds_only(pb->agent, "_-") &&
+           wire_text_from_pb(pb->agent, ret_device->agent, DEVICE_AGENT_BYTES) &&
+           pb->name[0] != '\0' && holds_only(pb->name, "._-") &&
+           wire_text_from_pb(pb->name, ret_device->name, DEVICE_NAME_BYTES) &&
+           wire_text_from_pb(pb->options, ret_device->options, DEVICE_OPTIONS_BYTES);
+}
+
+bool wire_devices_from_pb(Stead__FenceDevice *const *list, size_t count,
+                          struct fence_device *ret_devices)
+{
+    if (count > FENCE_DEVICES_MAX) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (!device_from_pb(list[i], &ret_devices[i])) {
+            return false;
+        }
+    }
+    return true;
 }

@@ -51,6 +51,8 @@ Stead__Incarnation *wire_incarnation_to_pb(struct wire_arena *arena, const struc
 Stead__ActionId *wire_action_id_to_pb(struct wire_arena *arena, const struct action_id *id);
 Stead__Origin *wire_origin_to_pb(struct wire_arena *arena, const struct origin *origin);
 Stead__BmcAddress *wire_bmc_to_pb(struct wire_arena *arena, const struct bmc_address *bmc);
+Stead__FenceDevice **wire_devices_to_pb(struct wire_arena *arena,
+                                        const struct fence_device *devices, size_t *ret_count);
 
 /* ---- fields: protobuf -> plain. Absent submessages are zero. */
 
@@ -64,6 +66,9 @@ void wire_incarnation_from_pb(const Stead__Incarnation *pb, struct incarnation *
 void wire_action_id_from_pb(const Stead__ActionId *pb, struct action_id *ret_id);
 void wire_origin_from_pb(const Stead__Origin *pb, struct origin *ret_origin);
 bool wire_bmc_from_pb(const Stead__BmcAddress *pb, struct bmc_address *ret_bmc);
+bool wire_devices_ok(const struct fence_device *devices);
+bool wire_devices_from_pb(Stead__FenceDevice *const *list, size_t count,
+                          struct fence_device *ret_devices);
 
 /* Is 0 <= value < count? Protobuf hands on enum values it does not know. */
 static inline bool wire_enum_ok(int value, int count)

@@ -70,6 +70,7 @@ Stead__Node *wire_node_to_pb(struct wire_arena *arena, const struct node_record 
     pb->incarnation = wire_incarnation_to_pb(arena, &node->incarnation);
     pb->client = wire_text_to_pb(node->client.address);
     pb->bmc = wire_bmc_to_pb(arena, &node->bmc);
+    pb->devices = wire_devices_to_pb(arena, node->devices, &pb->n_devices);
     pb->memory_mib = node->memory_mib;
     pb->feature_level = node->feature_level;
     pb->proofs = node->proofs;
@@ -111,7 +112,8 @@ bool wire_node_from_pb(const Stead__Node *pb, struct node_record *ret_node)
            wire_uuid_from_pb(&pb->machine, &ret_node->machine) &&
            wire_uuid_from_pb(&pb->boot, &ret_node->boot) &&
            wire_client_from_pb(pb->client, &ret_node->client) &&
-           wire_bmc_from_pb(pb->bmc, &ret_node->bmc);
+           wire_bmc_from_pb(pb->bmc, &ret_node->bmc) &&
+           wire_devices_from_pb(pb->devices, pb->n_devices, ret_node->devices);
 }
 
 Stead__Vm *wire_vm_to_pb(struct wire_arena *arena, const struct vm_record *vm)

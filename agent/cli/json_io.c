@@ -81,6 +81,21 @@ static json_t *bmc_value(const Control__Node *node)
     return bmc;
 }
 
+static json_t *devices_value(const Control__Node *node)
+{
+    json_t *list = made(json_array());
+    for (size_t i = 0; i < node->n_fence_devices; i++) {
+        const Control__FenceDevice *device = node->fence_devices[i];
+        json_t *object = made(json_object());
+        set(object, "name", text_value(device->name));
+        set(object, "agent", text_value(device->agent));
+        set(object, "level", integer(device->level));
+        set(object, "standing", text_value(device->standing));
+        json_array_append_new(list, object);
+    }
+    return list;
+}
+
 static json_t *node_value(const Control__Node *node)
 {
     json_t *object = made(json_object());
@@ -106,6 +121,7 @@ static json_t *node_value(const Control__Node *node)
     set(object, "boot", text_value(node->boot));
     set(object, "client", text_or_null(node->client));
     set(object, "bmc", bmc_value(node));
+    set(object, "fence_devices", devices_value(node));
     set(object, "memory_mib", integer(node->memory_mib));
     set(object, "memory_used_mib", integer(node->memory_used_mib));
     set(object, "vm_count", integer(node->vm_count));

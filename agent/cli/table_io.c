@@ -215,6 +215,11 @@ void cli_print_node(const Control__Node *node)
     printf("Ceph client  %s\n", or_dash(node->client));
     printf("BMC          %s%s%s\n", or_dash(node->bmc), node->bmc[0] != '\0' ? ", " : "",
            node->bmc[0] != '\0' ? bmc_word(node) : "");
+    for (size_t i = 0; i < node->n_fence_devices; i++) {
+        const Control__FenceDevice *device = node->fence_devices[i];
+        printf("Fence        %s (%s), level %u, %s\n", device->name, device->agent, device->level,
+               device->standing);
+    }
     printf("Memory       %u of %u MiB for %u VM(s)\n", node->memory_used_mib, node->memory_mib,
            node->vm_count);
     if (node->n_proofs > 0) {

@@ -133,7 +133,7 @@ static inline void model_pass(uint64_t us)
 
 static inline void model_act(uint32_t seat, const struct action *action)
 {
-    if (action->kind == ACTION_POWER_OFF) {
+    if (action->kind == ACTION_POWER) {
         sim_bmc_act(model.sim, seat, action);
     } else if (action->kind >= ACTION_DOMAIN_CREATE && action->kind <= ACTION_KILL) {
         sim_virt_act(model.sim, seat, action);

@@ -125,7 +125,7 @@ static int teardown(void **state)
 
 static struct action off(struct world *world, uint64_t limit_ms)
 {
-    struct action action = {.kind = ACTION_POWER_OFF};
+    struct action action = {.kind = ACTION_POWER};
     action.id = world->events->next_id++;
     action.deadline_ms = events_now_ms() + limit_ms;
     strcpy(action.power.node, "n2");

@@ -216,6 +216,54 @@ static void incarnation_is_kept(void **state)
     assert_int_equal(incarnation_io_save("/nonexistent/x", &boot, &kept), -ENOENT);
 }
 
+/* ---- fence devices */
+
+static void fence_devices_are_read(void **state)
+{
+    struct config config;
+    char error[CONFIG_TEXT_BYTES] = "";
+    (void)state;
+    assert_int_equal(load("[bmc]\ncredentials = /etc/c\nlevel = 3\n"
+                          "[fence left]\nagent = fence_apc_snmp\ntrusted = yes\n"
+                          "ip = 10.0.0.201\nplug = 3\n"
+                          "[node]\nname = n1\n"
+                          "[fence right]\nlevel = 1\nagent = fence_apc\ntrusted = no\n",
+                          &config, error),
+                     0);
+    assert_int_equal(config.bmc.level, 3);
+    assert_string_equal(config.devices[0].name, "left");
+    assert_string_equal(config.devices[0].agent, "fence_apc_snmp");
+    assert_string_equal(config.devices[0].options, "ip=10.0.0.201\nplug=3");
+    assert_int_equal(config.devices[0].level, 2);
+    assert_true(config.trusted[0]);
+    assert_string_equal(config.devices[1].name, "right");
+    assert_string_equal(config.devices[1].options, "");
+    assert_int_equal(config.devices[1].level, 1);
+    assert_false(config.trusted[1]);
+    assert_string_equal(config.devices[2].agent, "");
+}
+
+static void wrong_fence_devices_are_refused(void **state)
+{
+    struct config config;
+    char error[CONFIG_TEXT_BYTES] = "";
+    (void)state;
+    refused("[fence left]\nagent = apc\n", 2, "the name of a fence agent");
+    refused("[fence left]\nagent = fence_../../bin/sh\n", 2, "the name of a fence agent");
+    refused("[fence left]\nagent = fence_apc\nagent = fence_wti\n", 3, "given once");
+    refused("[fence left]\nip = 1\nplug = 1\nip = 2\n", 4, "given once");
+    refused("[fence left]\nlevel = 10\n", 2, "from 1 to 9");
+    refused("[fence left]\ntrusted = maybe\n", 2, "yes or no");
+    refused("[fence left]\naction = off\n", 2, "stead's to say");
+    refused("[fence le ft]\nip = 1\n", 1, "[fence NAME] wants a name");
+    refused("[fence a]\n[fence b]\n[fence c]\n[fence d]\n", 4, "more than 3 fence devices");
+    refused("[fence left]\npassword = geheim\n", 2, "credentials file, in a section of the same");
+    assert_true(load("[fence left]\npassword = geheim\n", &config, error) < 0);
+    assert_null(strstr(error, "geheim"));
+    assert_int_equal(load("[fence left]\nip = 10.0.0.1\n", &config, error), -EINVAL);
+    assert_non_null(strstr(error, "[fence left] names no fence agent"));
+}
+
 /* ---- keyrings */
 
 static void key_is_found(void **state)
@@ -266,6 +314,8 @@ int main(void)
         cmocka_unit_test(uuids),
         cmocka_unit_test(words),
         cmocka_unit_test(incarnation_is_kept),
+        cmocka_unit_test(fence_devices_are_read),
+        cmocka_unit_test(wrong_fence_devices_are_refused),
         cmocka_unit_test(key_is_found),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

@@ -204,7 +204,7 @@ static int end(void **state)
 
 static struct action off_of(const char *address, uint32_t suite, const struct uuid *machine)
 {
-    struct action action = {.kind = ACTION_POWER_OFF, .deadline_ms = LIMIT_MS};
+    struct action action = {.kind = ACTION_POWER, .deadline_ms = LIMIT_MS};
     name_set(action.power.node, NAME_BYTES, "n2");
     name_set(action.power.bmc.address, ADDRESS_BYTES, address);
     action.power.bmc.cipher_suite = suite;

@@ -87,6 +87,21 @@ static inline void random_bmc(uint64_t *seed, struct bmc_address *ret_bmc)
     characters(seed, "a0.:[]-%", below(seed, ADDRESS_BYTES), ret_bmc->address);
     ret_bmc->cipher_suite = below(seed, 18);
     ret_bmc->verified = coin(seed);
+    ret_bmc->level = below(seed, FENCE_LEVEL_MAX + 1);
+}
+
+static inline void random_devices(uint64_t *seed, struct fence_device *ret_devices)
+{
+    uint32_t count = below(seed, FENCE_DEVICES_MAX + 1);
+    for (uint32_t i = 0; i < count; i++) {
+        struct fence_device *device = &ret_devices[i];
+        characters(seed, "abz019._-", 1 + below(seed, DEVICE_NAME_BYTES - 1), device->name);
+        strcpy(device->agent, "fence_");
+        characters(seed, "abz019_-", below(seed, DEVICE_AGENT_BYTES - 6), device->agent + 6);
+        characters(seed, "ab01=\n", below(seed, DEVICE_OPTIONS_BYTES), device->options);
+        device->level = 1 + below(seed, FENCE_LEVEL_MAX);
+        device->standing = (enum device_standing)below(seed, DEVICE_STANDING_COUNT);
+    }
 }
 
 static inline void random_header(uint64_t *seed, struct header *ret_header)
@@ -117,6 +132,7 @@ static inline void random_node(uint64_t *seed, struct node_record *ret_node)
     ret_node->incarnation = random_incarnation(seed);
     ret_node->client = random_client(seed);
     random_bmc(seed, &ret_node->bmc);
+    random_devices(seed, ret_node->devices);
     ret_node->memory_mib = (uint32_t)wide(seed);
     ret_node->feature_level = (uint32_t)wide(seed);
     ret_node->proofs = below(seed, 32);
@@ -249,6 +265,7 @@ static inline void random_beat(uint64_t *seed, struct beat *ret_beat)
     ret_beat->incarnation = random_incarnation(seed);
     ret_beat->client = random_client(seed);
     random_bmc(seed, &ret_beat->bmc);
+    random_devices(seed, ret_beat->devices);
     random_name(seed, ret_beat->name);
     ret_beat->memory_mib = (uint32_t)wide(seed);
     ret_beat->feature_level = (uint32_t)wide(seed);

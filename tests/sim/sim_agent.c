@@ -116,7 +116,7 @@ static void carry_out(struct sim *sim, uint32_t node, const struct action *actio
     case ACTION_WATCHERS_READ:
         sim_rados_act(sim, node, action);
         return;
-    case ACTION_POWER_OFF:
+    case ACTION_POWER:
         sim_bmc_act(sim, node, action);
         return;
     case ACTION_DOMAIN_CREATE:

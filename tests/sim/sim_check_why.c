@@ -110,7 +110,7 @@ void sim_check_refusal(struct sim *sim, const struct sim_command *command)
 void sim_check_fresh(struct sim *sim, const struct sim_call *call)
 {
     const struct core *core = sim->hosts[call->node].agent.core;
-    bool must = call->action.kind == ACTION_POWER_OFF || call->action.kind == ACTION_DOMAIN_RESUME;
+    bool must = call->action.kind == ACTION_POWER || call->action.kind == ACTION_DOMAIN_RESUME;
     if ((call->action.valid_until_ms == 0 && !must) || sim_cpg_works(sim, call->node)) {
         return;
     }

@@ -49,7 +49,7 @@ static const char *const state_words[MACHINE_COUNT][COVERAGE_STATES] = {
     [MACHINE_HANDLE] = {"none", "opening", "open"},
     [MACHINE_COMMIT] = {"idle", "sent", "unknown"},
     [MACHINE_FENCE] = {"idle", "raising", "waiting", "stands"},
-    [MACHINE_POWER] = {"untried", "asked", "off", "failed"},
+    [MACHINE_POWER] = {"untried", "asked", "reading", "off", "failed", "on asked", "on ended"},
     [MACHINE_BARRIER] = {"idle", "reading", "watchers", "raising", "stands", "free", "freeing",
                          "waiting"},
 };
@@ -193,8 +193,12 @@ static void note_acting(struct coverage *coverage, const struct acting *acting,
         if (ring || ends(&fence->barrier_call, event)) {
             hit(coverage, MACHINE_FENCE, (uint32_t)fence->state, event);
         }
-        if (ring || ends(&fence->power_call, event)) {
-            hit(coverage, MACHINE_POWER, (uint32_t)fence->power, event);
+        bool power = ring;
+        for (uint32_t k = 0; k < POWER_DEVICES_MAX; k++) {
+            power |= ends(&fence->power.calls[k], event);
+        }
+        if (power) {
+            hit(coverage, MACHINE_POWER, (uint32_t)fence->power.state, event);
         }
     }
     for (uint32_t i = 0; i < acting->barrier_end; i++) {

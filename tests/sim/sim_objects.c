@@ -408,7 +408,7 @@ void sim_objects_execute(struct sim *sim, struct sim_call *call)
     case ACTION_SEND_REQUEST:
     case ACTION_SEND_REPLY:
     case ACTION_ANSWER:
-    case ACTION_POWER_OFF:
+    case ACTION_POWER:
     case ACTION_DOMAIN_CREATE:
     case ACTION_DOMAIN_RESUME:
     case ACTION_DOMAIN_SHUTDOWN:

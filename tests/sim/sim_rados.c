@@ -74,7 +74,7 @@ static bool is_own(const struct sim_call *call)
     case ACTION_BLOCK_CHECK:
     case ACTION_LOCKS_BREAK:
     case ACTION_WATCHERS_READ:
-    case ACTION_POWER_OFF:
+    case ACTION_POWER:
     case ACTION_DOMAIN_CREATE:
     case ACTION_DOMAIN_RESUME:
     case ACTION_DOMAIN_SHUTDOWN:
@@ -246,7 +246,7 @@ static struct event unknown_of(const struct action *action)
     case ACTION_SEND_REQUEST:
     case ACTION_SEND_REPLY:
     case ACTION_ANSWER:
-    case ACTION_POWER_OFF:
+    case ACTION_POWER:
     case ACTION_DOMAIN_CREATE:
     case ACTION_DOMAIN_RESUME:
     case ACTION_DOMAIN_SHUTDOWN:

@@ -111,7 +111,7 @@ TEST(not_fresh_means_nothing)
     unit_pass(u, 20000);
     unit_none(u, ACTION_COMMIT);
     unit_none(u, ACTION_BLOCK_ADD);
-    unit_none(u, ACTION_POWER_OFF);
+    unit_none(u, ACTION_POWER);
     free(u);
 }
 

@@ -55,10 +55,10 @@ TEST(a_booting_host_is_spared_where_it_may_be)
     struct position *p = begun();
     fence_carry_on(&p->fence, &p->node, true, &p->settings, &p->alone->caller);
     assert_non_null(asked(p, ACTION_BLOCK_ADD));
-    assert_null(asked(p, ACTION_POWER_OFF));
+    assert_null(asked(p, ACTION_POWER));
     p->settings.proof = PROOF_POWER;
     fence_carry_on(&p->fence, &p->node, true, &p->settings, &p->alone->caller);
-    assert_non_null(asked(p, ACTION_POWER_OFF));
+    assert_non_null(asked(p, ACTION_POWER));
     end(p);
 }
 
@@ -79,7 +79,7 @@ static void block_answer(struct position *p, enum outcome outcome)
 
 static void power_answer(struct position *p, enum outcome outcome)
 {
-    struct event event = {.kind = EVENT_POWER, .id = p->fence.power_call.id};
+    struct event event = {.kind = EVENT_POWER, .id = p->fence.power.calls[0].id};
     event.now_ms = p->alone->caller.now_ms;
     event.power.outcome = outcome;
     assert_true(fence_on_power(&p->fence, &event, &p->settings));
@@ -91,7 +91,7 @@ TEST(both_methods_begin_at_once)
     struct position *p = begun();
     carry_on(p);
     const struct action *block = asked(p, ACTION_BLOCK_ADD);
-    const struct action *power = asked(p, ACTION_POWER_OFF);
+    const struct action *power = asked(p, ACTION_POWER);
     assert_non_null(block);
     assert_non_null(power);
     assert_true(unit_holds(&block->block, unit_client(3, 0)));
@@ -107,7 +107,7 @@ TEST(both_methods_are_bound_to_freshness)
     struct position *p = begun();
     carry_on(p);
     assert_int_equal(asked(p, ACTION_BLOCK_ADD)->valid_until_ms, 11000);
-    assert_int_equal(asked(p, ACTION_POWER_OFF)->valid_until_ms, 11000);
+    assert_int_equal(asked(p, ACTION_POWER)->valid_until_ms, 11000);
     end(p);
 }
 
@@ -130,7 +130,7 @@ TEST(client_only_spares_address_and_power)
     const struct action *block = asked(p, ACTION_BLOCK_ADD);
     assert_int_equal(block->block.count, 1);
     assert_true(unit_holds(&block->block, unit_client(3, 300)));
-    assert_null(asked(p, ACTION_POWER_OFF));
+    assert_null(asked(p, ACTION_POWER));
     assert_false(p->fence.address);
     end(p);
 }
@@ -141,12 +141,12 @@ TEST(an_unverified_bmc_is_not_touched)
     struct position *p = begun();
     p->node.bmc.verified = false;
     carry_on(p);
-    assert_null(asked(p, ACTION_POWER_OFF));
+    assert_null(asked(p, ACTION_POWER));
     end(p);
     p = begun();
     p->node.bmc.address[0] = '\0';
     carry_on(p);
-    assert_null(asked(p, ACTION_POWER_OFF));
+    assert_null(asked(p, ACTION_POWER));
     end(p);
 }
 
@@ -197,8 +197,8 @@ TEST(power_tries_are_bounded)
     unsigned tries = 0;
     carry_on(p);
     for (unsigned i = 0; i < 10; i++) {
-        tries += asked(p, ACTION_POWER_OFF) != NULL;
-        if (call_open(&p->fence.power_call)) {
+        tries += asked(p, ACTION_POWER) != NULL;
+        if (call_open(&p->fence.power.calls[0])) {
             power_answer(p, OUTCOME_FAILED);
         }
         later(p, 60000);
@@ -241,7 +241,7 @@ TEST(a_fenced_node_is_not_barred_again)
     p->node.state = NODE_FENCED;
     carry_on(p);
     assert_null(asked(p, ACTION_BLOCK_ADD));
-    assert_non_null(asked(p, ACTION_POWER_OFF));
+    assert_non_null(asked(p, ACTION_POWER));
     end(p);
 }
 
@@ -253,7 +253,7 @@ TEST(a_node_proven_off_is_left_off)
     p->node.state = NODE_FENCED;
     p->node.proofs = PROOF_STORAGE | PROOF_POWER;
     carry_on(p);
-    assert_null(asked(p, ACTION_POWER_OFF));
+    assert_null(asked(p, ACTION_POWER));
     end(p);
 }
 
@@ -274,7 +274,7 @@ TEST(answers_that_never_come)
     carry_on(p);
     later(p, p->settings.bmc_ms + 10000);
     assert_non_null(asked(p, ACTION_BLOCK_ADD));
-    assert_non_null(asked(p, ACTION_POWER_OFF));
+    assert_non_null(asked(p, ACTION_POWER));
     end(p);
 }
 

@@ -279,7 +279,7 @@ TEST(a_host_that_shuts_down_keeps_its_power)
     unit_leave(u, 3);
     unit_settle(u, 500);
     assert_int_equal(unit_copy_node(u, 3)->state, NODE_LOST);
-    unit_none(u, ACTION_POWER_OFF);
+    unit_none(u, ACTION_POWER);
     assert_int_equal(unit_logged(u, ACTION_BLOCK_ADD) > 0, 1);
     free(u);
 }
@@ -290,7 +290,7 @@ TEST(policy_power_pulls_the_plug_all_the_same)
     struct unit *u = n3_with_a_bmc(PROOF_POWER);
     unit_leave(u, 3);
     unit_settle(u, 500);
-    assert_int_equal(unit_logged(u, ACTION_POWER_OFF), 1);
+    assert_int_equal(unit_logged(u, ACTION_POWER), 1);
     free(u);
 }
 
@@ -302,7 +302,7 @@ TEST(a_shutdown_is_forgotten_once_it_is_back)
     unit_settle(u, 500);
     unit_leave(u, 3);
     unit_settle(u, 500);
-    assert_int_equal(unit_logged(u, ACTION_POWER_OFF), 1);
+    assert_int_equal(unit_logged(u, ACTION_POWER), 1);
     free(u);
 }
 

@@ -71,7 +71,7 @@ TEST(an_absent_node_without_vms_is_not_lost)
     unit_settle(u, 2000);
     assert_int_equal(unit_copy_node(u, 3)->state, NODE_ADMITTED);
     unit_none(u, ACTION_BLOCK_ADD);
-    unit_none(u, ACTION_POWER_OFF);
+    unit_none(u, ACTION_POWER);
     free(u);
 }
 
@@ -138,7 +138,7 @@ TEST(no_fence_before_the_commit)
     (void)unit_take(u, ACTION_COMMIT);
     unit_pass(u, 1000);
     unit_none(u, ACTION_BLOCK_ADD);
-    unit_none(u, ACTION_POWER_OFF);
+    unit_none(u, ACTION_POWER);
     free(u);
 }
 
@@ -147,7 +147,7 @@ TEST(a_lost_node_is_barred_and_powered_off)
 {
     struct unit *u = acting_with_bmc();
     lose(u);
-    assert_int_equal(unit_logged(u, ACTION_POWER_OFF), 1);
+    assert_int_equal(unit_logged(u, ACTION_POWER), 1);
     struct action block;
     assert_true(unit_find(u, ACTION_BLOCK_ADD, &block));
     assert_true(unit_holds(&block.block, unit_client(3, 0)));
@@ -179,7 +179,7 @@ TEST(policy_power_waits_for_the_bmc)
     bar(u);
     unit_settle(u, 1000);
     assert_int_equal(unit_copy_node(u, 3)->state, NODE_LOST);
-    struct action power = unit_take(u, ACTION_POWER_OFF);
+    struct action power = unit_take(u, ACTION_POWER);
     unit_power(u, &power, OUTCOME_DONE);
     unit_settle(u, 500);
     assert_int_equal(unit_copy_node(u, 3)->state, NODE_FENCED);
@@ -194,7 +194,7 @@ TEST(a_failed_power_off_is_told)
     for (unsigned after = 0; after < 2; after++) {
         struct unit *u = acting_with_bmc();
         lose(u);
-        struct action power = unit_take(u, ACTION_POWER_OFF);
+        struct action power = unit_take(u, ACTION_POWER);
         if (after) {
             bar(u);
             unit_settle(u, 500);
@@ -225,7 +225,7 @@ TEST(a_reborn_node_is_fenced_by_client_only)
     assert_int_equal(block.block.count, 1);
     assert_true(unit_holds(&block.block, unit_client(3, 300)));
     unit_pass(u, 500);
-    unit_none(u, ACTION_POWER_OFF);
+    unit_none(u, ACTION_POWER);
     free(u);
 }
 
@@ -240,7 +240,7 @@ TEST(a_machine_back_before_the_fence_is_spared_its_address)
     unit_commit_is(u, &commit, OUTCOME_DONE, NULL);
     struct action block = unit_take(u, ACTION_BLOCK_ADD);
     assert_false(unit_holds(&block.block, unit_client(3, 0)));
-    unit_none(u, ACTION_POWER_OFF);
+    unit_none(u, ACTION_POWER);
     free(u);
 }
 
@@ -463,7 +463,7 @@ TEST(an_operators_fence_takes_a_present_node)
     assert_int_equal(unit_copy_node(u, 3)->state, NODE_LOST);
     struct action block = unit_take(u, ACTION_BLOCK_ADD);
     assert_true(unit_holds(&block.block, unit_client(3, 0)));
-    assert_int_equal(unit_take(u, ACTION_POWER_OFF).kind, ACTION_POWER_OFF);
+    assert_int_equal(unit_take(u, ACTION_POWER).kind, ACTION_POWER);
     free(u);
 }
 
@@ -510,7 +510,7 @@ TEST(an_agent_without_its_incarnation_is_over)
     assert_int_equal(unit_copy_node(u, 3)->state, NODE_LOST);
     assert_true(unit_copy_node(u, 3)->client_only);
     unit_pass(u, 300);
-    unit_none(u, ACTION_POWER_OFF);
+    unit_none(u, ACTION_POWER);
     free(u);
 }
 

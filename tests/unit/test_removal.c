@@ -56,7 +56,7 @@ TEST(a_present_node_is_barred_by_client_only)
     struct action block = unit_take(u, ACTION_BLOCK_ADD);
     assert_true(unit_holds(&block.block, u->image.nodes[N3].client));
     assert_false(unit_holds(&block.block, unit_client(3, 0)));
-    unit_none(u, ACTION_POWER_OFF);
+    unit_none(u, ACTION_POWER);
     free(u);
 }
 
@@ -69,7 +69,7 @@ TEST(a_silent_node_is_fenced_whole)
     remove_n3(u);
     struct action block = unit_take(u, ACTION_BLOCK_ADD);
     assert_true(unit_holds(&block.block, unit_client(3, 0)));
-    (void)unit_take(u, ACTION_POWER_OFF);
+    (void)unit_take(u, ACTION_POWER);
     free(u);
 }
 
@@ -79,10 +79,10 @@ TEST(an_agent_that_dies_meanwhile_is_powered_off)
     struct unit *u = acting(PROOF_POWER);
     remove_n3(u);
     bar(u);
-    unit_none(u, ACTION_POWER_OFF);
+    unit_none(u, ACTION_POWER);
     u->silent[3] = true;
     unit_settle(u, 2000);
-    (void)unit_take(u, ACTION_POWER_OFF);
+    (void)unit_take(u, ACTION_POWER);
     free(u);
 }
 

@@ -35,6 +35,22 @@ static const struct unit_field unit_node_fields[] = {
     N(bmc.address),
     N(bmc.cipher_suite),
     N(bmc.verified),
+    N(bmc.level),
+    N(devices[0].name),
+    N(devices[0].agent),
+    N(devices[0].options),
+    N(devices[0].level),
+    N(devices[0].standing),
+    N(devices[1].name),
+    N(devices[1].agent),
+    N(devices[1].options),
+    N(devices[1].level),
+    N(devices[1].standing),
+    N(devices[2].name),
+    N(devices[2].agent),
+    N(devices[2].options),
+    N(devices[2].level),
+    N(devices[2].standing),
     N(memory_mib),
     N(feature_level),
     N(proofs),
@@ -125,6 +141,12 @@ static inline struct node_record unit_any_node(void)
     name_set(node.name, NAME_BYTES, "nodename");
     name_set(node.client.address, CLIENT_BYTES, "10.0.0.4:0/4");
     name_set(node.bmc.address, ADDRESS_BYTES, "10.1.0.4");
+    node.bmc.level = 2;
+    for (uint32_t i = 0; i < FENCE_DEVICES_MAX; i++) {
+        struct fence_device *device = &node.devices[i];
+        *device = (struct fence_device){.name = "pdu", .agent = "fence_apc", .options = "plug=3"};
+        device->level = 2;
+    }
     return node;
 }
 

@@ -37,7 +37,7 @@ actor_killed() { # PLACED WATCHED PATTERN: kill1 will go to node PLACED (of A, B
     clean kill1 2
 }
 test_actor_killed_after_term() { actor_killed B A 'takes term.* lost'; }
-test_actor_killed_before_proof() { actor_killed B A 'BMC of n3'; }
+test_actor_killed_before_proof() { actor_killed B A 'power of n3'; }
 test_actor_killed_after_placing() { actor_killed B A 'kill1: start on NEW'; }
 test_actor_killed_while_another_starts() { actor_killed B B 'vm kill1: take lease -> create'; }
 test_actor_killed_while_it_starts() { actor_killed A A 'vm kill1: take lease -> create'; }
