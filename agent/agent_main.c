@@ -31,6 +31,7 @@
 #include "agent/starts_io.h"
 #include "agent/tick_io.h"
 #include "agent/version.h"
+#include "fencing/keeper.h"
 #include "proto/control_io.h"
 #include "proto/values.h"
 
@@ -57,6 +58,7 @@ struct agent {
     struct server_io *server;
     struct notify_io *notify;
     struct create_options create_options;
+    struct keeper_options keeper_options;
     struct settle_io *settle;
     struct vm_tools vm_tools;
     bool begun;
@@ -142,6 +144,12 @@ static int open_edges(struct agent *agent)
     }
     if (r == 0) {
         r = hook_io_open(agent->loop, &sink, &edges->hook);
+    }
+    if (r == 0) {
+        agent->keeper_options = (struct keeper_options){.socket = KEEPER_SOCKET,
+                                                        .device = config->watchdog_device,
+                                                        .softdog = config->watchdog_softdog};
+        r = keeper_io_open(agent->loop, &agent->keeper_options, &sink, &edges->keeper);
     }
     return r;
 }
@@ -312,6 +320,7 @@ static bool gather_facts(struct agent *agent)
     facts->bmc = config->bmc;
     memcpy(facts->devices, config->devices, sizeof(facts->devices));
     facts->memory_mib = config->memory_mib;
+    facts->watchdog_fires_ms = config->watchdog_fires_s * 1000;
     facts->machine = config->machine;
     memcpy(facts->name, config->name, sizeof(facts->name));
     int r = host_io_read_uuid(BOOT_ID_PATH, &facts->boot);

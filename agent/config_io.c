@@ -23,7 +23,9 @@ enum value_kind {
     VALUE_UUID,
     VALUE_MIB,
     VALUE_CIPHER,
-    VALUE_LEVEL
+    VALUE_LEVEL,
+    VALUE_YES,
+    VALUE_SECONDS
 };
 
 struct key {
@@ -67,13 +69,22 @@ static const struct key keys[] = {
     KEY("bmc", "cipher_suite", VALUE_CIPHER, bmc.cipher_suite, "17", "IPMI's, for RMCP+."),
     KEY("bmc", "level", VALUE_LEVEL, bmc.level, NULL,
         "In which order it is tried, before or after fence devices (see below). Default: 1."),
+    KEY("watchdog", "device", VALUE_PATH, watchdog_device, NULL,
+        "The watchdog that stead-keeper takes, where the cluster accepts the proof `watchdog`. "
+        "Default: the first of /dev/watchdog0... that can be trusted."),
+    KEY("watchdog", "softdog", VALUE_YES, watchdog_softdog, "no",
+        "May it be the kernel's softdog, which does not survive the kernel?"),
+    KEY("watchdog", "fires", VALUE_SECONDS, watchdog_fires_s, NULL,
+        "So many seconds after its last feed it has surely reset this host, as `stead-keeper "
+        "selftest` measured, with a margin. Default: the cluster's watchdog_fires_ms."),
     KEY("notify", "command", VALUE_PATH, notify_command, NULL,
         "A program of root's that is run for each alarm this node tells, without a shell, with "
         "JSON on its standard input, for 10 s at most. Default: none."),
 };
 #define KEYS (sizeof(keys) / sizeof(keys[0]))
 
-static const char *const sections[] = {"node", "libvirt", "ceph", "bmc", "notify", "fence NAME"};
+static const char *const sections[] = {"node",     "libvirt", "ceph",      "bmc",
+                                       "watchdog", "notify",  "fence NAME"};
 #define SECTIONS (sizeof(sections) / sizeof(sections[0]))
 
 #define FENCE_SECTION "fence "
@@ -144,11 +155,10 @@ static void check_section(struct reader *reader, const char *line)
     if (near != NULL) {
         complain(reader, "unknown section [%s]; did you mean [%s]?", name, near);
     } else {
-        complain(
-            reader,
-            "unknown section [%s]; there are [node], [libvirt], [ceph], [bmc], [fence NAME] and "
-            "[notify]",
-            name);
+        complain(reader,
+                 "unknown section [%s]; there are [node], [libvirt], [ceph], [bmc], [fence NAME], "
+                 "[watchdog] and [notify]",
+                 name);
     }
 }
 
@@ -218,6 +228,11 @@ static const char *set_value(const struct key *key, void *field, const char *val
         return parse_number(value, 1, FENCE_LEVEL_MAX, field) ? NULL : "a number from 1 to 9";
     case VALUE_CIPHER:
         return parse_number(value, 0, 17, field) ? NULL : "a number from 0 to 17";
+    case VALUE_YES:
+        *(bool *)field = strcmp(value, "yes") == 0;
+        return strcmp(value, "yes") == 0 || strcmp(value, "no") == 0 ? NULL : "yes or no";
+    case VALUE_SECONDS:
+        return parse_number(value, 1, 600, field) ? NULL : "a number of seconds from 1 to 600";
     }
     return "something else";
 }
@@ -371,9 +386,9 @@ static void set_defaults(struct config *config)
 bool config_io_describe(size_t index, struct config_key *ret_key)
 {
     static const char *const wants[] = {
-        [VALUE_NAME] = "NAME",    [VALUE_TEXT] = "TEXT", [VALUE_PATH] = "PATH",
-        [VALUE_UUID] = "UUID",    [VALUE_MIB] = "MIB",   [VALUE_CIPHER] = "NUMBER",
-        [VALUE_LEVEL] = "NUMBER",
+        [VALUE_NAME] = "NAME",    [VALUE_TEXT] = "TEXT",  [VALUE_PATH] = "PATH",
+        [VALUE_UUID] = "UUID",    [VALUE_MIB] = "MIB",    [VALUE_CIPHER] = "NUMBER",
+        [VALUE_LEVEL] = "NUMBER", [VALUE_YES] = "yes|no", [VALUE_SECONDS] = "SECONDS",
     };
     if (index >= KEYS) {
         return false;

@@ -7,6 +7,7 @@
  *     [ceph]     conf, user, pool, guest_user
  *     [bmc]      address, credentials, cipher_suite, level
  *     [fence NAME]  agent, level, trusted, and what else that fence agent is to be told
+ *     [watchdog] device, softdog, fires
  *     [notify]   command
  */
 #ifndef STEAD_AGENT_CONFIG_IO_H
@@ -33,6 +34,9 @@ struct config {
     struct fence_device devices[FENCE_DEVICES_MAX];
     bool trusted[FENCE_DEVICES_MAX]; /* a person says that it is this host's */
     char bmc_credentials[CONFIG_VALUE_BYTES];
+    char watchdog_device[ADDRESS_BYTES]; /* empty: the first that can be trusted */
+    bool watchdog_softdog;
+    uint32_t watchdog_fires_s;               /* 0: by the cluster's setting */
     char notify_command[CONFIG_VALUE_BYTES]; /* empty: none */
 };
 

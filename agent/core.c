@@ -24,6 +24,7 @@
 #include "agent/view.h"
 #include "agent/vms.h"
 #include "agent/votes.h"
+#include "agent/watchdog.h"
 #include "fencing/timing.h"
 #include "proto/assert.h"
 #include "storage/state.h"
@@ -175,6 +176,9 @@ static void on_event(struct core *core, const struct event *event, struct caller
     case EVENT_LEAVING:
         leave_on_event(core, event->leaving.why, event->leaving.forced);
         return;
+    case EVENT_KEEPER:
+        watchdog_on_event(core, event, caller);
+        return;
     case EVENT_KIND_COUNT:
         break;
     }
@@ -202,6 +206,7 @@ void step(struct core *core, const struct event *event, struct actions *out)
     life_carry_on(core, &caller);
     view_carry_on(core, &caller);
     votes_carry_on(core, &caller);
+    watchdog_carry_on(core, &caller);
     halt_carry_on(core, &caller);
     observed_prune(core);
     if (!halt_here(core)) {

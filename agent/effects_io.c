@@ -64,6 +64,7 @@ static void change_lease(const struct edges *edges, const struct action *action)
 
 static void create(struct effects *effects, const struct action *action)
 {
+    guest_io_know(effects->edges.guests, &action->vm.uuid);
     int r = hook_io_permit(effects->edges.hook, action);
     if (r == 0) {
         create_io_act(effects->edges.create, action);
@@ -84,6 +85,14 @@ static void switch_power(const struct edges *edges, const struct action *action)
     } else {
         bmc_io_act(edges->bmc, action);
     }
+}
+
+static void tell_alarm(const struct effects *effects, const struct action *action)
+{
+    const struct local *local = &effects->core->local;
+    alarm_io_journal(&action->alarm.alarm, action->alarm.raised);
+    alarm_command_io_put(effects->edges.notify, local->facts.name, &action->alarm.alarm,
+                         action->alarm.raised, local->wall_ms);
 }
 
 static void carry_out(struct effects *effects, const struct action *action)
@@ -122,7 +131,6 @@ static void carry_out(struct effects *effects, const struct action *action)
         switch_power(edges, action);
         break;
     case ACTION_DOMAIN_CREATE:
-        guest_io_know(edges->guests, &action->vm.uuid);
         create(effects, action);
         break;
     case ACTION_DOMAIN_RESUME:
@@ -145,14 +153,16 @@ static void carry_out(struct effects *effects, const struct action *action)
     case ACTION_EXPECT_VOTES:
         corosync_io_expect(edges->corosync, action->votes);
         break;
+    case ACTION_KEEPER_ARM:
+    case ACTION_KEEPER_DISARM:
+    case ACTION_VOUCH:
+        keeper_io_act(edges->keeper, action);
+        break;
     case ACTION_ALARM:
-        alarm_io_journal(&action->alarm.alarm, action->alarm.raised);
-        alarm_command_io_put(edges->notify, effects->core->local.facts.name, &action->alarm.alarm,
-                             action->alarm.raised, effects->core->local.wall_ms);
+        tell_alarm(effects, action);
         break;
     case ACTION_KIND_COUNT:
-        ASSERT(action->kind != ACTION_KIND_COUNT);
-        break;
+        IMPOSSIBLE("action kind");
     }
 }
 

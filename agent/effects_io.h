@@ -14,6 +14,7 @@
 #include "agent/nvram_io.h"
 #include "fencing/bmc_io.h"
 #include "fencing/fence_agent_io.h"
+#include "fencing/keeper_io.h"
 #include "migration/guest_io.h"
 #include "migration/libvirt_io.h"
 #include "proto/sink.h"
@@ -27,6 +28,7 @@ struct edges {
     struct guest_io *guests;
     struct bmc_io *bmc;
     struct fence_agent_io *fence_agents;
+    struct keeper_io *keeper;
     struct create_io *create;
     struct alarm_command_io *notify;
     struct nvram_io *nvram;

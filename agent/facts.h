@@ -16,17 +16,20 @@ struct facts {
     struct fence_device devices[FENCE_DEVICES_MAX]; /* likewise their standing */
     uint32_t memory_mib;                            /* for guests */
     uint32_t feature_level;
-    bool halted; /* an assertion failed in the agent before this one: `mark` */
+    uint32_t watchdog_fires_ms; /* as measured on this host; 0: by the cluster's setting */
+    bool halted;                /* an assertion failed in the agent before this one: `mark` */
     struct mark mark;
     uint32_t restarts;  /* starts lately, this one included */
     uint64_t steady_ms; /* CLOCK_BOOTTIME from which these are not too many; 0: they are not */
 };
 
 /* Of this code. What a level added to the state is written from then on only:
- * 2: losses in a row, `stead ha pause`, fence devices and the BMC's level */
+ * 2: losses in a row, `stead ha pause`, fence devices the BMC's level, armed
+ * watchdogs */
 #define FEATURE_LEVEL 2
 #define LEVEL_LOSSES 2
 #define LEVEL_PAUSE 2
 #define LEVEL_FENCE_DEVICES 2
+#define LEVEL_WATCHDOG 2
 
 #endif

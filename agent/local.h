@@ -84,6 +84,18 @@ struct leave {
     uint64_t asked_ms;
 };
 
+/* This host's watchdog, as its keeper last told. */
+struct watchdog {
+    bool known;
+    bool armed;
+    uint32_t timeout_ms;
+    uint64_t vouched_ms; /* until when this host was last vouched for */
+    uint64_t vouch_ms;   /* not before is the keeper told again */
+    uint64_t retry_ms;   /* not before is it asked to arm again */
+    uint32_t tries;
+    char identity[NAME_BYTES];
+};
+
 /* A domain of ours as libvirt last told it. */
 struct domain {
     struct uuid vm;
@@ -235,6 +247,7 @@ struct local {
     uint64_t left_ms[NODES_MAX]; /* of each of these: when it last left the ring */
     bool ended[NODES_MAX];       /* ... and whether it last said that its host shuts down */
     struct leave leave;
+    struct watchdog watchdog;
     bool halted;             /* by facts.mark */
     uint64_t votes_retry_ms; /* not before is Corosync told again how many votes to expect */
     uint64_t beat_next_ms;

@@ -26,6 +26,7 @@
 #include "agent/peers.h"
 #include "agent/spare.h"
 #include "agent/trace.h"
+#include "agent/watchdog.h"
 #include "fencing/proof.h"
 #include "fencing/timing.h"
 #include "proto/assert.h"
@@ -180,6 +181,7 @@ static void draft_member(struct core *core, uint32_t slot, const struct node_rec
         core->local.draft.delta.header.members |= bit(slot);
         draft_facts(core, slot, beat);
         leave_draft(core, slot, beat);
+        watchdog_draft(core, slot, beat);
     }
 }
 
@@ -232,6 +234,12 @@ static void draft_lost(struct core *core, uint32_t slot, const struct node_recor
     text_add(text_add(&text, next->name), " fenced, proof: ");
     text_add(text_add(&text, proof), "; barrier after ");
     text_add(text_add_u64(&text, fence->stands_ms - fence->begun_ms), " ms");
+    if ((proofs & PROOF_WATCHDOG) != 0) {
+        text_add(&text, "; watchdog: ");
+        text_add_u64(&text, core->local.now_ms - fence->watchdog_from_ms);
+        text_add(&text, " ms since a quorum answered it no more, it fires within ");
+        text_add(text_add_u64(&text, next->watchdog_fires_ms), " ms");
+    }
     draft_history(core, HISTORY_NODE_FENCED, next->nodeid, NULL, text.bytes)->number = proofs;
 }
 
@@ -253,6 +261,8 @@ static void draft_removed(struct core *core, uint32_t slot)
     }
     struct node_record *next = draft_node(core, slot);
     next->state = NODE_REMOVED;
+    next->watchdog = false;
+    next->watchdog_fires_ms = 0;
     next->removing = false;
     next->fence_wanted = false;
     next->unfence_wanted = false;
@@ -304,6 +314,8 @@ void nodes_draft_admit(struct core *core, uint32_t slot, const struct beat *beat
     next->client_only = false;
     next->fence_wanted = false;
     next->away_ms = 0;
+    next->watchdog = false;
+    next->watchdog_fires_ms = 0;
     header->members |= bit(slot);
     struct text text = {0};
     text_add(text_add(&text, next->name), " admitted as incarnation ");
@@ -420,6 +432,9 @@ void nodes_act(struct core *core, struct caller *caller)
             }
             bool may_boot = peers_never_seen(core, node->nodeid);
             fence_carry_on(fence, &seen, may_boot, &core->cluster.settings, caller);
+            if (node->state == NODE_LOST) {
+                watchdog_prove(core, slot, fence);
+            }
         }
         free_address(core, slot, node, caller);
     }

@@ -22,6 +22,7 @@
 #include "agent/trouble.h"
 #include "agent/view.h"
 #include "agent/votes.h"
+#include "agent/watchdog.h"
 #include "fencing/timing.h"
 #include "proto/assert.h"
 #include "proto/values.h"
@@ -257,7 +258,8 @@ static void fill_answers(const struct core *core, struct beat *beat)
 {
     for (uint32_t i = 0; i < core->local.peer_count; i++) {
         const struct peer *peer = &core->local.peers[i];
-        if (peer->heard && peer->nodeid != core->local.facts.nodeid) {
+        if (peer->heard && peer->nodeid != core->local.facts.nodeid &&
+            !watchdog_shuns(core, &peer->beat)) {
             ASSERT(beat->answer_count < NODES_MAX);
             beat->answers[beat->answer_count++] = (struct beat_answer){
                 .nodeid = peer->nodeid,
@@ -297,6 +299,7 @@ static void fill_beat(const struct core *core, struct beat *beat)
     }
     beat->restarts = local->now_ms < local->facts.steady_ms ? local->facts.restarts : 0;
     beat->libvirt = local->domains_known && local->libvirt;
+    watchdog_fill_beat(core, beat);
     beat->able = beat->storage && !beat->halted && !level_is_short(core) &&
                  local->life.state == LIFE_ADMITTED &&
                  (view_recorded(core) || storage->predecessor_blocked);

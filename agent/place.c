@@ -16,6 +16,7 @@
 
 #include "agent/draft.h"
 #include "agent/peers.h"
+#include "agent/watchdog.h"
 #include "proto/assert.h"
 #include "proto/values.h"
 
@@ -23,7 +24,8 @@ static bool able(const struct core *core, uint32_t slot)
 {
     const struct node_record *node = draft_peek_node(core, slot);
     uint64_t bit = UINT64_C(1) << slot;
-    if (node->state != NODE_ADMITTED || (core->local.draft.delta.header.members & bit) == 0) {
+    if (node->state != NODE_ADMITTED || (core->local.draft.delta.header.members & bit) == 0 ||
+        !watchdog_fits(core, node)) {
         return false;
     }
     const struct peer *peer = peers_see(core, node->nodeid);

@@ -11,7 +11,7 @@
 #include "proto/assert.h"
 
 #define NODES_SHOWN_MAX (NODES_MAX + 16) /* those of the cluster, and strangers in the ring */
-#define PROOFS 5
+#define PROOFS 6
 
 struct status_io {
     Control__Status status;
@@ -103,11 +103,9 @@ static size_t fill_proofs(char **list, uint32_t mask)
     static const struct {
         uint32_t proof;
         const char *word;
-    } words[PROOFS] = {{PROOF_STORAGE, "storage"},
-                       {PROOF_POWER, "power"},
-                       {PROOF_REBORN, "reborn"},
-                       {PROOF_CLEAN, "clean"},
-                       {PROOF_OPERATOR, "operator"}};
+    } words[PROOFS] = {{PROOF_STORAGE, "storage"},   {PROOF_POWER, "power"},
+                       {PROOF_REBORN, "reborn"},     {PROOF_CLEAN, "clean"},
+                       {PROOF_OPERATOR, "operator"}, {PROOF_WATCHDOG, "watchdog"}};
     size_t count = 0;
     for (size_t i = 0; i < PROOFS; i++) {
         if ((mask & words[i].proof) != 0) {
@@ -350,6 +348,7 @@ static const char *history_word(enum history_kind kind)
         [HISTORY_VM_CONDITION] = "vm-condition",
         [HISTORY_VM_BY_HAND] = "vm-by-hand",
         [HISTORY_LEVEL] = "feature-level",
+        [HISTORY_NODE_WATCHDOG] = "node-watchdog",
     };
     ASSERT((unsigned)kind < HISTORY_KIND_COUNT);
     return words[kind] != NULL ? words[kind] : "other";

@@ -72,11 +72,12 @@ const char *trouble_of_host(const struct core *core)
         return renamed;
     }
     ASSERT(local->troubles[TROUBLE_BMC][TEXT_BYTES - 1] == '\0');
-    static const enum trouble lesser[] = {TROUBLE_BMC, TROUBLE_DEVICE, TROUBLE_HOOK};
+    static const enum trouble lesser[] = {TROUBLE_BMC, TROUBLE_DEVICE, TROUBLE_HOOK,
+                                          TROUBLE_DEFINED};
     for (uint32_t i = 0; i < sizeof(lesser) / sizeof(lesser[0]); i++) {
         if (local->troubles[lesser[i]][0] != '\0') {
             return local->troubles[lesser[i]];
         }
     }
-    return local->troubles[TROUBLE_DEFINED];
+    return local->troubles[TROUBLE_WATCHDOG];
 }

@@ -25,7 +25,8 @@ struct fence {
     uint32_t barrier_tries;
     uint64_t barrier_retry_ms;
     uint64_t begun_ms;
-    uint64_t stands_ms; /* when the barrier stood */
+    uint64_t stands_ms;        /* when the barrier stood */
+    uint64_t watchdog_from_ms; /* since then nobody whose answer it needs answers it; 0: not yet */
 };
 
 /* Carries the fence of `node` on: begins what is due and may be begun. Call at each step while the

@@ -165,6 +165,6 @@ int keeper_selftest_result(void)
     printf("'%s' reset this host between %llu and %llu ms after it was last fed; timeout %u ms.\n"
            "In its stead.conf, with a margin:\n\n    [watchdog]\n    fires = %llu\n",
            identity, unfed_ms, unfed_ms + 2 * NOTE_MS, timeout_ms,
-           (unfed_ms + 2 * NOTE_MS) * 5 / 4 / 1000 * 1000 + 1000);
+           (unfed_ms + 2 * NOTE_MS) * 5 / 4 / 1000 + 1);
     return 0;
 }

@@ -3,7 +3,8 @@
  *
  * Decides: whether what is known of a lost node releases its VMs. The barrier is always required:
  * no other proof stops a write that already left the host (seen landing 14.5 s later).
- * Never: takes time passed, or an exit code, for a proof.
+ * Never: takes an exit code for a proof, or time passed, but for the time in which an armed
+ * watchdog must have fired.
  */
 #include "fencing/proof.h"
 
@@ -13,7 +14,7 @@
 #include "proto/text.h"
 
 #define PROOFS_ALWAYS (PROOF_REBORN | PROOF_CLEAN | PROOF_OPERATOR)
-#define PROOFS_ALL (PROOF_STORAGE | PROOF_POWER | PROOFS_ALWAYS)
+#define PROOFS_ALL (PROOF_STORAGE | PROOF_POWER | PROOF_WATCHDOG | PROOFS_ALWAYS)
 
 bool proof_suffices(uint32_t proofs, uint32_t policy)
 {
@@ -30,11 +31,9 @@ void proof_text(uint32_t proofs, char *ret_text)
     static const struct {
         uint32_t bit;
         const char *word;
-    } words[] = {{PROOF_STORAGE, "storage"},
-                 {PROOF_POWER, "power"},
-                 {PROOF_REBORN, "reborn"},
-                 {PROOF_CLEAN, "clean"},
-                 {PROOF_OPERATOR, "operator"}};
+    } words[] = {{PROOF_STORAGE, "storage"},   {PROOF_POWER, "power"},
+                 {PROOF_REBORN, "reborn"},     {PROOF_CLEAN, "clean"},
+                 {PROOF_OPERATOR, "operator"}, {PROOF_WATCHDOG, "watchdog"}};
     ASSERT((proofs & ~(uint32_t)PROOFS_ALL) == 0);
     struct text text = {0};
     for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++) {

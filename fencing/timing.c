@@ -1,9 +1,10 @@
 /*
  * The timing argument.
  *
- * No safety rests on time here: a VM is taken over only behind the barrier (storage/barrier.h), and
- * leases decide who may run. Time decides how soon things are noticed and how often they are tried.
- * Defaults and ranges are rows of proto/settings.c; this is why they are what they are.
+ * No disk rests on time here: a VM is taken over only behind the barrier (storage/barrier.h), and
+ * leases decide who may run. One proof does: that a watchdog must have fired; see below. Time
+ * decides how soon things are noticed and how often they are tried. Defaults and ranges are rows of
+ * proto/settings.c; this is why they are what they are.
  *
  *   beat_ms 200     each agent's heartbeat; an answer rides in the peer's next one, or comes at
  * once when asked for (a view change does), so freshness returns within a CPG round trip. fresh_ms
@@ -21,6 +22,7 @@
  */
 #include "fencing/timing.h"
 
+#include "fencing/keeper.h"
 #include "proto/assert.h"
 
 #define RETRY_DOUBLINGS_MAX 5
@@ -28,6 +30,8 @@
 #define LOSSES_MANY 3         /* twice may be bad luck */
 #define OUT_DOUBLINGS_MAX 6   /* at last 64 times flap_ms: by default some five hours */
 #define STEADY_MS 600000      /* one that ran this long ended for a new reason */
+#define DRIFT_PPM 1000        /* two clocks against each other: twice what NTP would correct */
+#define SCHEDULE_MS 500       /* a keeper is told or woken late: real time, yet not alone */
 
 uint32_t timing_retry_ms(const struct settings *settings, uint32_t tries)
 {
@@ -68,4 +72,56 @@ uint32_t timing_silent_ms(const struct settings *settings)
 uint32_t timing_lease_check_ms(const struct settings *settings)
 {
     return 4 * settings->poll_ms;
+}
+
+/*
+ * When has the watchdog of a lost node X surely fired? By the clock of the acting node A:
+ *
+ *   base      A knows that as many nodes as a quorum takes, X not counted, have read that X is
+ * lost: their heartbeats carry a version at least that of the loss. Each of them has stopped
+ *             answering X's heartbeats when it read that (agent/watchdog.c), and any quorum of X's
+ * has one of them in it. So whatever heartbeat of X's was the last that a quorum ever answered, X
+ * *sent* it before the base. No view of Corosync's is asked: those may be out of date. vouch X's
+ * agent vouches, by X's own clock, for fresh_ms from that sending; or, where no guest was alive on
+ * X and it was not fresh, for fresh_ms from then. A guest can start on X only while X is fresh, so
+ * such a vouch was given before the end of some freshness: it ends 2 * fresh_ms after the sending.
+ *   feed      The keeper looks at the clock before each feed, so none is begun after the vouch; one
+ *             that was begun may be carried out late, and a keeper that is later than one feed says
+ * so. fires     The device resets X at the latest so long after it was last fed: measured on that
+ * host (stead-keeper selftest) or set, committed in its record, never taken to be the timeout.
+ *   drift     X's clock and A's, and the device's own, over all of that.
+ *   schedule  The steps in between: A's answer from its clock, X's keeper from its CPU.
+ *
+ * Assumes: CLOCK_BOOTTIME on both, and a device that counts on while the host stands still; one
+ * that a hypervisor emulates does not while the hypervisor pauses the machine. A person's word
+ * (removed, vouched dead) changes who counts; X's quorum is then that of the copy it last read.
+ */
+uint32_t timing_vouch_ms(const struct settings *settings)
+{
+    ASSERT(settings->fresh_ms > 0);
+    return 2 * settings->fresh_ms;
+}
+
+uint32_t timing_feed_ms(const struct settings *settings)
+{
+    ASSERT(settings->watchdog_ms > 0);
+    return keeper_feed_ms(settings->watchdog_ms);
+}
+
+uint32_t timing_drift_ms(uint32_t span_ms)
+{
+    return (uint32_t)((uint64_t)span_ms * DRIFT_PPM / 1000000) + 1;
+}
+
+uint32_t timing_schedule_ms(void)
+{
+    return SCHEDULE_MS;
+}
+
+uint32_t timing_watchdog_ms(const struct settings *settings, uint32_t fires_ms)
+{
+    uint32_t span_ms = timing_vouch_ms(settings) + timing_feed_ms(settings) + fires_ms;
+    ASSERT(fires_ms > 0);
+    ASSERT(span_ms > fires_ms);
+    return span_ms + timing_drift_ms(span_ms) + timing_schedule_ms();
 }

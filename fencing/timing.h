@@ -20,6 +20,18 @@ uint32_t timing_steady_ms(void);
 /* How long a peer's silence may last before it counts as having no working agent. */
 uint32_t timing_silent_ms(const struct settings *settings);
 
+/* The terms of the proof `watchdog`; the argument is in timing.c. How long a vouch may reach past
+ * the sending of the last heartbeat that a quorum answered; between two feeds; by how much clocks
+ * may differ after so long; for what is late in between. */
+uint32_t timing_vouch_ms(const struct settings *settings);
+uint32_t timing_feed_ms(const struct settings *settings);
+uint32_t timing_drift_ms(uint32_t span_ms);
+uint32_t timing_schedule_ms(void);
+
+/* Their sum: so long after a quorum has stopped answering a node, its watchdog has surely fired.
+ * `fires_ms`: at the latest so long after it was last fed. */
+uint32_t timing_watchdog_ms(const struct settings *settings, uint32_t fires_ms);
+
 /* How often a running VM's lease is looked at. */
 uint32_t timing_lease_check_ms(const struct settings *settings);
 

@@ -46,6 +46,9 @@ enum action_kind {
     ACTION_LET_GO,           /* answer Corosync's question (EVENT_LEAVING) by `let_go`; no answer */
     ACTION_ALARM,            /* tell people of `alarm`; no answer */
     ACTION_EXPECT_VOTES,     /* tell Corosync, ring-wide, to expect `votes` votes; no answer */
+    ACTION_KEEPER_ARM,       /* tell stead-keeper to arm the watchdog; EVENT_KEEPER tells */
+    ACTION_KEEPER_DISARM,    /* ... and to let it go */
+    ACTION_VOUCH,            /* ... that this host is well until keeper.until_ms; no answer */
     ACTION_KIND_COUNT
 };
 
@@ -101,6 +104,10 @@ struct action {
         struct action_power power;
         struct incarnation incarnation;
         uint32_t votes;
+        struct {
+            uint64_t until_ms;   /* VOUCH */
+            uint32_t timeout_ms; /* ARM */
+        } keeper;
         struct {
             bool agreed; /* false: rather not; a forced end of Corosync goes on all the same */
         } let_go;

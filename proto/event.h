@@ -37,6 +37,7 @@ enum event_kind {
     EVENT_SAVED,        /* answers ACTION_SAVE_INCARNATION */
     EVENT_LEAVING,      /* Corosync here asks whether it may end, or the host shuts down; or over */
     EVENT_TROUBLE,      /* an edge finds this wrong with the host, or (empty text) no more */
+    EVENT_KEEPER,       /* how it stands with this host's watchdog; unasked, at each change */
     EVENT_KIND_COUNT
 };
 
@@ -144,6 +145,12 @@ struct event {
         struct {
             bool connected; /* true: every domain of ours has just been told by EVENT_DOMAIN */
         } domains;
+        struct {
+            bool armed;
+            uint32_t timeout_ms;       /* as the armed device says */
+            char identity[NAME_BYTES]; /* of the device */
+            char trouble[TEXT_BYTES];  /* why it is not armed although it was to; or empty */
+        } keeper;
         struct {
             enum leaving why; /* NOT: over, whatever came of it */
             bool forced;      /* RING: it ends after a while whatever we say */

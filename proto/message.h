@@ -37,6 +37,7 @@ enum trouble {
     TROUBLE_HOOK,     /* libvirt does not ask stead's hook: it starts our VMs by hand, too */
     TROUBLE_POOL,     /* no trouble of the host's: which pools are full */
     TROUBLE_DEFINED,  /* libvirt has a definition of a VM of ours, made by hand */
+    TROUBLE_WATCHDOG, /* it is to be armed, and is not */
     TROUBLE_COUNT
 };
 
@@ -73,6 +74,14 @@ struct mark {
     char reason[TEXT_BYTES];
 };
 
+/* What an agent knows of its host's watchdog. */
+enum watchdog_word {
+    WATCHDOG_UNKNOWN, /* it has not heard of the keeper yet, or has nothing to ask it */
+    WATCHDOG_OFF,
+    WATCHDOG_ARMED, /* and vouched for by freshness alone, while a guest may be alive here */
+    WATCHDOG_WORD_COUNT
+};
+
 /* Why a node is about to leave the ring. */
 enum leaving {
     LEAVING_NOT,
@@ -105,6 +114,8 @@ struct beat {
     bool libvirt;      /* connected, and every domain of ours was listed */
     enum leaving leaving;
     uint32_t restarts; /* how often it was started lately; 0: it is steady */
+    enum watchdog_word watchdog;
+    uint32_t watchdog_fires_ms; /* at the latest so long after it was last fed */
     struct mark mark;
     uint32_t alarms;          /* mask of 1 << enum alarm_kind: what only it sees of itself */
     char trouble[TEXT_BYTES]; /* what is wrong with its host, with the remedy; empty: nothing */

@@ -30,7 +30,7 @@ _Static_assert(GUEST_RESTART == 0 && GUEST_STOP == 1 && GUEST_LEAVE == 2 && IO_R
                    HA_ON == 0 && HA_FREEZE == 1 && HA_IGNORE == 2,
                "words in the order of the values");
 _Static_assert(PROOF_STORAGE == 1 && PROOF_POWER == 2 && PROOF_REBORN == 4 && PROOF_CLEAN == 8 &&
-                   PROOF_OPERATOR == 16,
+                   PROOF_OPERATOR == 16 && PROOF_WATCHDOG == 32,
                "bits in the order of the words below");
 
 static const struct setting table[] = {
@@ -45,7 +45,7 @@ static const struct setting table[] = {
     MS(8, bmc_ms, 15000, 1000, 2 * MINUTE, "deadline of one BMC request, read-back included"),
     MS(9, retry_ms, 1000, 100, MINUTE, "before what failed is tried again; up to 32 times as long"),
     WORDS(10, proof, PROOF_STORAGE, "what frees a dead node's VMs, beside the storage barrier",
-          "storage", "power", "reborn", "clean", "operator"),
+          "storage", "power", "reborn", "clean", "operator", "watchdog"),
     MS(11, leave_ms, MINUTE, 0, 60 * MINUTE,
        "how long an announced absence is no failure; 0: never"),
     WORD(20, guest_poweroff, GUEST_STOP, "what follows when a guest powers itself off", "restart",
@@ -69,6 +69,10 @@ static const struct setting table[] = {
         "percent: if more nodes, and 3 or more, are gone, ask", NULL),
     MS(44, flap_ms, 5 * MINUTE, 0, 60 * MINUTE,
        "how long one lost 3 times in a row stays out at first"),
+    MS(50, watchdog_ms, 15000, 2000, 5 * MINUTE,
+       "timeout that hosts' watchdogs are set to when armed"),
+    MS(51, watchdog_fires_ms, 40000, 3000, 10 * MINUTE,
+       "when one has surely fired; a host's [watchdog] fires"),
 };
 #define ROWS (sizeof(table) / sizeof(table[0]))
 
@@ -83,6 +87,8 @@ static const struct {
     {"able_ms", 2, "poll_ms", "one late poll would make a node unable"},
     {"able_ms", 2, "beat_ms", "one late heartbeat would make a node unattended"},
     {"start_ms", 1, "call_ms", "a start asks Ceph first"},
+    {"watchdog_fires_ms", 1, "watchdog_ms", "none has surely fired before its timeout"},
+    {"watchdog_ms", 2, "fresh_ms", "a host would be reset while it is vouched for but once"},
 };
 #define RULES (sizeof(rules) / sizeof(rules[0]))
 

@@ -57,12 +57,13 @@ enum node_state {
     NODE_STATE_COUNT
 };
 
-enum proof {                     /* bits of a mask: what makes a dead node harmless */
-             PROOF_STORAGE = 1,  /* the barrier stands */
-             PROOF_POWER = 2,    /* its BMC reads back off after our off */
-             PROOF_REBORN = 4,   /* the same machine is back under another boot id, hands empty */
-             PROOF_CLEAN = 8,    /* its own agent says so: its life is over, its hands are empty */
-             PROOF_OPERATOR = 16 /* a person vouched, by name */
+enum proof {                      /* bits of a mask: what makes a dead node harmless */
+             PROOF_STORAGE = 1,   /* the barrier stands */
+             PROOF_POWER = 2,     /* its BMC reads back off after our off */
+             PROOF_REBORN = 4,    /* the same machine is back under another boot id, hands empty */
+             PROOF_CLEAN = 8,     /* its own agent says so: its life is over, its hands are empty */
+             PROOF_OPERATOR = 16, /* a person vouched, by name */
+             PROOF_WATCHDOG = 32  /* its watchdog must have fired by now (fencing/timing.c) */
 };
 
 struct bmc_address {
@@ -111,6 +112,8 @@ struct node_record {
     bool removing;    /* an operator asked for its removal: fenced, emptied, then a tombstone */
     uint32_t losses;  /* unannounced, in a row: each soon after it came back from the one before */
     uint64_t lost_ms; /* wall clock of the last of these; 0: none */
+    bool watchdog;    /* its keeper is armed, and vouched for by freshness alone (level 2) */
+    uint32_t watchdog_fires_ms; /* ... and fires at the latest so long after it was last fed */
 };
 
 /* How a VM's process on a host came to its end. */
@@ -215,6 +218,8 @@ struct settings {
     uint32_t fence_window_ms;
     uint32_t mass_loss; /* percent of the nodes: if more are gone at once, a person is asked */
     uint32_t flap_ms;   /* how long a node that fails again and again is first kept out; 0: never */
+    uint32_t watchdog_ms;       /* what hosts' watchdogs are set to */
+    uint32_t watchdog_fires_ms; /* by when one has fired where its host does not say */
 };
 
 /* What somebody set: the state keeps it under the setting's own number, known here or not. */
@@ -249,12 +254,13 @@ enum history_kind {
     HISTORY_NODE_BACK, /* its announcement ended without a loss */
     HISTORY_SETTING,   /* an operator set it; number = the value */
     HISTORY_NODE_REMOVED,
-    HISTORY_RESTORED,     /* the state was restored from a backup; number = its version */
-    HISTORY_VM_ENDED,     /* by itself or another hand, on node; number = enum domain_end */
-    HISTORY_VM_CONDITION, /* number = enum vm_trouble, NONE: it is over */
-    HISTORY_VM_BY_HAND,   /* somebody worked past stead; number = the teller's token */
-    HISTORY_FORCED,       /* a person went on without a majority; number = nodes vouched dead */
-    HISTORY_LEVEL,        /* number = the feature level from now on */
+    HISTORY_RESTORED,      /* the state was restored from a backup; number = its version */
+    HISTORY_VM_ENDED,      /* by itself or another hand, on node; number = enum domain_end */
+    HISTORY_VM_CONDITION,  /* number = enum vm_trouble, NONE: it is over */
+    HISTORY_VM_BY_HAND,    /* somebody worked past stead; number = the teller's token */
+    HISTORY_FORCED,        /* a person went on without a majority; number = nodes vouched dead */
+    HISTORY_LEVEL,         /* number = the feature level from now on */
+    HISTORY_NODE_WATCHDOG, /* its keeper is armed: number = by when it fires, ms; 0: no more */
     HISTORY_KIND_COUNT
 };
 

@@ -6,6 +6,8 @@
 _Static_assert((int)STEAD__OBSERVATION_KIND__OBSERVED_BY_HAND == OBSERVED_BY_HAND, "message.h");
 _Static_assert((int)STEAD__LEAVING__LEAVING_HOST == LEAVING_COUNT - 1, "message.h");
 
+_Static_assert((int)STEAD__WATCHDOG_WORD__WATCHDOG_ARMED == WATCHDOG_WORD_COUNT - 1, "message.h");
+
 #define OBSERVATION_KIND_COUNT (OBSERVED_BY_HAND + 1)
 
 bool wire_beat_ok(const struct beat *beat)
@@ -122,6 +124,8 @@ Stead__Beat *wire_beat_to_pb(struct wire_arena *arena, const struct beat *beat)
     pb->halted = beat->halted ? mark_to_pb(arena, &beat->mark) : NULL;
     pb->restarts = beat->restarts;
     pb->libvirt = beat->libvirt;
+    pb->watchdog = (Stead__WatchdogWord)beat->watchdog;
+    pb->watchdog_fires_ms = beat->watchdog_fires_ms;
     lists_to_pb(arena, beat, pb);
     return pb;
 }
@@ -171,10 +175,13 @@ static bool lists_from_pb(const Stead__Beat *pb, struct beat *ret_beat)
 bool wire_beat_from_pb(const Stead__Beat *pb, struct beat *ret_beat)
 {
     memset(ret_beat, 0, sizeof(*ret_beat));
-    if (!wire_enum_ok((int)pb->leaving, LEAVING_COUNT)) {
+    if (!wire_enum_ok((int)pb->leaving, LEAVING_COUNT) ||
+        !wire_enum_ok((int)pb->watchdog, WATCHDOG_WORD_COUNT)) {
         return false;
     }
     ret_beat->leaving = (enum leaving)pb->leaving;
+    ret_beat->watchdog = (enum watchdog_word)pb->watchdog;
+    ret_beat->watchdog_fires_ms = pb->watchdog_fires_ms;
     ret_beat->nodeid = pb->nodeid;
     ret_beat->agent_start = pb->agent_start;
     ret_beat->sent_ms = pb->sent_ms;

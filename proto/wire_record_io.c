@@ -7,10 +7,11 @@
 _Static_assert((int)STEAD__NODE_STATE__NODE_REMOVED == NODE_STATE_COUNT - 1, "as in types.h");
 _Static_assert((int)STEAD__VM_WANT__WANT_RUNNING == WANT_RUNNING, "as in types.h");
 _Static_assert((int)STEAD__VM_STATE__VM_RECOVERING == VM_STATE_COUNT - 1, "as in types.h");
-_Static_assert((int)STEAD__HISTORY_KIND__HISTORY_LEVEL == HISTORY_KIND_COUNT - 1, "types.h");
+_Static_assert((int)STEAD__HISTORY_KIND__HISTORY_NODE_WATCHDOG == HISTORY_KIND_COUNT - 1, "");
 _Static_assert((int)STEAD__RECORD_KIND__RECORD_HISTORY == RECORD_KIND_COUNT - 1, "as in types.h");
 
-#define PROOFS_ALL (PROOF_STORAGE | PROOF_POWER | PROOF_REBORN | PROOF_CLEAN | PROOF_OPERATOR)
+#define PROOFS_ALL                                                                                 \
+    (PROOF_STORAGE | PROOF_POWER | PROOF_REBORN | PROOF_CLEAN | PROOF_OPERATOR | PROOF_WATCHDOG)
 
 static bool proofs_ok(uint32_t mask)
 {
@@ -83,6 +84,8 @@ Stead__Node *wire_node_to_pb(struct wire_arena *arena, const struct node_record 
     pb->removing = node->removing;
     pb->losses = node->losses;
     pb->lost_ms = node->lost_ms;
+    pb->watchdog = node->watchdog;
+    pb->watchdog_fires_ms = node->watchdog_fires_ms;
     return pb;
 }
 
@@ -106,6 +109,8 @@ bool wire_node_from_pb(const Stead__Node *pb, struct node_record *ret_node)
     ret_node->removing = pb->removing;
     ret_node->losses = pb->losses;
     ret_node->lost_ms = pb->lost_ms;
+    ret_node->watchdog = pb->watchdog;
+    ret_node->watchdog_fires_ms = pb->watchdog_fires_ms;
     wire_incarnation_from_pb(pb->incarnation, &ret_node->incarnation);
     const enum wire_name need = ret_node->state == NODE_FREE ? NAME_OPTIONAL : NAME_REQUIRED;
     return wire_name_from_pb(pb->name, need, ret_node->name, sizeof(ret_node->name)) &&

@@ -29,7 +29,7 @@ cluster seed=2	6:1: a second 'cluster' line
 at 60s heal;node n4	7:1: the setup comes before the first 'at'
 expect vm web running on n1|n7	6:26: there is no node 'n7', did you mean 'n1'?
 expect vm wob running on n1	6:11: there is no VM 'wob', did you mean 'web'?
-expect fenced n1 by magic	6:21: proof wants one or more, with commas between, of storage,power,reborn,clean,operator, not 'magic'
+expect fenced n1 by magic	6:21: proof wants one or more, with commas between, of storage,power,reborn,clean,operator,watchdog, not 'magic'
 run 10s;run 20s	7:1: a second 'run' line
 at 60s power n3 off;run 30s	7:1: the last 'at' lies behind the end ('run')
 at 60s partition n1,n2	6:18: a partition has two sides or more, as in n1,n2|n3
@@ -50,7 +50,7 @@ at 60s freeze n1	6:17: a time is missing here
 at 60s heal now	6:13: unknown word 'now'
 expect alarm quorum	6:14: unknown alarm 'quorum', did you mean 'no-quorum'?
 vm db on n1 priority=high	6:13: 'high' is not a number up to 1000000
-node n4 watchdog=yes	6:9: 'watchdog' is not yet supported
+node n4 watchdog=soon	6:9: 'soon' is no watchdog: no, yes, never or late:TIME
 at 60s version n1 0	6:19: feature levels begin with 1
 at 60s load web cpu=2	6:8: 'load' is not yet supported
 at 60s set web mem=2G	6:16: mem of a VM that is there: not yet supported

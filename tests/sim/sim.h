@@ -14,6 +14,7 @@
 
 #include "agent/core.h"
 #include "agent/starts.h"
+#include "fencing/keeper.h"
 #include "tests/sim/sim_pool.h"
 #include "tests/sim/sim_queue.h"
 #include "tests/sim/sim_rng.h"
@@ -110,6 +111,11 @@ struct sim_host {
     uint64_t last_arrival_us; /* operations of one client reach the OSD in order */
     enum sim_bmc bmc;
     uint64_t bmc_slow_us;
+    enum sim_watchdog watchdog;
+    uint64_t watchdog_late_us;
+    struct keeper keeper;
+    uint32_t watchdog_ms; /* its timeout, armed */
+    uint64_t fed_us;      /* when it was fed last */
     enum libvirt_state libvirt;
     uint64_t libvirt_until_us;
     uint64_t libvirt_late_us;

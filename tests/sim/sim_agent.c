@@ -20,6 +20,7 @@
 #include "tests/sim/sim_hang.h"
 #include "tests/sim/sim_hook.h"
 #include "tests/sim/sim_host.h"
+#include "tests/sim/sim_keeper.h"
 #include "tests/sim/sim_operator.h"
 #include "tests/sim/sim_rados.h"
 #include "tests/sim/sim_virt.h"
@@ -138,6 +139,11 @@ static void carry_out(struct sim *sim, uint32_t node, const struct action *actio
     case ACTION_EXPECT_VOTES:
         sim_votes_expect(sim, node, action->votes);
         return;
+    case ACTION_KEEPER_ARM:
+    case ACTION_KEEPER_DISARM:
+    case ACTION_VOUCH:
+        sim_keeper_act(sim, node, action);
+        return;
     case ACTION_ALARM:
         log_alarm(sim, node, &action->alarm.alarm, action->alarm.raised);
         return;
@@ -152,7 +158,8 @@ static void carry_out(struct sim *sim, uint32_t node, const struct action *actio
 static bool counts(const struct action *action)
 {
     return action->kind != ACTION_TRACE && action->kind != ACTION_SEND_BEAT &&
-           action->kind != ACTION_POLL && action->kind != ACTION_ALARM;
+           action->kind != ACTION_POLL && action->kind != ACTION_ALARM &&
+           action->kind != ACTION_VOUCH;
 }
 
 static void kill_if_due(struct sim *sim, uint32_t node, const struct action *action)
@@ -318,6 +325,7 @@ void sim_agent_start(struct sim *sim, uint32_t node)
     sim_cpg_show(sim, node);
     sim_virt_connect(sim, node);
     sim_bmc_identify(sim, node);
+    sim_keeper_connect(sim, node);
 }
 
 void sim_agent_stop(struct sim *sim, uint32_t node)

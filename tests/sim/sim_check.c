@@ -1,4 +1,4 @@
-/* The checkers of I1, I2, I3 and I7. Each ends the run at the first broken promise. */
+/* The checkers of I1, I2, I3, I4 and I7. Each ends the run at the first broken promise. */
 #include "tests/sim/sim_check.h"
 
 #include <stdlib.h>
@@ -54,6 +54,29 @@ static void note_fences(struct sim *sim, const struct delta *delta)
     }
 }
 
+/* --- I4 --- */
+
+/* A watchdog is taken to have fired: then nothing of the cluster's lives on that host. */
+static void check_watchdogs(struct sim *sim, const struct delta *delta)
+{
+    for (uint32_t r = 0; r < delta->count; r++) {
+        const struct record *record = &delta->records[r];
+        if (record->kind != RECORD_NODE || record->removed || record->slot >= sim->node_count ||
+            record->node.state != NODE_FENCED || (record->node.proofs & PROOF_WATCHDOG) == 0 ||
+            sim->rados.state->nodes[record->slot].state == NODE_FENCED) {
+            continue;
+        }
+        for (uint32_t i = 0; i < sim->guest_count; i++) {
+            const struct sim_guest *guest = &sim->guests[i];
+            if (guest->node == record->slot && guest->alive && guest->order != 0 &&
+                !guest->by_hand) {
+                sim_violation(sim, "I4: %s is taken for reset by its watchdog, and %s lives there",
+                              node_name(sim, record->slot), vm_name(sim, guest->vm));
+            }
+        }
+    }
+}
+
 /* A VM is given up only because somebody said so, or by a rule about an end that happened. */
 static void check_wants(struct sim *sim, const struct delta *delta)
 {
@@ -87,6 +110,7 @@ void sim_check_commit(struct sim *sim, uint32_t node, const struct delta *delta)
     sim_check_hands(sim, delta);
     note_fences(sim, delta);
     check_wants(sim, delta);
+    check_watchdogs(sim, delta);
     sim_check_why(sim, delta);
     if (!state_apply(state, delta)) {
         sim_violation(sim, "I3: version %llu of %s does not have the digest it says",

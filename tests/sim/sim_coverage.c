@@ -39,6 +39,7 @@ static const char *const event_words[EVENT_KIND_COUNT] = {
     [EVENT_SAVED] = "saved",
     [EVENT_LEAVING] = "leaving",
     [EVENT_TROUBLE] = "trouble",
+    [EVENT_KEEPER] = "keeper",
 };
 static const char *const machine_words[MACHINE_COUNT] = {
     [MACHINE_HANDLE] = "handle",   [MACHINE_LIFE] = "life",   [MACHINE_COMMIT] = "commit",

@@ -68,6 +68,7 @@ static void power_off(struct sim *sim, uint32_t node)
     host->frozen = false;
     host->has_file = false;
     host->marked = false;
+    host->keeper = (struct keeper){.state = KEEPER_OFF};
     host->starts = (struct starts){0};
     host->corosync_asked = false;
     host->corosync_life++;

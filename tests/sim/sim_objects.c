@@ -441,6 +441,9 @@ void sim_objects_execute(struct sim *sim, struct sim_call *call)
     case ACTION_LET_GO:
     case ACTION_ALARM:
     case ACTION_EXPECT_VOTES:
+    case ACTION_KEEPER_ARM:
+    case ACTION_KEEPER_DISARM:
+    case ACTION_VOUCH:
     case ACTION_FORGET_MARK:
     case ACTION_KIND_COUNT:
         break;

@@ -83,6 +83,24 @@ bool parse_bmc(struct words *words, const char *text, enum sim_bmc *ret_bmc, uin
     return false;
 }
 
+/* yes, no, never, late:TIME */
+static void parse_watchdog(struct words *words, const char *text, struct scenario_node *node)
+{
+    static const char *const known[] = {"no", "yes", "never"};
+    if (strncmp(text, "late:", 5) == 0) {
+        node->watchdog = SIM_WATCHDOG_YES;
+        (void)words_time(words, text + 5, &node->watchdog_late_us);
+        return;
+    }
+    for (size_t i = 0; i < COUNT_OF(known); i++) {
+        if (strcmp(text, known[i]) == 0) {
+            node->watchdog = (enum sim_watchdog)i;
+            return;
+        }
+    }
+    words_error(words, words->next - 1, "'%s' is no watchdog: no, yes, never or late:TIME", text);
+}
+
 static bool fresh_name(struct words *words, const char *name)
 {
     for (uint32_t n = 0; n < words->story->node_count; n++) {
@@ -102,7 +120,7 @@ static bool fresh_name(struct words *words, const char *name)
 
 static void parse_node(struct words *words)
 {
-    static const char *const keys[] = {"mem", "power", "net", "bmc"};
+    static const char *const keys[] = {"mem", "power", "net", "bmc", "watchdog"};
     struct scenario *story = words->story;
     const char *name = words_take(words, "a node's name");
     const char *value = NULL;
@@ -129,6 +147,8 @@ static void parse_node(struct words *words)
             (void)words_yes(words, value, "up", "down", &node->net_up);
         } else if (key == 3) {
             (void)parse_bmc(words, value, &node->bmc, &node->bmc_slow_us);
+        } else if (key == 4) {
+            parse_watchdog(words, value, node);
         }
     }
 }

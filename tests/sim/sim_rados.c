@@ -84,6 +84,9 @@ static bool is_own(const struct sim_call *call)
     case ACTION_LET_GO:
     case ACTION_ALARM:
     case ACTION_EXPECT_VOTES:
+    case ACTION_KEEPER_ARM:
+    case ACTION_KEEPER_DISARM:
+    case ACTION_VOUCH:
     case ACTION_FORGET_MARK:
     case ACTION_KIND_COUNT:
         break;
@@ -268,6 +271,9 @@ static struct event unknown_of(const struct action *action)
     case ACTION_LET_GO:
     case ACTION_ALARM:
     case ACTION_EXPECT_VOTES:
+    case ACTION_KEEPER_ARM:
+    case ACTION_KEEPER_DISARM:
+    case ACTION_VOUCH:
     case ACTION_FORGET_MARK:
     case ACTION_KIND_COUNT:
         stead_panic(__FILE__, __LINE__, "a storage action");

@@ -29,6 +29,12 @@ enum sim_bmc {
     SIM_BMC_NONE,
 };
 
+enum sim_watchdog {
+    SIM_WATCHDOG_NO,
+    SIM_WATCHDOG_YES,
+    SIM_WATCHDOG_NEVER, /* it arms, and never fires */
+};
+
 struct scenario_node {
     char name[NAME_BYTES];
     uint32_t memory_mib;
@@ -36,6 +42,8 @@ struct scenario_node {
     bool net_up;
     enum sim_bmc bmc;
     uint64_t bmc_slow_us;
+    enum sim_watchdog watchdog;
+    uint64_t watchdog_late_us; /* it fires so long after its timeout */
 };
 
 struct scenario_vm {

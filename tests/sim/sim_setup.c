@@ -35,6 +35,8 @@ static void setup_host(struct sim *sim, uint32_t node)
     host->net_up = line->net_up;
     host->bmc = line->bmc;
     host->bmc_slow_us = line->bmc_slow_us;
+    host->watchdog = line->watchdog;
+    host->watchdog_late_us = line->watchdog_late_us;
     host->has_file = line->powered;
     host->file = (struct incarnation){.epoch = 1, .number = node + 1};
 }

@@ -192,10 +192,6 @@ bool words_setting(struct words *words, const struct setting *setting, const cha
                    uint32_t *ret_value)
 {
     struct text why;
-    if (setting->kind == SETTING_WORDS && strstr(text, "watchdog") != NULL) {
-        words_error(words, here(words), "%s 'watchdog' is not yet supported", setting->name);
-        return false;
-    }
     if (!setting_parse(setting, text, ret_value, &why)) {
         words_error(words, here(words), "%s", why.bytes);
         return false;

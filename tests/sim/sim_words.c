@@ -80,7 +80,6 @@ static bool not_yet(const char *word)
         "load",
         "set",
         "cpu",
-        "watchdog",
         "osd",
         "mon",
         "max_restart",

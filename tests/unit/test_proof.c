@@ -2,7 +2,7 @@
 #include "fencing/proof.h"
 #include "tests/unit/unit.h"
 
-#define MASKS 32 /* five proofs */
+#define MASKS 64 /* six proofs */
 
 static const uint32_t always = PROOF_REBORN | PROOF_CLEAN | PROOF_OPERATOR;
 
@@ -69,7 +69,7 @@ TEST(words)
     proof_text(PROOF_STORAGE | PROOF_POWER, text);
     assert_string_equal(text, "storage+power");
     proof_text(MASKS - 1, text);
-    assert_string_equal(text, "storage+power+reborn+clean+operator");
+    assert_string_equal(text, "storage+power+reborn+clean+operator+watchdog");
 }
 
 int main(void)

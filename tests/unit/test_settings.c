@@ -117,7 +117,7 @@ TEST(words)
         char sentence[TEXT_BYTES];
         snprintf(sentence, sizeof(sentence),
                  "proof wants one or more, with commas between, of "
-                 "storage,power,reborn,clean,operator, not '%s'",
+                 "storage,power,reborn,clean,operator,watchdog, not '%s'",
                  bad[i]);
         check_refuses("proof", bad[i], sentence);
     }
@@ -158,7 +158,7 @@ TEST(foreign_values_are_tamed)
     set[row("beat_ms")->slot] = (struct setting_record){.set_ms = 1, .given = true};
     set[row("fresh_ms")->slot] =
         (struct setting_record){.set_ms = 1, .given = true, .value = UINT32_MAX};
-    set[row("proof")->slot] = (struct setting_record){.set_ms = 1, .given = true, .value = 32 + 2};
+    set[row("proof")->slot] = (struct setting_record){.set_ms = 1, .given = true, .value = 64 + 2};
     set[row("call_ms")->slot] = (struct setting_record){.set_ms = 1, .value = 777};
     set[SETTINGS_MAX - 1] = (struct setting_record){.set_ms = 1, .given = true, .value = 5};
     struct settings settings = settings_in_force(set);
@@ -166,7 +166,7 @@ TEST(foreign_values_are_tamed)
     assert_int_equal(settings.fresh_ms, 10000);
     assert_int_equal(settings.proof, PROOF_POWER);
     assert_int_equal(settings.call_ms, 5000); /* put back to the default */
-    set[row("proof")->slot].value = 32;
+    set[row("proof")->slot].value = 64;
     assert_int_equal(settings_in_force(set).proof, 0);
 }
 

@@ -63,6 +63,8 @@ static const struct unit_field unit_node_fields[] = {
     N(removing),
     N(losses),
     N(lost_ms),
+    N(watchdog),
+    N(watchdog_fires_ms),
 };
 
 static const struct unit_field unit_vm_fields[] = {

@@ -1,0 +1,237 @@
+/*
+ * Watchdogs.
+ *
+ * Decides, on each node: when its keeper arms the watchdog (the cluster accepts that proof), until
+ * when this host is vouched for (while we are fresh, or while no guest can be alive here), and when
+ * the watchdog is let go (the state says that nobody counts on it). On the acting node: that a
+ * present member's armed watchdog is committed, and when that of a lost one must have fired.
+ * Assumes: who has read that a node is lost does not answer its heartbeats, so that its freshness,
+ * its vouching and its feeding end; the arithmetic is in fencing/timing.c.
+ * Never: lets a watchdog go while the state counts on it, or counts on one that was not committed.
+ */
+#include "agent/watchdog.h"
+
+#include <stddef.h>
+
+#include "agent/draft.h"
+#include "agent/peers.h"
+#include "agent/trace.h"
+#include "agent/votes.h"
+#include "fencing/timing.h"
+#include "proto/assert.h"
+#include "proto/values.h"
+#include "storage/state.h"
+
+#define ROOM 2 /* the node's record and an entry */
+
+static bool accepted(const struct core *core)
+{
+    return (core->cluster.settings.proof & PROOF_WATCHDOG) != 0 &&
+           core->cluster.header.feature_level >= LEVEL_WATCHDOG;
+}
+
+/* --- on each node --- */
+
+/* Can no guest of ours be alive here, nor one begin, before we are fresh again? */
+static bool is_empty(const struct core *core)
+{
+    const struct local *local = &core->local;
+    if (local->life.state != LIFE_ADMITTED) {
+        return local->life.empty;
+    }
+    bool empty = local->domains_known && local->libvirt;
+    ASSERT(local->domain_count <= RUNS_MAX);
+    for (uint32_t i = 0; i < local->domain_count; i++) {
+        empty = empty && local->domains[i].state == DOMAIN_GONE;
+    }
+    for (uint32_t i = 0; i < local->run_count; i++) {
+        empty = empty && (local->runs[i].state == RUN_IDLE || local->runs[i].state == RUN_OVER);
+    }
+    return empty;
+}
+
+/* Does the state count on our watchdog? Unknown counts as yes. */
+static bool is_counted_on(const struct core *core)
+{
+    uint8_t slot = state_find_node(&core->cluster, core->local.facts.nodeid);
+    if (core->cluster.header.version == 0) {
+        return true;
+    }
+    return slot != NODE_NONE && core->cluster.nodes[slot].watchdog;
+}
+
+static uint32_t fires_ms(const struct core *core)
+{
+    uint32_t own_ms = core->local.facts.watchdog_fires_ms;
+    ASSERT(core->cluster.settings.watchdog_fires_ms > 0);
+    return own_ms != 0 ? own_ms : core->cluster.settings.watchdog_fires_ms;
+}
+
+void watchdog_on_event(struct core *core, const struct event *event, struct caller *caller)
+{
+    struct watchdog *watchdog = &core->local.watchdog;
+    struct text text = {0};
+    bool changed = !watchdog->known || watchdog->armed != event->keeper.armed;
+    watchdog->known = true;
+    watchdog->armed = event->keeper.armed;
+    watchdog->timeout_ms = event->keeper.timeout_ms;
+    name_set(watchdog->identity, sizeof(watchdog->identity), event->keeper.identity);
+    name_set(core->local.troubles[TROUBLE_WATCHDOG], TEXT_BYTES, event->keeper.trouble);
+    if (watchdog->armed) {
+        watchdog->tries = 0;
+        watchdog->vouch_ms = 0;
+        watchdog->vouched_ms = 0;
+    }
+    if (changed) {
+        text_add(text_add(&text, "watchdog: "), watchdog->armed ? "armed, " : "not armed ");
+        trace(caller,
+              text_add(&text, watchdog->armed ? watchdog->identity : event->keeper.trouble));
+        peers_hurry(core);
+    }
+}
+
+static void vouch(struct core *core, struct caller *caller)
+{
+    struct watchdog *watchdog = &core->local.watchdog;
+    const struct settings *settings = &core->cluster.settings;
+    uint64_t until_ms = 0;
+    if (caller_fresh(caller)) {
+        until_ms = caller->valid_until_ms;
+    } else if (is_empty(core)) {
+        until_ms = caller->now_ms + settings->fresh_ms;
+    }
+    if (until_ms <= watchdog->vouched_ms || caller->now_ms < watchdog->vouch_ms) {
+        return;
+    }
+    ASSERT(until_ms <= caller->now_ms + settings->fresh_ms);
+    actions_add(caller->out, ACTION_VOUCH)->keeper.until_ms = until_ms;
+    watchdog->vouched_ms = until_ms;
+    watchdog->vouch_ms = caller->now_ms + settings->beat_ms / 2;
+}
+
+void watchdog_carry_on(struct core *core, struct caller *caller)
+{
+    struct watchdog *watchdog = &core->local.watchdog;
+    bool wanted = accepted(core) && core->local.life.state == LIFE_ADMITTED;
+    if (watchdog->armed) {
+        vouch(core, caller);
+    }
+    if (!accepted(core)) {
+        core->local.troubles[TROUBLE_WATCHDOG][0] = '\0';
+    }
+    if (caller->now_ms < watchdog->retry_ms) {
+        return;
+    }
+    if (wanted && !watchdog->armed) {
+        actions_add(caller->out, ACTION_KEEPER_ARM)->keeper.timeout_ms =
+            core->cluster.settings.watchdog_ms;
+    } else if (!wanted && watchdog->armed && !is_counted_on(core)) {
+        (void)actions_add(caller->out, ACTION_KEEPER_DISARM);
+    } else {
+        return;
+    }
+    watchdog->retry_ms =
+        caller->now_ms + timing_retry_ms(&core->cluster.settings, watchdog->tries++);
+}
+
+void watchdog_fill_beat(const struct core *core, struct beat *beat)
+{
+    const struct watchdog *watchdog = &core->local.watchdog;
+    bool in_time = watchdog->timeout_ms <= fires_ms(core);
+    if (watchdog->known) {
+        beat->watchdog = watchdog->armed && in_time ? WATCHDOG_ARMED : WATCHDOG_OFF;
+        beat->watchdog_fires_ms = watchdog->armed && in_time ? fires_ms(core) : 0;
+    }
+}
+
+bool watchdog_shuns(const struct core *core, const struct beat *beat)
+{
+    uint8_t slot = state_find_node(&core->cluster, beat->nodeid);
+    if (beat->watchdog != WATCHDOG_ARMED) {
+        return false;
+    }
+    if (core->cluster.header.version == 0) {
+        return true; /* we may have known that it is lost, before we were restarted */
+    }
+    if (slot == NODE_NONE) {
+        return false;
+    }
+    const struct node_record *node = &core->cluster.nodes[slot];
+    return (node->state == NODE_LOST || node->state == NODE_FENCED) &&
+           incarnation_equal(node->incarnation, beat->incarnation);
+}
+
+/* --- on the acting node --- */
+
+void watchdog_draft(struct core *core, uint32_t slot, const struct beat *beat)
+{
+    const struct node_record *node = draft_peek_node(core, slot);
+    const struct header *copy = &core->cluster.header;
+    ASSERT(node->state == NODE_ADMITTED);
+    /* What it said before it read what we know may be over: it lets go by what it reads. */
+    bool current = beat->epoch == copy->epoch && beat->version == copy->version;
+    bool armed = accepted(core) && beat->watchdog == WATCHDOG_ARMED && current;
+    bool off = !accepted(core) || beat->watchdog == WATCHDOG_OFF;
+    bool news = armed ? !node->watchdog || node->watchdog_fires_ms != beat->watchdog_fires_ms
+                      : node->watchdog && off;
+    if (!news || draft_room(core) < ROOM) {
+        return;
+    }
+    struct node_record *next = draft_node(core, slot);
+    struct text text = {0};
+    next->watchdog = armed;
+    next->watchdog_fires_ms = armed ? beat->watchdog_fires_ms : 0;
+    text_add(text_add(&text, "watchdog of "), next->name);
+    if (armed) {
+        text_add(&text, " armed: it fires within ");
+        text_add(text_add_u64(&text, next->watchdog_fires_ms), " ms of its last feed");
+    } else {
+        text_add(&text, accepted(core) ? " off: its keeper says that it is not armed"
+                                       : " off: the cluster no longer counts on it");
+    }
+    draft_history(core, HISTORY_NODE_WATCHDOG, next->nodeid, NULL, text.bytes)->number =
+        next->watchdog_fires_ms;
+}
+
+bool watchdog_fits(const struct core *core, const struct node_record *node)
+{
+    uint32_t policy = core->cluster.settings.proof;
+    ASSERT(node->state != NODE_FREE);
+    if (!accepted(core) || (policy & PROOF_STORAGE) != 0) {
+        return true;
+    }
+    return node->watchdog || ((policy & PROOF_POWER) != 0 && node->bmc.verified);
+}
+
+/* How many nodes that count have read of the loss, the lost one left out. */
+static uint32_t know_of_it(const struct core *core, uint32_t slot)
+{
+    const struct header *copy = &core->cluster.header;
+    uint32_t known = 0;
+    ASSERT(copy->version >= core->local.acting.lost_version[slot]);
+    for (uint32_t other = 0; other < NODES_MAX; other++) {
+        bool counts = (core->cluster.counting & UINT64_C(1) << other) != 0 && other != slot;
+        const struct peer *peer =
+            counts ? peers_see(core, core->cluster.nodes[other].nodeid) : NULL;
+        known += peer != NULL && peer->heard && peer->beat.epoch == copy->epoch &&
+                 peer->beat.version >= core->local.acting.lost_version[slot];
+    }
+    return known;
+}
+
+void watchdog_prove(struct core *core, uint32_t slot, struct fence *fence)
+{
+    const struct node_record *node = &core->cluster.nodes[slot];
+    ASSERT(node->state == NODE_LOST);
+    if (!node->watchdog || !incarnation_equal(fence->incarnation, node->incarnation) ||
+        (fence->proofs & PROOF_WATCHDOG) != 0) {
+        return;
+    }
+    if (fence->watchdog_from_ms == 0 && know_of_it(core, slot) >= votes_needed(core)) {
+        fence->watchdog_from_ms = core->local.now_ms;
+    }
+    uint32_t wait_ms = timing_watchdog_ms(&core->cluster.settings, node->watchdog_fires_ms);
+    if (fence->watchdog_from_ms != 0 && core->local.now_ms >= fence->watchdog_from_ms + wait_ms) {
+        fence->proofs |= PROOF_WATCHDOG;
+    }
+}

@@ -1,0 +1,30 @@
+/* This host's watchdog, and what the acting node makes of another's. Pure. */
+#ifndef STEAD_AGENT_WATCHDOG_H
+#define STEAD_AGENT_WATCHDOG_H
+
+#include "agent/core.h"
+
+/* EVENT_KEEPER. */
+void watchdog_on_event(struct core *core, const struct event *event, struct caller *caller);
+
+/* Has the keeper armed, vouches for this host, has the watchdog let go. Each step, halted or not.
+ */
+void watchdog_carry_on(struct core *core, struct caller *caller);
+
+/* What our heartbeat says of it. */
+void watchdog_fill_beat(const struct core *core, struct beat *beat);
+
+/* Is this peer's heartbeat not to be answered? Its watchdog runs, and it is lost; or we do not know
+ * yet whether it is. */
+bool watchdog_shuns(const struct core *core, const struct beat *beat);
+
+/* Drafts what this present member's heartbeat says of its watchdog. Needs room for two. */
+void watchdog_draft(struct core *core, uint32_t slot, const struct beat *beat);
+
+/* Could this node be proven dead, should it die, as far as its watchdog matters to the policy? */
+bool watchdog_fits(const struct core *core, const struct node_record *node);
+
+/* Gains PROOF_WATCHDOG for a lost node whose fence is under way, once its watchdog has fired. */
+void watchdog_prove(struct core *core, uint32_t slot, struct fence *fence);
+
+#endif

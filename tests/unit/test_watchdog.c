@@ -1,0 +1,380 @@
+/* Watchdogs: when the keeper is told what, what is committed of it, and when one must have fired.
+ */
+#include "agent/votes.h"
+#include "agent/watchdog.h"
+#include "tests/unit/unit_core.h"
+
+#define N2 1 /* slots */
+#define N3 2
+#define FIRES 20000u
+
+static void keeper_is(struct unit *u, bool armed, const char *trouble)
+{
+    struct event event = unit_event(EVENT_KEEPER, 0);
+    event.keeper.armed = armed;
+    event.keeper.timeout_ms = armed ? u->core.cluster.settings.watchdog_ms : 0;
+    snprintf(event.keeper.trouble, TEXT_BYTES, "%s", trouble);
+    unit_step(u, &event);
+}
+
+/* We are n2; the cluster accepts the proof. */
+static struct unit *accepting(void)
+{
+    struct unit *u = unit_new(2);
+    unit_set(u, "proof", PROOF_WATCHDOG);
+    unit_start(u);
+    return u;
+}
+
+static struct unit *armed(void)
+{
+    struct unit *u = accepting();
+    (void)unit_take(u, ACTION_KEEPER_ARM);
+    keeper_is(u, true, "");
+    return u;
+}
+
+static void hush(struct unit *u)
+{
+    u->silent[1] = true;
+    u->silent[2] = true;
+    u->silent[3] = true;
+}
+
+/* By default nothing is asked of any keeper, whatever it says. */
+TEST(without_the_policy_nobody_speaks_to_a_keeper)
+{
+    struct unit *u = unit_new(2);
+    unit_start(u);
+    unit_pass(u, 3000);
+    unit_none(u, ACTION_KEEPER_ARM);
+    unit_none(u, ACTION_VOUCH);
+    unit_none(u, ACTION_KEEPER_DISARM);
+    assert_int_equal(u->core.local.beat.watchdog, WATCHDOG_UNKNOWN);
+    free(u);
+}
+
+/* Nor below the level at which the records can hold it. */
+TEST(below_its_level_nothing_is_armed)
+{
+    struct unit *u = unit_new(2);
+    unit_set(u, "proof", PROOF_WATCHDOG);
+    u->image.header.feature_level = LEVEL_WATCHDOG - 1;
+    unit_start(u);
+    unit_pass(u, 3000);
+    unit_none(u, ACTION_KEEPER_ARM);
+    free(u);
+}
+
+TEST(with_the_policy_it_is_armed_and_asked_again_until_it_is)
+{
+    struct unit *u = accepting();
+    assert_int_equal(unit_take(u, ACTION_KEEPER_ARM).keeper.timeout_ms,
+                     settings_default().watchdog_ms);
+    keeper_is(u, false, "there is none");
+    assert_string_equal(u->core.local.troubles[TROUBLE_WATCHDOG], "there is none");
+    (void)unit_take(u, ACTION_KEEPER_ARM);
+    keeper_is(u, true, "");
+    unit_forget(u);
+    unit_pass(u, 5000);
+    unit_none(u, ACTION_KEEPER_ARM);
+    unit_none(u, ACTION_KEEPER_DISARM);
+    assert_int_equal(u->core.local.beat.watchdog, WATCHDOG_ARMED);
+    assert_int_equal(u->core.local.beat.watchdog_fires_ms, settings_default().watchdog_fires_ms);
+    free(u);
+}
+
+/* Fresh, it is vouched for exactly as long as that freshness lasts. */
+TEST(a_vouch_ends_with_the_freshness_it_says)
+{
+    struct unit *u = armed();
+    struct action action;
+    uint32_t vouches = 0;
+    unit_domain(u, 0, DOMAIN_RUNNING, END_UNKNOWN);
+    unit_forget(u);
+    for (uint32_t i = 0; i < 100; i++) {
+        unit_pass(u, UNIT_TICK_MS);
+        while (unit_find(u, ACTION_VOUCH, &action)) {
+            assert_true(action.keeper.until_ms <= u->now_ms + u->core.cluster.settings.fresh_ms);
+            assert_true(action.keeper.until_ms > u->now_ms);
+            vouches++;
+        }
+    }
+    assert_in_range(vouches, 5, 25); /* about one per heartbeat, in two seconds */
+    hush(u);
+    unit_pass(u, u->core.cluster.settings.fresh_ms + 100);
+    unit_forget(u);
+    unit_pass(u, 5000);
+    unit_none(u, ACTION_VOUCH);
+    free(u);
+}
+
+/* Cut off, but with nothing alive here: no need to be reset. */
+TEST(an_empty_host_is_vouched_for_while_it_is_cut_off)
+{
+    struct unit *u = armed();
+    hush(u);
+    unit_pass(u, u->core.cluster.settings.fresh_ms + 100);
+    unit_forget(u);
+    unit_pass(u, 2000);
+    struct action action = unit_take(u, ACTION_VOUCH);
+    assert_true(action.keeper.until_ms <= u->now_ms + u->core.cluster.settings.fresh_ms);
+    free(u);
+}
+
+/* What libvirt has not told, may be a guest. */
+TEST(a_host_that_does_not_know_its_guests_is_not_empty)
+{
+    struct unit *u = armed();
+    struct event event = unit_event(EVENT_DOMAINS, 0);
+    unit_step(u, &event); /* libvirt is away */
+    hush(u);
+    unit_pass(u, u->core.cluster.settings.fresh_ms + 100);
+    unit_forget(u);
+    unit_pass(u, 2000);
+    unit_none(u, ACTION_VOUCH);
+    free(u);
+}
+
+/* The setting goes; the watchdog stays until the state says that nobody counts on it. */
+TEST(it_is_let_go_only_after_a_committed_off)
+{
+    struct unit *u = unit_new(2);
+    u->image.nodes[N2].watchdog = true;
+    u->image.nodes[N2].watchdog_fires_ms = FIRES;
+    unit_start(u);
+    keeper_is(u, true, "");
+    unit_pass(u, 3000);
+    unit_none(u, ACTION_KEEPER_DISARM);
+    (void)unit_foreign(u);
+    struct node_record *node = unit_foreign_node(u, N2);
+    node->watchdog = false;
+    node->watchdog_fires_ms = 0;
+    unit_foreign_send(u);
+    (void)unit_take(u, ACTION_KEEPER_DISARM);
+    free(u);
+}
+
+/* Before it knows anything, an agent vouches by freshness and lets nothing go. */
+TEST(a_restarted_agent_lets_nothing_go)
+{
+    struct unit *u = unit_new(2);
+    core_init(&u->core, &u->facts, u->now_ms);
+    unit_ring(u, true, u->ring.count, u->ring.nodeids);
+    keeper_is(u, true, "");
+    unit_pass(u, 1000);
+    unit_none(u, ACTION_KEEPER_DISARM);
+    assert_true(unit_logged(u, ACTION_VOUCH) > 0);
+    free(u);
+}
+
+/* --- whom we answer --- */
+
+TEST(who_is_lost_with_an_armed_watchdog_is_not_answered)
+{
+    struct unit *u = unit_new(2);
+    struct beat beat = u->peers[3];
+    unit_start(u);
+    beat.watchdog = WATCHDOG_ARMED;
+    assert_false(watchdog_shuns(&u->core, &beat));
+    u->core.cluster.nodes[N3].state = NODE_LOST;
+    assert_true(watchdog_shuns(&u->core, &beat));
+    u->core.cluster.nodes[N3].state = NODE_FENCED;
+    assert_true(watchdog_shuns(&u->core, &beat));
+    beat.incarnation.number++; /* a new life of its */
+    assert_false(watchdog_shuns(&u->core, &beat));
+    beat.incarnation.number--;
+    beat.watchdog = WATCHDOG_OFF; /* it goes as it always went */
+    assert_false(watchdog_shuns(&u->core, &beat));
+    free(u);
+}
+
+TEST(who_has_no_copy_answers_nobody_whose_watchdog_runs)
+{
+    struct unit *u = unit_new(2);
+    core_init(&u->core, &u->facts, u->now_ms);
+    u->peers[3].watchdog = WATCHDOG_ARMED;
+    assert_true(watchdog_shuns(&u->core, &u->peers[3]));
+    assert_false(watchdog_shuns(&u->core, &u->peers[1]));
+    free(u);
+}
+
+/* --- on the acting node --- */
+
+/* What n1 and the others say of the copy, as their agents do. */
+static void all_know(struct unit *u)
+{
+    for (uint32_t id = 1; id <= UNIT_NODES; id++) {
+        u->peers[id].epoch = u->core.cluster.header.epoch;
+        u->peers[id].version = u->core.cluster.header.version;
+    }
+}
+
+/* We are n1 and act; a VM runs on n3. */
+static struct unit *acting(uint32_t proof)
+{
+    struct unit *u = unit_new(1);
+    unit_set(u, "proof", proof);
+    unit_vm(u, 0, VM_RUNNING, N3);
+    unit_lead(u);
+    unit_settle(u, 500);
+    return u;
+}
+
+static void settle_knowing(struct unit *u, uint64_t ms)
+{
+    for (uint64_t passed = 0; passed < ms; passed += UNIT_TICK_MS) {
+        all_know(u);
+        unit_settle(u, UNIT_TICK_MS);
+    }
+}
+
+static void n3_arms(struct unit *u)
+{
+    u->peers[3].watchdog = WATCHDOG_ARMED;
+    u->peers[3].watchdog_fires_ms = FIRES;
+    settle_knowing(u, 1000);
+    assert_true(unit_copy_node(u, 3)->watchdog);
+    assert_int_equal(unit_copy_node(u, 3)->watchdog_fires_ms, FIRES);
+}
+
+TEST(an_armed_watchdog_is_committed_and_its_end_too)
+{
+    struct unit *u = acting(PROOF_WATCHDOG);
+    n3_arms(u);
+    u->peers[3].watchdog = WATCHDOG_UNKNOWN; /* its agent was restarted */
+    settle_knowing(u, 1000);
+    assert_true(unit_copy_node(u, 3)->watchdog);
+    u->peers[3].watchdog = WATCHDOG_OFF;
+    settle_knowing(u, 1000);
+    assert_false(unit_copy_node(u, 3)->watchdog);
+    assert_int_equal(unit_copy_node(u, 3)->watchdog_fires_ms, 0);
+    free(u);
+}
+
+/* It may have read an "off" that it had not read when it said so. */
+TEST(a_word_on_an_older_copy_does_not_count)
+{
+    struct unit *u = acting(PROOF_WATCHDOG);
+    u->peers[3].watchdog = WATCHDOG_ARMED;
+    u->peers[3].watchdog_fires_ms = FIRES;
+    u->peers[3].epoch = u->core.cluster.header.epoch;
+    u->peers[3].version = u->core.cluster.header.version - 1;
+    unit_settle(u, 2000);
+    assert_false(unit_copy_node(u, 3)->watchdog);
+    free(u);
+}
+
+TEST(without_the_policy_it_is_not_committed)
+{
+    struct unit *u = acting(PROOF_STORAGE);
+    u->peers[3].watchdog = WATCHDOG_ARMED;
+    u->peers[3].watchdog_fires_ms = FIRES;
+    settle_knowing(u, 1000);
+    assert_false(unit_copy_node(u, 3)->watchdog);
+    free(u);
+}
+
+/* n3 leaves; its node's part of the barrier stands. */
+static void n3_dies(struct unit *u)
+{
+    unit_leave(u, 3);
+    unit_commit(u);
+    assert_int_equal(unit_copy_node(u, 3)->state, NODE_LOST);
+    struct action block = unit_take(u, ACTION_BLOCK_ADD);
+    unit_block(u, &block, OUTCOME_DONE, 0);
+}
+
+TEST(it_has_fired_after_the_deadline_and_not_before)
+{
+    struct unit *u = acting(PROOF_WATCHDOG);
+    n3_arms(u);
+    n3_dies(u);
+    uint32_t wait_ms = timing_watchdog_ms(&u->core.cluster.settings, FIRES);
+    settle_knowing(u, wait_ms - 500);
+    assert_int_equal(unit_copy_node(u, 3)->state, NODE_LOST);
+    settle_knowing(u, 1500);
+    assert_int_equal(unit_copy_node(u, 3)->state, NODE_FENCED);
+    assert_int_equal(unit_copy_node(u, 3)->proofs, PROOF_STORAGE | PROOF_WATCHDOG);
+    free(u);
+}
+
+/* While fewer than a quorum know that it is lost, somebody may answer it still. */
+TEST(the_time_runs_from_a_quorum_that_knows)
+{
+    struct unit *u = acting(PROOF_WATCHDOG);
+    n3_arms(u);
+    n3_dies(u); /* n2 says of no copy that it has this version */
+    u->peers[2].version = unit_copy_node(u, 3)->fence_term; /* an old one */
+    unit_settle(u, 2ull * timing_watchdog_ms(&u->core.cluster.settings, FIRES));
+    assert_int_equal(unit_copy_node(u, 3)->state, NODE_LOST);
+    settle_knowing(u, timing_watchdog_ms(&u->core.cluster.settings, FIRES) - 1000);
+    assert_int_equal(unit_copy_node(u, 3)->state, NODE_LOST);
+    settle_knowing(u, 2000);
+    assert_int_equal(unit_copy_node(u, 3)->state, NODE_FENCED);
+    free(u);
+}
+
+/* One that was not committed as armed proves nothing, however long. */
+TEST(time_alone_proves_nothing)
+{
+    struct unit *u = acting(PROOF_WATCHDOG);
+    n3_dies(u);
+    settle_knowing(u, 3ull * timing_watchdog_ms(&u->core.cluster.settings, FIRES));
+    assert_int_equal(unit_copy_node(u, 3)->state, NODE_LOST);
+    free(u);
+}
+
+/* Nothing is started where it could not be proven dead afterwards. */
+TEST(only_who_could_be_proven_dead_gets_a_vm)
+{
+    static const struct {
+        uint32_t proof;
+        bool watchdog;
+        bool bmc;
+        bool fits;
+    } cases[] = {
+        {PROOF_STORAGE, false, false, true},
+        {PROOF_POWER, false, false, true}, /* as it was before there were watchdogs */
+        {PROOF_STORAGE | PROOF_WATCHDOG, false, false, true},
+        {PROOF_WATCHDOG, false, false, false},
+        {PROOF_WATCHDOG, false, true, false},
+        {PROOF_WATCHDOG, true, false, true},
+        {PROOF_POWER | PROOF_WATCHDOG, false, true, true},
+        {PROOF_POWER | PROOF_WATCHDOG, false, false, false},
+    };
+    struct unit *u = unit_new(1);
+    unit_start(u);
+    for (uint32_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct node_record node = u->core.cluster.nodes[N3];
+        u->core.cluster.settings.proof = cases[i].proof;
+        node.watchdog = cases[i].watchdog;
+        node.bmc.verified = cases[i].bmc;
+        assert_int_equal(watchdog_fits(&u->core, &node), cases[i].fits);
+    }
+    free(u);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(without_the_policy_nobody_speaks_to_a_keeper),
+        cmocka_unit_test(below_its_level_nothing_is_armed),
+        cmocka_unit_test(with_the_policy_it_is_armed_and_asked_again_until_it_is),
+        cmocka_unit_test(a_vouch_ends_with_the_freshness_it_says),
+        cmocka_unit_test(an_empty_host_is_vouched_for_while_it_is_cut_off),
+        cmocka_unit_test(a_host_that_does_not_know_its_guests_is_not_empty),
+        cmocka_unit_test(it_is_let_go_only_after_a_committed_off),
+        cmocka_unit_test(a_restarted_agent_lets_nothing_go),
+        cmocka_unit_test(who_is_lost_with_an_armed_watchdog_is_not_answered),
+        cmocka_unit_test(who_has_no_copy_answers_nobody_whose_watchdog_runs),
+        cmocka_unit_test(an_armed_watchdog_is_committed_and_its_end_too),
+        cmocka_unit_test(a_word_on_an_older_copy_does_not_count),
+        cmocka_unit_test(without_the_policy_it_is_not_committed),
+        cmocka_unit_test(it_has_fired_after_the_deadline_and_not_before),
+        cmocka_unit_test(the_time_runs_from_a_quorum_that_knows),
+        cmocka_unit_test(time_alone_proves_nothing),
+        cmocka_unit_test(only_who_could_be_proven_dead_gets_a_vm),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
