@@ -100,8 +100,7 @@ void fence_on_tick(struct fence *fence, uint64_t now_ms)
 {
     if (call_overdue(&fence->barrier_call, now_ms)) {
         ASSERT(fence->state == FENCE_RAISING);
-        fence->state = FENCE_WAITING;
-        fence->barrier_retry_ms = now_ms;
+        fence->state = FENCE_WAITING; /* for nothing: the retry time was past at the call */
     }
     power_on_tick(&fence->power, now_ms);
 }

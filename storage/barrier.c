@@ -22,14 +22,13 @@ void barrier_init(struct barrier *barrier, uint32_t slot, const struct uuid *vm,
 {
     ASSERT(slot < VMS_MAX);
     ASSERT(!uuid_is_zero(vm));
-    *barrier = (struct barrier){.slot = slot, .vm = *vm, .address = *address};
-    barrier->tries = again ? 1 : 0;
+    *barrier = (struct barrier){.slot = slot, .vm = *vm, .address = *address, .again = again};
 }
 
 static void wait(struct barrier *barrier, uint64_t now_ms, const struct settings *settings)
 {
     barrier->state = BARRIER_WAITING;
-    barrier->tries++;
+    barrier->again = true;
     barrier->retry_ms = now_ms + settings->retry_ms / 4;
 }
 
@@ -130,7 +129,7 @@ bool barrier_on_lease(struct barrier *barrier, const struct event *event,
     if (answer->lease.state == LEASE_FREE) {
         barrier->state = BARRIER_FREE;
     } else {
-        barrier->state = barrier->tries > 0 ? BARRIER_WATCHERS : BARRIER_RAISING;
+        barrier->state = barrier->again ? BARRIER_WATCHERS : BARRIER_RAISING;
     }
     return true;
 }
@@ -175,7 +174,6 @@ bool barrier_on_block(struct barrier *barrier, const struct event *event,
 void barrier_on_tick(struct barrier *barrier, uint64_t now_ms)
 {
     if (call_overdue(&barrier->call, now_ms)) {
-        barrier->state = BARRIER_WAITING;
-        barrier->retry_ms = now_ms;
+        barrier->state = BARRIER_WAITING; /* for nothing: its retry_ms was past at the call */
     }
 }

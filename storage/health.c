@@ -16,7 +16,7 @@
 
 static bool earlier(const struct known *a, uint32_t epoch, uint64_t version)
 {
-    return a->epoch != epoch ? a->epoch < epoch : a->version < version;
+    return a->epoch < epoch || (a->epoch == epoch && a->version < version);
 }
 
 void health_know(struct known *known, uint32_t epoch, uint64_t version)

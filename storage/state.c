@@ -202,8 +202,8 @@ static void copy(struct cluster *cluster, const struct cluster *image)
 {
     uint32_t before = cluster->vm_end;
     memcpy(cluster, image, offsetof(struct cluster, vms) + image->vm_end * sizeof(image->vms[0]));
-    if (before > image->vm_end) {
-        memset(&cluster->vms[image->vm_end], 0, (before - image->vm_end) * sizeof(cluster->vms[0]));
+    for (uint32_t slot = image->vm_end; slot < before; slot++) {
+        memset(&cluster->vms[slot], 0, sizeof(cluster->vms[slot]));
     }
 }
 

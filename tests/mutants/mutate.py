@@ -41,6 +41,7 @@ class Token:
 class Mutant:
     file: str
     line: int
+    last: int    # its last line
     start: int
     end: int
     new: str
@@ -107,7 +108,7 @@ class Finder:
         source = lines[line - 1].strip()
         if len(source) < 30:
             source = f"{lines[line - 2].strip()} {source}"
-        self.found.append(Mutant(self.file, line, start, end, new, kind, re.sub(r"\s+", " ", what), source, self.function))
+        self.found.append(Mutant(self.file, line, self.text.count("\n", 0, end) + 1, start, end, new, kind, re.sub(r"\s+", " ", what), source, self.function))
 
     def words(self, first, last):
         return self.text[self.tokens[first].start:self.tokens[last].end]
@@ -235,3 +236,67 @@ class Finder:
 def mutants_of(file):
     with open(file) as source:
         return Finder(file, source.read()).all()
+
+
+SWITCH = """extern int mutant;
+int mutant;
+__attribute__((constructor)) static void pick_mutant(void)
+{
+    extern char *getenv(const char *);
+    extern int atoi(const char *);
+    mutant = getenv("MUTANT") ? atoi(getenv("MUTANT")) : 0;
+}
+void _fail(const char *const file, const int line) /* cmocka's: one failure is enough */
+{
+    extern int fflush(void *);
+    extern void _exit(int);
+    fflush(0);
+    _exit(1);
+}
+"""
+
+
+def parameters(tokens):
+    """Their names, of the tokens between the brackets."""
+    names, depth = [], 0
+    for token in tokens:
+        depth += token.text in "([" and token.kind == "sign"
+        depth -= token.text in ")]" and token.kind == "sign"
+        if token.text == "," and depth == 0:
+            names.append("")
+        elif token.kind == "name" and depth == 0:
+            names = [*names[:-1], token.text]
+    return [] if names == ["void"] else names
+
+
+def switched(file, mutants):
+    """The file with each of these mutants in it, as {number: mutant}: a copy of its function, taken if $MUTANT says so."""
+    with open(file) as source:
+        text = source.read()
+    tokens, out, done, begin = tokens_of(text), [SWITCH], 0, 0
+    for name, first, end, _ in bodies(tokens):
+        at = first - 2  # of the closing bracket: back to the name
+        while tokens[at].text != name or tokens[at + 1].text != "(":
+            at -= 1
+        begin = at
+        while begin > 0 and tokens[begin - 1].text not in (";", "}"):
+            begin -= 1
+        start, brace, last = tokens[begin].start, tokens[first - 1].start, tokens[end].end
+        inside = {n: m for n, m in mutants.items() if brace < m.start < last}
+        if not inside:
+            continue
+        lead, tail = text[start:tokens[at].start], text[tokens[at].end:brace]
+        given = ", ".join(parameters(tokens[at + 2:first - 2]))
+        void = lead.split()[-1] == "void"
+        line = text.count("\n", 0, start) + 1
+        out += [text[done:start], f"{lead}{name}{tail};\n"]
+        for n, m in inside.items():
+            body = text[brace:m.start] + m.new + text[m.end:last]
+            out.append(f'#line {line} "mutant-{n}"\n{lead}{name}__{n}{tail}{body}\n')
+        out.append(f'#line {line} "{file}"\n{lead}{name}{tail}{{ switch (mutant) {{')
+        for n in inside:
+            call = f"{name}__{n}({given});"
+            out.append(f" case {n}: {call + ' return;' if void else 'return ' + call}")
+        out.append(" } " + text[brace + 1:last])
+        done = last
+    return "".join(out) + text[done:]

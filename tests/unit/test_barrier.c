@@ -129,9 +129,14 @@ TEST(after_a_failure_the_lease_is_read_anew)
     lease_answer(p, OUTCOME_DONE, &lease);
     carry_on(p);
     block_answer(p, OUTCOME_UNKNOWN);
+    unit_alone_at(p->alone, p->alone->caller.now_ms + p->settings.retry_ms / 4 - 1);
     assert_null(carry_on(p));
-    unit_alone_at(p->alone, p->alone->caller.now_ms + p->settings.retry_ms);
-    assert_int_equal(carry_on(p)->kind, ACTION_LEASE_READ);
+    unit_alone_at(p->alone, p->alone->caller.now_ms + 1);
+    const struct action *read = carry_on(p);
+    assert_int_equal(read->kind, ACTION_LEASE_READ);
+    assert_int_equal(read->valid_until_ms, 0); /* asking is never too late */
+    lease_answer(p, OUTCOME_DONE, &lease);
+    assert_int_equal(carry_on(p)->kind, ACTION_WATCHERS_READ);
     end(p);
 }
 
@@ -214,7 +219,10 @@ TEST(the_second_try_blocks_watchers)
     (void)clients_add(&seen, &elsewhere);
     carry_on(p);
     lease_answer(p, OUTCOME_DONE, &lease);
-    assert_int_equal(carry_on(p)->kind, ACTION_WATCHERS_READ);
+    const struct action *ask = carry_on(p);
+    assert_int_equal(ask->kind, ACTION_WATCHERS_READ);
+    assert_true(uuid_equal(&ask->vm.uuid, &p->barrier.vm));
+    assert_int_equal(ask->valid_until_ms, 0); /* asking is never too late */
     watchers_answer(p, OUTCOME_DONE, &seen);
     const struct action *block = carry_on(p);
     assert_int_equal(block->kind, ACTION_BLOCK_ADD);
@@ -259,6 +267,7 @@ TEST(freeing_compares_the_blocked_generation)
     assert_int_equal(change->lease.lease.generation, 45);
     assert_int_equal(change->lease.lease.state, LEASE_FREE);
     assert_true(change->lease.wait_map);
+    assert_int_equal(change->valid_until_ms, p->alone->caller.valid_until_ms);
     struct lease written = change->lease.lease;
     lease_answer(p, OUTCOME_DONE, &written);
     assert_int_equal(p->barrier.state, BARRIER_FREE);

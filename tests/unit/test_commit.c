@@ -80,6 +80,19 @@ TEST(anothers_first_is_failed)
     end(p);
 }
 
+/* What became of the one before says nothing of the next. */
+TEST(the_next_commit_has_its_own_fate)
+{
+    struct position *p = begun();
+    struct header header = old_header();
+    header.version = 11;
+    assert_int_equal(answer(p, OUTCOME_UNKNOWN, NULL), COMMIT_PENDING);
+    assert_int_equal(commit_on_header(&p->commit, &header), COMMIT_FAILED);
+    commit_begin(&p->commit, &p->alone->caller, LIMIT_MS);
+    assert_int_equal(answer(p, OUTCOME_STALE, NULL), COMMIT_FAILED);
+    end(p);
+}
+
 /* A refusal under another epoch is final: this state is no longer ours to write. */
 TEST(another_epoch_is_failed)
 {
@@ -242,6 +255,7 @@ int main(void)
         cmocka_unit_test(done_is_done),
         cmocka_unit_test(refused_by_own_success_is_done),
         cmocka_unit_test(anothers_first_is_failed),
+        cmocka_unit_test(the_next_commit_has_its_own_fate),
         cmocka_unit_test(another_epoch_is_failed),
         cmocka_unit_test(refused_at_the_old_version_is_open),
         cmocka_unit_test(what_never_went_out_is_failed),

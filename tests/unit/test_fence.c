@@ -98,6 +98,9 @@ TEST(both_methods_begin_at_once)
     assert_true(unit_holds(&block->block, unit_client(3, 300)));
     assert_true(uuid_equal(&power->power.machine, &p->node.machine));
     assert_true(incarnation_equal(power->power.incarnation, p->node.incarnation));
+    assert_string_equal(power->power.node, "n3");
+    assert_string_equal(power->power.bmc.address, "10.1.0.3");
+    assert_true(p->fence.address);
     end(p);
 }
 
@@ -173,6 +176,66 @@ TEST(only_read_back_off_is_power)
         assert_int_equal((p->fence.proofs & PROOF_POWER) != 0, outcome == OUTCOME_DONE);
         end(p);
     }
+}
+
+/* How long the barrier took, for the history. */
+TEST(it_remembers_when_the_barrier_stood)
+{
+    struct position *p = begun();
+    carry_on(p);
+    later(p, 70);
+    block_answer(p, OUTCOME_DONE);
+    assert_int_equal(p->fence.stands_ms - p->fence.begun_ms, 70);
+    end(p);
+    p = begun();
+    p->node.client = (struct client){{0}};
+    carry_on(p);
+    assert_int_equal(p->fence.stands_ms, p->fence.begun_ms);
+    end(p);
+}
+
+/* Off is off: what the BMC said is kept, and it is not asked again. */
+TEST(a_host_read_off_is_left_off)
+{
+    struct position *p = begun();
+    carry_on(p);
+    struct event event = {.kind = EVENT_POWER, .id = p->fence.power.calls[0].id};
+    event.power.outcome = OUTCOME_DONE;
+    name_set(event.power.text, TEXT_BYTES, "reads off");
+    assert_true(fence_on_power(&p->fence, &event, &p->settings));
+    assert_int_equal(p->fence.power.state, POWER_OFF);
+    assert_string_equal(p->fence.power.text, "reads off");
+    later(p, 60000);
+    assert_null(asked(p, ACTION_POWER));
+    end(p);
+}
+
+/* Each try's outcome goes into the history anew. */
+TEST(each_try_is_to_be_told)
+{
+    struct position *p = begun();
+    carry_on(p);
+    power_answer(p, OUTCOME_FAILED);
+    p->fence.power.told = true;
+    later(p, 60000);
+    assert_non_null(asked(p, ACTION_POWER));
+    assert_false(p->fence.power.told);
+    end(p);
+}
+
+/* The first wait is a quarter of retry_ms, and each is twice the one before. */
+TEST(the_barrier_is_tried_again_soon_and_ever_more_seldom)
+{
+    struct position *p = begun();
+    carry_on(p);
+    for (uint32_t wait_ms = p->settings.retry_ms / 4, i = 0; i < 4; i++, wait_ms *= 2) {
+        block_answer(p, OUTCOME_UNKNOWN);
+        later(p, wait_ms - 1);
+        assert_null(asked(p, ACTION_BLOCK_ADD));
+        later(p, 1);
+        assert_non_null(asked(p, ACTION_BLOCK_ADD));
+    }
+    end(p);
 }
 
 /* A barrier that failed is raised again, for ever, at a bounded rate. */
@@ -300,6 +363,10 @@ int main(void)
         cmocka_unit_test(an_unverified_bmc_is_not_touched),
         cmocka_unit_test(only_done_is_a_barrier),
         cmocka_unit_test(only_read_back_off_is_power),
+        cmocka_unit_test(it_remembers_when_the_barrier_stood),
+        cmocka_unit_test(a_host_read_off_is_left_off),
+        cmocka_unit_test(each_try_is_to_be_told),
+        cmocka_unit_test(the_barrier_is_tried_again_soon_and_ever_more_seldom),
         cmocka_unit_test(the_barrier_is_tried_on),
         cmocka_unit_test(power_tries_are_bounded),
         cmocka_unit_test(without_a_client_the_barrier_stands),

@@ -77,6 +77,8 @@ TEST(a_cluster_under_another_corosync_is_elsewhere)
     struct header read = header(1, 7, 70);
     struct belonging ours = {.corosync = "lab"};
     assert_int_equal(health_of_belonging(&read, &ours), STATE_WELL); /* not kept yet */
+    snprintf(read.corosync, sizeof(read.corosync), "x");             /* one letter is a name */
+    assert_int_equal(health_of_belonging(&read, &ours), STATE_ELSEWHERE);
     snprintf(read.corosync, sizeof(read.corosync), "prod");
     assert_int_equal(health_of_belonging(&read, &ours), STATE_ELSEWHERE);
     snprintf(ours.corosync, sizeof(ours.corosync), "prod");

@@ -189,6 +189,10 @@ TEST(removal_leaves_nothing)
     seal(p);
     assert_true(state_apply(&p->copy, &p->delta));
     assert_int_equal(p->copy.header.digest, 0);
+    assert_int_equal(p->copy.nodes[2].state, NODE_FREE);
+    assert_int_equal(p->copy.history[4].sequence, 0);
+    assert_int_equal(p->copy.history[4].term, 0);
+    assert_int_equal(p->copy.counting, 0);
     assert_int_equal(p->copy.settings.beat_ms, 200);
     assert_int_equal(p->copy.vm_end, 0);
     free(p);
@@ -276,6 +280,33 @@ TEST(commands_are_found_by_id)
     free(p);
 }
 
+/* The last slot is as good as any. */
+TEST(the_last_slot_can_be_used)
+{
+    struct position *p = begun();
+    add(p, RECORD_VM, VMS_MAX - 1)->vm = unit_any_vm();
+    seal(p);
+    assert_true(state_apply(&p->copy, &p->delta));
+    assert_int_equal(p->copy.vm_end, VMS_MAX);
+    free(p);
+}
+
+/* An image with fewer VMs leaves none of the others behind: they would come up again as soon as a
+ * higher slot is used. */
+TEST(an_image_replaces_all_that_was)
+{
+    struct position *p = begun();
+    p->other = p->copy;
+    p->other.header.version = 20;
+    add(p, RECORD_VM, 8)->vm = unit_any_vm();
+    seal(p);
+    assert_true(state_apply(&p->copy, &p->delta));
+    assert_true(state_load(&p->copy, &p->other));
+    assert_int_equal(p->copy.vm_end, 7);
+    assert_memory_equal(&p->copy.vms[8], &(struct vm_record){0}, sizeof(struct vm_record));
+    free(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -292,6 +323,8 @@ int main(void)
         cmocka_unit_test(finding),
         cmocka_unit_test(a_life_is_node_and_incarnation),
         cmocka_unit_test(commands_are_found_by_id),
+        cmocka_unit_test(the_last_slot_can_be_used),
+        cmocka_unit_test(an_image_replaces_all_that_was),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

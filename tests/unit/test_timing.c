@@ -36,6 +36,18 @@ TEST(retries_back_off_and_are_bounded)
     assert_int_equal(timing_retry_ms(&s, UINT32_MAX), timing_retry_ms(&s, 99));
 }
 
+/* A guest that ends again and again: its first end costs retry_ms, each further one twice as much,
+ * up to 256 times that. */
+TEST(guests_back_off_from_their_first_end)
+{
+    struct settings s = settings_default();
+    for (uint32_t ends = 1; ends < 20; ends++) {
+        uint32_t doublings = ends <= 9 ? ends - 1 : 8;
+        assert_int_equal(timing_guest_retry_ms(&s, ends), s.retry_ms << doublings);
+    }
+    expect_assert_failure(timing_guest_retry_ms(&s, 0));
+}
+
 /* A peer is silent only after several of its heartbeats are missing. */
 TEST(silence_is_several_beats)
 {
@@ -88,6 +100,7 @@ int main(void)
         cmocka_unit_test(the_actor_gets_longer_than_a_slow_answer),
         cmocka_unit_test(the_default_proof_is_the_barrier),
         cmocka_unit_test(retries_back_off_and_are_bounded),
+        cmocka_unit_test(guests_back_off_from_their_first_end),
         cmocka_unit_test(silence_is_several_beats),
         cmocka_unit_test(leases_are_looked_at),
         cmocka_unit_test(grace_is_minutes_not_hours),
