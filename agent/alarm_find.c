@@ -67,6 +67,13 @@ static void find_quorum(struct core *core)
         say(core, ALARM_NOT_FRESH, self(core),
             "Corosync says quorate, but too few agents answer: nothing is begun");
     }
+    if (!ring->away && ring->quorum > votes_enough(core) && core->cluster.counting != 0) {
+        struct text wants = {0};
+        text_add_u64(text_add(&wants, "Corosync wants "), ring->quorum);
+        text_add_u64(text_add(&wants, " votes; more than half of the nodes are "),
+                     votes_enough(core));
+        found(core, ALARM_VOTES_RAISED, "", text_add(&wants, ": fewer may fail than you think"));
+    }
 }
 
 static void find_storage(struct core *core)

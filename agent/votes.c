@@ -30,6 +30,15 @@ static bool counts(const struct core *core, uint32_t nodeid)
     return slot != NODE_NONE && (core->cluster.counting & (UINT64_C(1) << slot)) != 0;
 }
 
+uint32_t votes_enough(const struct core *core)
+{
+    uint32_t known = mask_count(core->cluster.counting);
+    uint32_t here = core->local.ring.count;
+    ASSERT(known <= NODES_MAX);
+    ASSERT(here <= NODES_MAX);
+    return (known > here ? known : here) / 2 + 1;
+}
+
 uint32_t votes_needed(const struct core *core)
 {
     uint32_t quorum = core->local.ring.quorum;

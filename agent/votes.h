@@ -8,6 +8,10 @@
 /* How many nodes of the ring must be here, for people: the greater of the two needs. */
 uint32_t votes_needed(const struct core *core);
 
+/* More than half of the nodes that are known to stead or in the ring. Where Corosync wants more, it
+ * knows of others, or was told so by one with another corosync.conf: it never lowers its count. */
+uint32_t votes_enough(const struct core *core);
+
 /* The newest of our own sending times that enough have answered, of the ring and of the nodes that
  * count: 0 if there never were enough. */
 uint64_t votes_answered_ms(const struct core *core);

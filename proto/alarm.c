@@ -118,6 +118,11 @@ static const struct alarm_about table[ALARM_KIND_COUNT] = {
     [ALARM_PAUSED] = {"ha-paused", "e737106613584566bf961d2b17e316f6",
                       "HA has been paused for long: nothing is recovered", "stead ha resume", false,
                       CLUSTER, 600000, 1000},
+    [ALARM_VOTES_RAISED] = {"votes-raised", "1d2a8f5be2f34a0c9d6e7b3c58a04f16",
+                            "Corosync waits for more votes than half of the nodes and one",
+                            "systemctl stop corosync on all nodes at once, then start; or join the "
+                            "missing ones: stead cluster join",
+                            false, CLUSTER, 20000, 2000},
 };
 
 const struct alarm_about *alarm_about(enum alarm_kind kind)

@@ -39,6 +39,7 @@ enum alarm_kind {
     ALARM_FENCE_HELD,      /* a node is gone and is not fenced, for a reason */
     ALARM_KEPT_OUT,        /* a node failed again and again */
     ALARM_PAUSED,          /* HA is paused, and has been for long */
+    ALARM_VOTES_RAISED,    /* Corosync waits for more votes than there are nodes for */
     ALARM_KIND_COUNT
 };
 

@@ -2,11 +2,12 @@
  * A restore.
  *
  * Decides: what a backed-up state says in a new epoch. No life of before counts: nodes that were
- * admitted are out, and their agents, reading that, end their guests and are admitted anew with
- * empty hands; a VM that was not stopped is recovering from the holder the backup knew, so it waits
- * for its lease, as it is now, and for the barrier on the clients that lease names. What had been
- * fenced stays fenced. The epoch, the term and the version are above those of the backup and of the
- * object in the pool, so no commit under way can land and every copy is replaced.
+ * admitted are out, with no more than their address, and their agents, reading that, end their
+ * guests and are admitted anew with empty hands; a VM that was not stopped is recovering from the
+ * holder the backup knew, so it waits for its lease, as it is now, and for the barrier on the
+ * clients that lease names. What had been fenced stays fenced. The epoch, the term and the version
+ * are above those of the backup and of the object in the pool, so no commit under way can land and
+ * every copy is replaced.
  * Assumes: the image's digest was right. Never: frees a lease, or makes a VM startable without one.
  */
 #include "storage/restore.h"
@@ -17,6 +18,13 @@
 #include "proto/text.h"
 #include "proto/values.h"
 #include "storage/state.h"
+
+/* Whatever handle it has by now is welcome; but its address may be barred since the backup was
+ * made, and whoever takes that entry off must know it. */
+static struct client address_of(const struct client *client)
+{
+    return client_is_none(client) ? *client : client_address_entry(client);
+}
 
 static void end_life(struct node_record *node)
 {
@@ -29,7 +37,7 @@ static void end_life(struct node_record *node)
     } else if (node->state == NODE_ADMITTED || node->state == NODE_OUT) {
         node->state = NODE_OUT;
         node->incarnation = (struct incarnation){0};
-        memset(&node->client, 0, sizeof(node->client));
+        node->client = address_of(&node->client);
     }
 }
 

@@ -53,7 +53,18 @@ vm db on n1 priority=high	6:13: 'high' is not a number up to 1000000
 node n4 watchdog=soon	6:9: 'soon' is no watchdog: no, yes, never or late:TIME
 at 60s version n1 0	6:19: feature levels begin with 1
 at 60s load web cpu=2	6:8: 'load' is not yet supported
-at 60s set web mem=2G	6:8: 'set' is not yet supported
+at 60s set web mem=2G	6:16: mem of a VM that is there: not yet supported
+at 60s set web want=stopped	6:16: want: say 'do vm start' or 'do vm stop'
+at 60s set web cpu=2	6:16: 'cpu' is not yet supported
+at 60s set web bot=2s	6:16: unknown key 'bot', did you mean 'boot'?
+at 60s set web	6:15: KEY=VALUE is missing here
+at 60s do vm set web mem=2G	6:14: 'set' is not yet supported
+at 60s object restored	6:15: no 'object kept' comes before it
+at 60s blocklist web off	6:22: only a node's address, or all, can be taken off
+at 60s blocklist all on	6:22: all entries can only be taken 'off'
+at 60s blocklist n4 on	6:18: there is no node 'n4', did you mean 'n1'?
+at 60s monitors down	6:17: 'down' is neither stalled nor back
+at 60s guest web stuck	6:18: unknown deed of a guest 'stuck'
 cluster2	6:1: unknown statement 'cluster2', did you mean 'cluster'?
 ROWS
 [ "$count" -gt 30 ]

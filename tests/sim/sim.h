@@ -187,6 +187,7 @@ struct sim_block {
     struct sim_address entry;
     uint32_t added;   /* osdmap epoch */
     uint32_t removed; /* 0: stands */
+    bool short_lived; /* it will end by itself */
 };
 
 struct sim_rados {
@@ -194,9 +195,10 @@ struct sim_rados {
     struct cluster *kept;   /* a backup of it */
     struct cluster *newest; /* while the backup stands in its place: what was there */
     bool gone;
-    bool garbled;                    /* its header, until it is written again */
-    bool damaged;                    /* the record of the last node, until it is written again */
-    bool stalled;                    /* its placement group */
+    bool garbled; /* its header, until it is written again */
+    bool damaged; /* the record of the last node, until it is written again */
+    bool stalled; /* its placement group */
+    bool monitors_stalled;
     uint64_t beat_us[SIM_NODES_MAX]; /* when each agent last wrote its key there */
     bool lease_exists[SIM_VMS_MAX];
     bool lease_stalled[SIM_VMS_MAX];
@@ -239,9 +241,11 @@ struct sim_guest {
     bool refused;         /* it was on the blocklist then */
     bool ended_clean;
     bool asked_shutdown;
-    bool by_hand; /* started past stead: no promise is about it, but that it ends */
-    bool moved;   /* moved here past stead */
-    bool writing; /* its loop of writes is under way */
+    bool told_blocked;       /* what its agent last heard when it asked about its client */
+    uint64_t stuck_until_us; /* no signal ends it before */
+    bool by_hand;            /* started past stead: no promise is about it, but that it ends */
+    bool moved;              /* moved here past stead */
+    bool writing;            /* its loop of writes is under way */
     enum domain_end end;
     uint64_t ended_us;
     uint64_t ghost_us; /* since when it runs blocklisted; 0: does not */
@@ -251,6 +255,8 @@ struct sim_vm {
     struct uuid uuid;
     bool known; /* its definition is in RADOS */
     uint32_t fails_left;
+    uint64_t fails_on; /* mask of nodes */
+    uint64_t boot_us;
     uint64_t newest_order; /* of the guest that last read the disk */
     uint32_t newest_guest;
     uint64_t writes;

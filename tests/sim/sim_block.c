@@ -10,6 +10,8 @@
 
 #include "proto/assert.h"
 
+#define EXPIRE_EVERY_US (5 * SECOND) /* the monitors' tick */
+
 uint64_t sim_block_proposal_us(struct sim *sim)
 {
     struct sim_rados *rados = &sim->rados;
@@ -22,16 +24,17 @@ uint64_t sim_block_proposal_us(struct sim *sim)
     return rados->proposal_us;
 }
 
-bool sim_block_listed(const struct sim *sim, struct sim_address entry)
+/* This very entry, as the monitors have it; or NULL. */
+static struct sim_block *find(const struct sim *sim, struct sim_address entry)
 {
     for (size_t i = 0; i < sim->rados.block_count; i++) {
-        const struct sim_block *block = &sim->rados.blocks[i];
+        struct sim_block *block = &sim->rados.blocks[i];
         if (block->removed == 0 && block->entry.host == entry.host &&
             block->entry.nonce == entry.nonce) {
-            return true;
+            return block;
         }
     }
-    return false;
+    return NULL;
 }
 
 uint32_t sim_block_amiss(const struct sim *sim, const struct action *action)
@@ -39,9 +42,11 @@ uint32_t sim_block_amiss(const struct sim *sim, const struct action *action)
     uint32_t count = 0;
     for (uint32_t i = 0; i < action->block.count; i++) {
         struct sim_address entry;
-        bool listed = sim_address_parse(sim, &action->block.entries[i], &entry) &&
-                      sim_block_listed(sim, entry);
-        count += listed != (action->kind == ACTION_BLOCK_ADD);
+        bool add = action->kind == ACTION_BLOCK_ADD;
+        const struct sim_block *block =
+            sim_address_parse(sim, &action->block.entries[i], &entry) ? find(sim, entry) : NULL;
+        bool listed = block != NULL && !(add && block->short_lived);
+        count += listed != add;
     }
     return count;
 }
@@ -49,7 +54,9 @@ uint32_t sim_block_amiss(const struct sim *sim, const struct action *action)
 void sim_block_add(struct sim *sim, struct sim_address entry)
 {
     struct sim_rados *rados = &sim->rados;
-    if (sim_block_listed(sim, entry)) {
+    struct sim_block *block = find(sim, entry);
+    if (block != NULL) { /* taken off and put on anew, for years */
+        block->short_lived = false;
         return;
     }
     if (rados->block_count == rados->block_room) {
@@ -63,11 +70,38 @@ void sim_block_add(struct sim *sim, struct sim_address entry)
 
 void sim_block_remove(struct sim *sim, struct sim_address entry)
 {
+    struct sim_block *block = find(sim, entry);
+    if (block != NULL) {
+        block->removed = sim->rados.map_epoch + 1;
+    }
+}
+
+static void run_expire(struct sim *sim, struct sim_task *task)
+{
+    struct sim_block *block = &sim->rados.blocks[task->number];
+    if (block->removed == 0 && block->short_lived) {
+        block->removed = sim->rados.map_epoch + 1;
+        sim_log(sim, SIM_NO_HOST, "blocklist expire %s", sim_address_client(block->entry).address);
+        sim_block_publish(sim);
+    }
+}
+
+void sim_block_hand(struct sim *sim, struct sim_address entry, uint64_t for_us)
+{
+    if (find(sim, entry) == NULL) { /* else it stays for as long as it was to */
+        sim_block_add(sim, entry);
+        size_t index = sim->rados.block_count - 1;
+        sim->rados.blocks[index].short_lived = true;
+        sim_put(sim, for_us + sim_rng_range(&sim->rng, 0, EXPIRE_EVERY_US), SIM_NO_HOST,
+                (struct sim_task){.run = run_expire, .number = index});
+    }
+}
+
+void sim_block_clear(struct sim *sim)
+{
     for (size_t i = 0; i < sim->rados.block_count; i++) {
-        struct sim_block *block = &sim->rados.blocks[i];
-        if (block->removed == 0 && block->entry.host == entry.host &&
-            block->entry.nonce == entry.nonce) {
-            block->removed = sim->rados.map_epoch + 1;
+        if (sim->rados.blocks[i].removed == 0) {
+            sim->rados.blocks[i].removed = sim->rados.map_epoch + 1;
         }
     }
 }

@@ -9,6 +9,10 @@ uint64_t sim_block_proposal_us(struct sim *sim);
 /* Takes effect at the monitors now. */
 void sim_block_add(struct sim *sim, struct sim_address entry);
 void sim_block_remove(struct sim *sim, struct sim_address entry);
+/* By somebody's hand, and for a while: an add of ours makes it last; nothing makes it shorter. */
+void sim_block_hand(struct sim *sim, struct sim_address entry, uint64_t for_us);
+/* All of them are taken off. */
+void sim_block_clear(struct sim *sim);
 /* One change of the map is done: a new epoch. */
 void sim_block_publish(struct sim *sim);
 
@@ -17,10 +21,9 @@ void sim_block_osd_learns(struct sim *sim, uint32_t epoch);
 
 /* Do the OSDs refuse this client? */
 bool sim_block_hits(const struct sim *sim, struct sim_address client);
-/* Is exactly this entry on the list, as the monitors have it? */
-bool sim_block_listed(const struct sim *sim, struct sim_address entry);
 
-/* How many of the entries of a BLOCK_ADD are not there yet; of any other kind: are there. */
+/* How many of the entries of a BLOCK_ADD are not there yet, for years; of any other kind: are
+ * there. */
 uint32_t sim_block_amiss(const struct sim *sim, const struct action *action);
 
 struct sim_address sim_address_new(struct sim *sim, uint32_t host);

@@ -107,6 +107,7 @@ void sim_check_commit(struct sim *sim, uint32_t node, const struct delta *delta)
     if (delta->header.term < state->header.term || delta->base_term != state->header.term) {
         sim_violation(sim, "I3: a commit of %s of an older term took effect", node_name(sim, node));
     }
+    sim_check_hands(sim, delta);
     note_fences(sim, delta);
     check_wants(sim, delta);
     check_watchdogs(sim, delta);
@@ -126,7 +127,7 @@ void sim_check_forced(struct sim *sim)
 {
     const struct cluster *state = sim->rados.state;
     if (state_digest(state) != state->header.digest) {
-        sim_violation(sim, "I3: the forced state does not have the digest it says");
+        sim_violation(sim, "I3: the state of a new epoch does not have the digest it says");
     }
     while (sim->digest_count + 1 < state->header.version) {
         note_digest(sim, sim->digest_count + 1, 0);
@@ -134,12 +135,25 @@ void sim_check_forced(struct sim *sim)
     note_digest(sim, state->header.version, state->header.digest);
 }
 
+/* Whoever still holds a copy of an epoch that is over is not followed any more, and what was
+ * decided since the backup was made is forgotten, as the operator was told. */
+void sim_check_restored(struct sim *sim, uint64_t next_history)
+{
+    uint64_t before = sim->rados.state->header.version - 1;
+    sim->digest_count = before < sim->digest_count ? before : sim->digest_count;
+    for (uint32_t i = 0; i < sim->command_count; i++) {
+        struct sim_command *command = &sim->commands[i];
+        command->sequence = command->sequence < next_history ? command->sequence : 0;
+    }
+    sim_check_forced(sim);
+}
+
 void sim_check_copy(struct sim *sim, uint32_t node)
 {
     struct sim_agent *agent = &sim->hosts[node].agent;
     const struct cluster *copy = &agent->core->cluster;
     uint64_t version = copy->header.version;
-    if (version == 0 ||
+    if (version == 0 || copy->header.epoch < sim->rados.state->header.epoch ||
         (version == agent->checked_version && copy->header.digest == agent->checked_digest)) {
         return;
     }

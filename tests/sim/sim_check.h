@@ -20,6 +20,13 @@ void sim_check_kept(struct sim *sim);
 void sim_check_lease(struct sim *sim, uint32_t node, uint32_t vm, const struct lease *lease);
 /* This guest is about to run for the first time (I2). */
 void sim_check_resume(struct sim *sim, uint32_t guest);
+/* Its agent lets this guest run, or go on: not where it was told that its client is blocklisted
+ * (I2). */
+void sim_check_told(struct sim *sim, uint32_t guest);
+/* A commit is about to take effect: no node is taken for one without guests that has some (I2). */
+void sim_check_hands(struct sim *sim, const struct delta *delta);
+/* A backup took the place of the state object, in a new epoch (I3). */
+void sim_check_restored(struct sim *sim, uint64_t next_history);
 /* After a step: this node's copy is one that was committed (I3). */
 void sim_check_copy(struct sim *sim, uint32_t node);
 /* After a step: one live writer per disk (I1); how long ghosts run. */

@@ -179,7 +179,8 @@ void sim_check_places(struct sim *sim, const struct delta *delta)
 {
     for (uint32_t i = 0; i < delta->count; i++) {
         const struct record *record = &delta->records[i];
-        if (record->kind == RECORD_VM && !record->removed && record->vm.state == VM_STARTING) {
+        if (record->kind == RECORD_VM && !record->removed && record->vm.state == VM_STARTING &&
+            explained(delta, HISTORY_VM_STARTING, record->vm.name, 0)) { /* not a later change */
             check_place(sim, &record->vm);
         }
     }

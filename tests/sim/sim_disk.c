@@ -96,7 +96,7 @@ void sim_disk_begin(struct sim *sim, uint32_t index)
     vm->newest_guest = index;
     if (!guest->writing) {
         guest->writing = true;
-        uint64_t boot_us = sim->story->vms[guest->vm].boot_us;
+        uint64_t boot_us = vm->boot_us;
         sim_put(sim, sim_rng_range(&sim->rng, 0, boot_us + 1), guest->node,
                 (struct sim_task){.run = run_write, .number = index});
     }

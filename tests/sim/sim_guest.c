@@ -151,6 +151,12 @@ void sim_guest_end(struct sim *sim, uint32_t index, enum domain_end end, bool to
     }
 }
 
+bool sim_guest_sticks(const struct sim *sim, uint32_t index)
+{
+    ASSERT(index < sim->guest_count);
+    return sim->guests[index].alive && sim->now_us < sim->guests[index].stuck_until_us;
+}
+
 void sim_virt_io_error(struct sim *sim, uint32_t index)
 {
     struct sim_guest *guest = &sim->guests[index];

@@ -1,5 +1,6 @@
 /*
- * Guests that end or stand still by themselves, and people who work past stead with virsh. A domain
+ * Guests that end or stand still by themselves, and people who work past stead, with virsh or on
+ * the blocklist. A domain
  * that somebody starts bears no mark; one that somebody moves takes its mark along. With the hook
  * in place (sim_hook.h) libvirt refuses both.
  */
@@ -43,6 +44,10 @@ static void guest_step(struct sim *sim, const struct scenario_step *step)
     if (index == UINT32_MAX || sim->guests[index].state != GUEST_RUNNING) {
         return;
     }
+    if (step->deed == DEED_STICK) {
+        sim->guests[index].stuck_until_us = sim->now_us + step->duration_us;
+        return;
+    }
     if (step->deed == DEED_REBOOT) { /* QEMU stays: on_reboot=restart */
         sim_log(sim, sim->guests[index].node, "qemu: %s reboots", sim->story->vms[step->vm].name);
         return;
@@ -71,16 +76,19 @@ static uint32_t new_by_hand(struct sim *sim, uint32_t vm, uint32_t node, struct 
     sim_guest_open(sim, index);
     sim->guests[index].by_hand = action.term == 0;
     sim->guests[index].moved = action.term != 0;
+    if (sim_block_hits(sim, sim->guests[index].client)) { /* it cannot open its image */
+        sim_guest_end(sim, index, END_CRASHED, false);
+        return UINT32_MAX;
+    }
     return index;
 }
 
 static void start(struct sim *sim, const struct scenario_step *step)
 {
     uint32_t index = new_by_hand(sim, step->vm, step->node, (struct action_id){0});
-    if (index == UINT32_MAX || sim_block_hits(sim, sim->guests[index].client)) {
-        return;
+    if (index != UINT32_MAX) {
+        sim_guest_run(sim, index);
     }
-    sim_guest_run(sim, index);
 }
 
 static void move(struct sim *sim, const struct scenario_step *step)
@@ -100,6 +108,36 @@ static void move(struct sim *sim, const struct scenario_step *step)
     sim_guest_run(sim, to);
 }
 
+/* --- ceph osd blocklist --- */
+
+static void block(struct sim *sim, struct sim_address entry, const struct scenario_step *step)
+{
+    if (step->on) {
+        sim_block_hand(sim, entry, step->duration_us);
+    } else {
+        sim_block_remove(sim, entry);
+    }
+    sim_log(sim, SIM_NO_HOST, "blocklist %s %s by hand", step->on ? "add" : "remove",
+            sim_address_client(entry).address);
+}
+
+static void blocklist(struct sim *sim, const struct scenario_step *step)
+{
+    const struct sim_agent *agent = &sim->hosts[step->node].agent;
+    uint32_t guest =
+        step->target == BLOCK_QEMU ? guest_of(sim, step->vm, SIM_NODES_MAX) : UINT32_MAX;
+    if (step->target == BLOCK_HOST) {
+        block(sim, (struct sim_address){.host = step->node}, step);
+    } else if (step->target == BLOCK_AGENT && agent->has_handle) {
+        block(sim, agent->client, step);
+    } else if (guest != UINT32_MAX && sim->guests[guest].has_client) {
+        block(sim, sim->guests[guest].client, step);
+    } else if (step->target == BLOCK_ALL) {
+        sim_block_clear(sim);
+    }
+    sim_block_publish(sim);
+}
+
 static void run_again(struct sim *sim, struct sim_task *task)
 {
     sim_hand_step(sim, &sim->story->steps[task->number]);
@@ -107,6 +145,10 @@ static void run_again(struct sim *sim, struct sim_task *task)
 
 void sim_hand_step(struct sim *sim, const struct scenario_step *step)
 {
+    if (step->kind == STEP_BLOCKLIST) {
+        blocklist(sim, step);
+        return;
+    }
     uint32_t index = guest_of(sim, step->vm, step->node);
     if (index != UINT32_MAX && sim->hosts[sim->guests[index].node].frozen) {
         sim_put(
@@ -120,6 +162,9 @@ void sim_hand_step(struct sim *sim, const struct scenario_step *step)
         move(sim, step);
     } else if (index == UINT32_MAX) {
         return;
+    } else if (step->deed == DEED_STOP && sim_guest_sticks(sim, index)) {
+        sim_log(sim, sim->guests[index].node, "qemu: %s does not end",
+                sim->story->vms[step->vm].name);
     } else if (step->deed == DEED_STOP) {
         note_down(sim, step->vm);
         sim_guest_end(sim, index, END_DESTROYED, true);

@@ -59,12 +59,12 @@ static enum outcome read_object(const struct sim *sim)
     return sim->rados.garbled ? OUTCOME_FAILED : OUTCOME_DONE;
 }
 
-static void keep(struct sim *sim)
+static struct cluster *copy_of(const struct cluster *state)
 {
-    free(sim->rados.kept);
-    sim->rados.kept = malloc(sizeof(*sim->rados.kept));
-    ASSERT(sim->rados.kept != NULL);
-    *sim->rados.kept = *sim->rados.state;
+    struct cluster *copy = malloc(sizeof(*copy));
+    ASSERT(copy != NULL);
+    *copy = *state;
+    return copy;
 }
 
 static void put_old(struct sim *sim)
@@ -72,8 +72,7 @@ static void put_old(struct sim *sim)
     ASSERT(sim->rados.kept != NULL); /* the parser saw to it */
     if (sim->rados.newest == NULL) {
         sim->rados.newest = sim->rados.state;
-        sim->rados.state = sim->rados.kept;
-        sim->rados.kept = NULL;
+        sim->rados.state = copy_of(sim->rados.kept);
     }
 }
 
@@ -98,7 +97,11 @@ void sim_rados_object(struct sim *sim, enum object_event what)
         sim->rados.gone = true;
         return;
     case OBJECT_KEPT:
-        keep(sim);
+        free(sim->rados.kept);
+        sim->rados.kept = copy_of(sim->rados.state);
+        return;
+    case OBJECT_RESTORED:
+        sim_restore(sim);
         return;
     case OBJECT_OLD:
         put_old(sim);
@@ -278,6 +281,23 @@ static void do_lease(struct sim *sim, struct sim_call *call)
 
 /* --- the monitors --- */
 
+/* Each guest on this host whose client is among the entries asked about. */
+static void note_told(struct sim *sim, const struct sim_call *call, uint32_t blocked)
+{
+    for (uint32_t g = 0; g < sim->guest_count; g++) {
+        struct sim_guest *guest = &sim->guests[g];
+        if (!guest->alive || guest->node != call->node || !guest->has_client) {
+            continue;
+        }
+        struct client client = sim_address_client(guest->client);
+        for (uint32_t i = 0; i < call->action.block.count; i++) {
+            if (client_equal(&client, &call->action.block.entries[i])) {
+                guest->told_blocked = blocked > 0;
+            }
+        }
+    }
+}
+
 /* Read back: what the list says by now. */
 static void answer_blocked(struct sim *sim, struct sim_call *call)
 {
@@ -287,6 +307,9 @@ static void answer_blocked(struct sim *sim, struct sim_call *call)
     struct event event = {.kind = EVENT_BLOCK, .block.outcome = OUTCOME_DONE};
     event.block.osd_epoch = action->block.count > 0 ? sim->rados.map_epoch : 0;
     event.block.blocked_count = add ? action->block.count - amiss : amiss;
+    if (action->kind == ACTION_BLOCK_CHECK) {
+        note_told(sim, call, amiss);
+    }
     answer(sim, call, false, &event);
 }
 

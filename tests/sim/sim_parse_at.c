@@ -127,9 +127,9 @@ static void at_state(struct words *words, struct scenario_step *step)
 static void at_object(struct words *words, struct scenario_step *step)
 {
     static const char *const known[] = {
-        [OBJECT_GONE] = "gone",       [OBJECT_KEPT] = "kept",       [OBJECT_OLD] = "old",
-        [OBJECT_BACK] = "back",       [OBJECT_GARBLED] = "garbled", [OBJECT_DAMAGED] = "damaged",
-        [OBJECT_STALLED] = "stalled",
+        [OBJECT_GONE] = "gone",       [OBJECT_KEPT] = "kept",         [OBJECT_OLD] = "old",
+        [OBJECT_BACK] = "back",       [OBJECT_GARBLED] = "garbled",   [OBJECT_DAMAGED] = "damaged",
+        [OBJECT_STALLED] = "stalled", [OBJECT_RESTORED] = "restored",
     };
     step->kind = STEP_OBJECT;
     int what = words_choice(words, "change of the object", known, COUNT_OF(known));
@@ -139,7 +139,7 @@ static void at_object(struct words *words, struct scenario_step *step)
         const struct scenario_step *before = &words->story->steps[i];
         kept |= before->kind == STEP_OBJECT && before->object == OBJECT_KEPT;
     }
-    if (what == OBJECT_OLD && !kept) {
+    if ((what == OBJECT_OLD || what == OBJECT_RESTORED) && !kept) {
         words_error(words, words->next - 1, "no 'object kept' comes before it");
     }
 }
@@ -440,15 +440,36 @@ void parse_at(struct words *words)
         const char *word;
         void (*parse)(struct words *, struct scenario_step *);
     } kinds[] = {
-        {"power", at_power},     {"net", at_net},         {"partition", at_partition},
-        {"heal", at_heal},       {"storage", at_storage}, {"state", at_state},
-        {"bmc", at_bmc},         {"libvirt", at_libvirt}, {"freeze", at_freeze},
-        {"hang", at_hang},       {"kill", at_kill},       {"do", at_do},
-        {"object", at_object},   {"halt", at_halt},       {"shutdown", at_shutdown},
-        {"reboot", at_reboot},   {"stop", at_stop},       {"start", at_start},
-        {"machine", at_machine}, {"guest", parse_guest},  {"hand", parse_hand},
-        {"pool", parse_pool},    {"cut", parse_cut},      {"mend", parse_mend},
-        {"clock", parse_clock},  {"lease", parse_lease},  {"version", parse_version},
+        {"power", at_power},
+        {"net", at_net},
+        {"partition", at_partition},
+        {"heal", at_heal},
+        {"storage", at_storage},
+        {"state", at_state},
+        {"bmc", at_bmc},
+        {"libvirt", at_libvirt},
+        {"freeze", at_freeze},
+        {"hang", at_hang},
+        {"kill", at_kill},
+        {"do", at_do},
+        {"object", at_object},
+        {"halt", at_halt},
+        {"shutdown", at_shutdown},
+        {"reboot", at_reboot},
+        {"stop", at_stop},
+        {"start", at_start},
+        {"machine", at_machine},
+        {"guest", parse_guest},
+        {"hand", parse_hand},
+        {"pool", parse_pool},
+        {"cut", parse_cut},
+        {"mend", parse_mend},
+        {"clock", parse_clock},
+        {"lease", parse_lease},
+        {"version", parse_version},
+        {"set", parse_set},
+        {"blocklist", parse_blocklist},
+        {"monitors", parse_monitors},
     };
     const char *known[COUNT_OF(kinds)];
     struct scenario_step step = {0};

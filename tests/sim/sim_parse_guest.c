@@ -1,4 +1,6 @@
 /* What guests do by themselves, and what somebody does past stead. */
+#include <string.h>
+
 #include "tests/sim/sim_words.h"
 
 static bool take_vm(struct words *words, struct scenario_step *step)
@@ -13,13 +15,28 @@ static bool take_node(struct words *words, struct scenario_step *step)
     return text != NULL && words_node(words, text, &step->node);
 }
 
+/* stuck:TIME */
+static bool take_stuck(struct words *words, struct scenario_step *step)
+{
+    const char *text = words_more(words) ? words->list[words->next].text : "";
+    if (strncmp(text, "stuck:", 6) != 0) {
+        return false;
+    }
+    words->next++;
+    step->deed = DEED_STICK;
+    (void)words_time(words, text + 6, &step->duration_us);
+    return true;
+}
+
 void parse_guest(struct words *words, struct scenario_step *step)
 {
     static const char *const known[] = {"poweroff", "reboot", "panic"};
     static const enum deed deeds[] = {DEED_POWEROFF, DEED_REBOOT, DEED_PANIC};
     step->kind = STEP_GUEST;
-    int deed =
-        take_vm(words, step) ? words_choice(words, "deed of a guest", known, COUNT_OF(known)) : -1;
+    if (!take_vm(words, step) || take_stuck(words, step)) {
+        return;
+    }
+    int deed = words_choice(words, "deed of a guest", known, COUNT_OF(known));
     if (deed >= 0) {
         step->deed = deeds[deed];
     }

@@ -5,6 +5,7 @@
 #include "proto/assert.h"
 #include "tests/sim/sim_words.h"
 
+#define BLOCKED_US UINT64_C(3600000000) /* an entry's life where nobody says another */
 #define LEVEL_MAX 1000
 #define DRIFT_PPM_MAX 10000 /* twenty times what NTP corrects */
 
@@ -126,4 +127,113 @@ void parse_version(struct words *words, struct scenario_step *step)
             words_error(words, words->next - 1, "feature levels begin with 1");
         }
     }
+}
+
+/* Whether it is a VM or a node, its name tells. */
+static bool take_target(struct words *words, struct scenario_step *step)
+{
+    const char *name = words_take(words, "a VM, a node or all");
+    if (name == NULL) {
+        return false;
+    }
+    for (uint32_t v = 0; v < words->story->vm_count; v++) {
+        if (strcmp(words->story->vms[v].name, name) == 0) {
+            step->target = BLOCK_QEMU;
+            step->vm = v;
+            return true;
+        }
+    }
+    if (strcmp(name, "all") == 0) {
+        step->target = BLOCK_ALL;
+        return true;
+    }
+    if (!words_node(words, name, &step->node)) {
+        return false;
+    }
+    step->target = words_take_if(words, "agent") ? BLOCK_AGENT : BLOCK_HOST;
+    return true;
+}
+
+/* blocklist VM|NODE|NODE agent on|TIME, blocklist NODE|all off */
+void parse_blocklist(struct words *words, struct scenario_step *step)
+{
+    step->kind = STEP_BLOCKLIST;
+    const char *text = take_target(words, step) ? words_take(words, "on, off or a time") : NULL;
+    if (text == NULL) {
+        return;
+    }
+    step->on = strcmp(text, "off") != 0;
+    step->duration_us = BLOCKED_US;
+    if (step->on && strcmp(text, "on") != 0) {
+        (void)words_time(words, text, &step->duration_us);
+    }
+    if (step->on && step->target == BLOCK_ALL) {
+        words_error(words, words->next - 1, "all entries can only be taken 'off'");
+    } else if (!step->on && (step->target == BLOCK_QEMU || step->target == BLOCK_AGENT)) {
+        words_error(words, words->next - 1, "only a node's address, or all, can be taken off");
+    }
+}
+
+/* monitors stalled|back */
+void parse_monitors(struct words *words, struct scenario_step *step)
+{
+    step->kind = STEP_MONITORS;
+    const char *text = words_take(words, "stalled or back");
+    if (text != NULL) {
+        (void)words_yes(words, text, "stalled", "back", &step->on);
+    }
+}
+
+/* What becomes of its record is for commands. */
+static void refuse_change(struct words *words, const char *key)
+{
+    if (strcmp(key, "want") == 0 || strcmp(key, "running") == 0) {
+        words_error(words, words->next, "%s: say 'do vm start' or 'do vm stop'", key);
+    } else {
+        words_error(words, words->next, "%s of a VM that is there: not yet supported", key);
+    }
+}
+
+static void take_change(struct words *words, struct vm_change *change)
+{
+    static const char *const keys[] = {"boot", "start_fails", "start_fails_on"};
+    const char *value = NULL;
+    uint64_t number = 0;
+    switch (words_key(words, keys, COUNT_OF(keys), &value)) {
+    case 0:
+        change->boots = words_time(words, value, &change->boot_us);
+        return;
+    case 1:
+        change->fails = words_number(words, value, 1000, &number);
+        change->start_fails = (uint32_t)number;
+        return;
+    case 2:
+        change->fails_on =
+            strcmp(value, "none") == 0 || words_nodes(words, value, ',', &change->start_fails_on);
+        return;
+    default:
+        return;
+    }
+}
+
+/* set VM KEY=VALUE … */
+void parse_set(struct words *words, struct scenario_step *step)
+{
+    static const char *const fixed[] = {"want", "running", "mem", "priority"};
+    const char *name = words_take(words, "a VM");
+    struct vm_change *change = &step->change;
+    step->kind = STEP_SET;
+    if (name == NULL || !words_vm(words, name, &step->vm)) {
+        return;
+    }
+    do {
+        const char *word = words_more(words) ? words->list[words->next].text : "";
+        for (size_t i = 0; i < COUNT_OF(fixed); i++) {
+            size_t length = strlen(fixed[i]);
+            if (strncmp(word, fixed[i], length) == 0 && word[length] == '=') {
+                refuse_change(words, fixed[i]);
+            }
+        }
+        take_change(words, change);
+    } while (words_more(words));
 }

@@ -94,10 +94,22 @@ static bool is_own(const struct sim_call *call)
     return false;
 }
 
-/* The placement group of its object answers nobody. */
+/* Does it need the monitors: a change of the map, a look at it, the newest of it? */
+static bool asks_monitors(const struct action *action)
+{
+    enum action_kind kind = action->kind;
+    bool lease = kind == ACTION_LEASE_READ || kind == ACTION_LEASE_CHANGE;
+    return kind == ACTION_BLOCK_ADD || kind == ACTION_BLOCK_REMOVE || kind == ACTION_BLOCK_CHECK ||
+           kind == ACTION_HANDLE_OPEN || (lease && action->lease.wait_map);
+}
+
+/* The placement group of its object answers nobody, or the monitors do not. */
 static bool object_stalled(const struct sim *sim, const struct sim_call *call)
 {
     enum action_kind kind = call->action.kind;
+    if (sim->rados.monitors_stalled && asks_monitors(&call->action)) {
+        return true;
+    }
     if (kind == ACTION_LEASE_READ || kind == ACTION_LEASE_CHANGE || kind == ACTION_LEASE_REMOVE) {
         uint32_t vm = sim_vm_by_uuid(sim, &call->action.lease.lease.vm);
         return vm != SIM_VMS_MAX && sim->rados.lease_stalled[vm];

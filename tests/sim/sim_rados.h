@@ -25,6 +25,9 @@ void sim_objects_execute(struct sim *sim, struct sim_call *call);
 /* Something befalls the state object itself. */
 void sim_rados_object(struct sim *sim, enum object_event what);
 
+/* sim_restore.c: an operator restores the backup that was kept, and vouches for what it lacks. */
+void sim_restore(struct sim *sim);
+
 /* The index of a VM by its uuid; SIM_VMS_MAX when there is none. */
 uint32_t sim_vm_by_uuid(const struct sim *sim, const struct uuid *uuid);
 

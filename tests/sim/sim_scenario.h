@@ -104,6 +104,9 @@ enum step_kind {
     STEP_HANG,    /* the agent alone stands still */
     STEP_VERSION, /* its agent is restarted with feature level `level` */
     STEP_CLUSTER_FORCE,
+    STEP_BLOCKLIST, /* somebody's own hand on the blocklist */
+    STEP_MONITORS,
+    STEP_SET, /* another `change` of `vm` */
     STEP_KIND_COUNT
 };
 
@@ -117,7 +120,11 @@ enum deed {
     DEED_PAUSE,
     DEED_RESUME,
     DEED_MOVE,
+    DEED_STICK, /* no signal ends its QEMU for a while */
 };
+
+/* Whom an entry of somebody's hand is about. */
+enum block_target { BLOCK_QEMU, BLOCK_HOST, BLOCK_AGENT, BLOCK_ALL };
 
 enum path_state {
     PATH_UP,
@@ -128,27 +135,40 @@ enum path_state {
 };
 /* What befalls the state object itself. */
 enum object_event {
-    OBJECT_GONE,    /* removed */
-    OBJECT_KEPT,    /* somebody keeps a copy of it: a backup */
-    OBJECT_OLD,     /* and puts that in its place */
-    OBJECT_BACK,    /* the object as it was last is there again */
-    OBJECT_GARBLED, /* its header becomes unreadable */
-    OBJECT_DAMAGED, /* the record of a node becomes another */
-    OBJECT_STALLED, /* its placement group answers nobody, and does it all later */
+    OBJECT_GONE,     /* removed */
+    OBJECT_KEPT,     /* somebody keeps a copy of it: a backup */
+    OBJECT_OLD,      /* and puts that in its place */
+    OBJECT_BACK,     /* the object as it was last is there again */
+    OBJECT_GARBLED,  /* its header becomes unreadable */
+    OBJECT_DAMAGED,  /* the record of a node becomes another */
+    OBJECT_STALLED,  /* its placement group answers nobody, and does it all later */
+    OBJECT_RESTORED, /* the backup becomes the first state of a new epoch */
 };
 enum libvirt_state { LIBVIRT_OK, LIBVIRT_HANG, LIBVIRT_LATE };
 
 /* The guests' pool. Measured: a full one answers nothing until there is room. */
 enum pool_state { POOL_OK, POOL_FULL, POOL_REFUSES };
 
+/* How a VM's starts go from now on. */
+struct vm_change {
+    bool boots;
+    uint64_t boot_us;
+    bool fails;
+    uint32_t start_fails;
+    bool fails_on;
+    uint64_t start_fails_on;
+};
+
 struct scenario_step {
     uint64_t at_us;
     enum step_kind kind;
-    uint32_t node;     /* index; of STEP_STORAGE and STEP_STATE: SIM_NODES_MAX means all */
-    uint32_t other;    /* CUT, MEND */
-    uint32_t vm;       /* index */
-    bool on;           /* power, net; NODE_FENCE, _REMOVE: vouched; LEASE: stalled;
-                          CUT: only one way, `other` does not hear `node` */
+    uint32_t node;  /* index; of STEP_STORAGE and STEP_STATE: SIM_NODES_MAX means all */
+    uint32_t other; /* CUT, MEND */
+    uint32_t vm;    /* index */
+    bool on;        /* power, net; NODE_FENCE, _REMOVE: vouched; LEASE, MONITORS: stalled;
+                       CUT: only one way, `other` does not hear `node`;
+                       BLOCKLIST: put on, and for `duration_us` */
+    enum block_target target;
     int64_t wall_us;   /* CLOCK: its wall clock steps by this */
     int32_t drift_ppm; /* CLOCK: or its monotonic clock runs so much too fast */
     bool drifts;
@@ -160,10 +180,11 @@ struct scenario_step {
     enum object_event object;
     enum sim_bmc bmc;
     uint32_t percent;            /* lossy */
-    uint64_t duration_us;        /* slow, freeze, hang, late, --timeout */
+    uint64_t duration_us;        /* slow, freeze, hang, late, stuck, --timeout */
     uint8_t side[SIM_NODES_MAX]; /* PARTITION: which part each node is in */
     char setting[NAME_BYTES];    /* CONFIG_SET; and its value */
     char value[NAME_BYTES];
+    struct vm_change change;    /* SET */
     char words[SIM_LINE_BYTES]; /* as written, for the trace */
 };
 

@@ -19,9 +19,10 @@ static bool healthy(const struct sim *sim, uint32_t node)
     bool hung = host->libvirt != LIBVIRT_OK &&
                 (host->libvirt == LIBVIRT_LATE || sim->now_us < host->libvirt_until_us);
     return host->up && !host->frozen && host->agent.alive && !host->agent.hung && !host->marked &&
-           !sim->rados.stalled && host->level >= sim->rados.state->header.feature_level &&
-           sim_cpg_works(sim, node) && sim_rados_reaches(sim, node, true) &&
-           !sim_rados_lossy(sim, node) && sim_rados_slow_us(sim, node, true) < TOO_SLOW_US && !hung;
+           !sim->rados.stalled && !sim->rados.monitors_stalled &&
+           host->level >= sim->rados.state->header.feature_level && sim_cpg_works(sim, node) &&
+           sim_rados_reaches(sim, node, true) && !sim_rados_lossy(sim, node) &&
+           sim_rados_slow_us(sim, node, true) < TOO_SLOW_US && !hung;
 }
 
 static bool admitted(const struct sim *sim, uint32_t node)
@@ -55,7 +56,7 @@ static uint32_t lawful_place(const struct sim *sim, uint32_t v, const struct vm_
             continue;
         }
         alive |= UINT64_C(1) << node;
-        bool fails = (sim->story->vms[v].start_fails_on & (UINT64_C(1) << node)) != 0;
+        bool fails = (sim->vms[v].fails_on & (UINT64_C(1) << node)) != 0;
         bool room = used_mib(sim, node) + record->memory_mib <= sim->story->nodes[node].memory_mib;
         if (admitted(sim, node) && room && !fails) {
             place = node;

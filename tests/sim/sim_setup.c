@@ -89,6 +89,8 @@ static void setup_vm(struct sim *sim, uint32_t v)
     struct sim_vm *vm = &sim->vms[v];
     vm->uuid = sim_uuid(sim);
     vm->fails_left = line->start_fails;
+    vm->fails_on = line->start_fails_on;
+    vm->boot_us = line->boot_us;
     if (line->later) {
         return;
     }

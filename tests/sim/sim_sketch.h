@@ -14,6 +14,8 @@ struct sketch {
     uint64_t now_ms;
     const char *bmc[SIM_NODES_MAX + 1]; /* of each node, by its number */
     bool cut[SIM_NODES_MAX + 1];        /* it and the next one ever were cut */
+    uint32_t home[SIM_VMS_MAX + 1];     /* where each VM was in the beginning */
+    bool kept;                          /* there is a backup of the state */
 };
 
 /* A line of the setup; a line `at` now. */
@@ -29,5 +31,7 @@ uint32_t sketch_product(struct sketch *sketch, uint32_t high, uint32_t other_hig
 
 /* One thing that goes wrong, or that somebody does; in places several that belong together. */
 void sketch_fault(struct sketch *sketch);
+/* ... that goes wrong seldom. */
+void sketch_rare(struct sketch *sketch);
 
 #endif

@@ -92,7 +92,7 @@ static void step_storage(struct sim *sim, const struct scenario_step *step)
 static void step_kill_vm(struct sim *sim, const struct scenario_step *step)
 {
     uint32_t guest = sim_guest_find(sim, step->vm, step->node);
-    if (guest == UINT32_MAX) {
+    if (guest == UINT32_MAX || sim_guest_sticks(sim, guest)) {
         return;
     }
     if (sim->vms[step->vm].down_us == 0) {
@@ -142,6 +142,13 @@ static void put_service(struct sim *sim, const struct scenario_step *step)
             (struct sim_task){.run = run_service, .number = (uint64_t)(step - sim->story->steps)});
 }
 
+static void step_set(struct sim_vm *vm, const struct vm_change *change)
+{
+    vm->boot_us = change->boots ? change->boot_us : vm->boot_us;
+    vm->fails_left = change->fails ? change->start_fails : vm->fails_left;
+    vm->fails_on = change->fails_on ? change->start_fails_on : vm->fails_on;
+}
+
 /* What only changes a fact of the world. */
 static void step_change(struct sim *sim, const struct scenario_step *step)
 {
@@ -156,6 +163,11 @@ static void step_change(struct sim *sim, const struct scenario_step *step)
     } else if (step->kind == STEP_LEASE) {
         sim->rados.lease_stalled[step->vm] = step->on;
         sim_rados_unstalled(sim);
+    } else if (step->kind == STEP_MONITORS) {
+        sim->rados.monitors_stalled = step->on;
+        sim_rados_unstalled(sim);
+    } else if (step->kind == STEP_SET) {
+        step_set(&sim->vms[step->vm], &step->change);
     } else if (step->kind == STEP_BMC) {
         host->bmc = step->bmc;
         host->bmc_slow_us = step->duration_us;
@@ -182,9 +194,11 @@ static void step_host(struct sim *sim, const struct scenario_step *step)
     }
 }
 
-static void step_libvirt(struct sim *sim, const struct scenario_step *step)
+static void step_hypervisor(struct sim *sim, const struct scenario_step *step)
 {
-    if (step->kind == STEP_LIBVIRT) {
+    if (step->kind == STEP_KILL_VM) {
+        step_kill_vm(sim, step);
+    } else if (step->kind == STEP_LIBVIRT) {
         sim_virt_trouble(sim, step->node, step->libvirt, step->duration_us);
     } else {
         sim_virt_kill(sim, step->node);
@@ -213,7 +227,8 @@ static void step_do(struct sim *sim, const struct scenario_step *step)
         return;
     case STEP_LIBVIRT:
     case STEP_KILL_LIBVIRT:
-        step_libvirt(sim, step);
+    case STEP_KILL_VM:
+        step_hypervisor(sim, step);
         return;
     case STEP_SHUTDOWN:
     case STEP_REBOOT:
@@ -226,15 +241,14 @@ static void step_do(struct sim *sim, const struct scenario_step *step)
     case STEP_START_COROSYNC:
         put_service(sim, step);
         return;
-    case STEP_KILL_VM:
-        step_kill_vm(sim, step);
-        return;
     case STEP_BMC:
     case STEP_CLOCK:
     case STEP_LEASE:
     case STEP_MACHINE:
+    case STEP_MONITORS:
     case STEP_OBJECT:
     case STEP_POOL:
+    case STEP_SET:
         step_change(sim, step);
         return;
     case STEP_VM_START:
@@ -252,6 +266,7 @@ static void step_do(struct sim *sim, const struct scenario_step *step)
     case STEP_NODE_RESUME:
         sim_operator_do(sim, step);
         return;
+    case STEP_BLOCKLIST:
     case STEP_GUEST:
     case STEP_HAND:
         sim_hand_step(sim, step);
@@ -265,7 +280,8 @@ static void run_step(struct sim *sim, struct sim_task *task)
 {
     const struct scenario_step *step = &sim->story->steps[task->number];
     uint64_t until_us = sim->now_us;
-    if (step->kind == STEP_LIBVIRT && step->libvirt == LIBVIRT_HANG) {
+    bool stuck = step->kind == STEP_GUEST && step->deed == DEED_STICK;
+    if (stuck || (step->kind == STEP_LIBVIRT && step->libvirt == LIBVIRT_HANG)) {
         until_us += step->duration_us;
     }
     sim->last_fault_us = until_us > sim->last_fault_us ? until_us : sim->last_fault_us;

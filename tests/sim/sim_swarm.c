@@ -19,6 +19,9 @@
 #define UNFENCE_EVERY_S 25
 #define SETTLE_S 180
 #define NODES_AT_MOST 5
+#define HOOK_ONE_IN 3
+#define RARE_ONE_IN 12 /* after so many faults */
+#define RARE_APART 500000
 
 static void make_setup(struct sketch *sketch, uint64_t seed)
 {
@@ -29,8 +32,8 @@ static void make_setup(struct sketch *sketch, uint64_t seed)
         sketch_any(sketch, 0, 2) != 0 ? 64 : sketch_any(sketch, 6, 12); /* tight in one of three */
     sketch_line(sketch, "# swarm seed %llu", (unsigned long long)seed);
     uint32_t boot = sketch_any(sketch, 1, 4) * 10;
-    sketch_line(sketch, "cluster seed=%llu token=%s boot=%us", (unsigned long long)seed,
-                tokens[sketch_any(sketch, 0, 3)], boot);
+    sketch_line(sketch, "cluster seed=%llu token=%s boot=%us%s", (unsigned long long)seed,
+                tokens[sketch_any(sketch, 0, 3)], boot, seed % HOOK_ONE_IN == 0 ? " hook=yes" : "");
     for (uint32_t n = 1; n <= sketch->nodes; n++) {
         if (sketch_any(sketch, 0, 3) == 0) {
             bmc = sketch_any(sketch, 0, (uint32_t)(sizeof(bmcs) / sizeof(bmcs[0])) - 1);
@@ -42,8 +45,9 @@ static void make_setup(struct sketch *sketch, uint64_t seed)
         uint32_t kind = sketch_any(sketch, 0, 9);
         uint32_t priority = sketch_any(sketch, 0, 3);
         uint32_t gib = sketch_any(sketch, 1, 4);
-        sketch_line(sketch, "vm v%u on n%u mem=%uG priority=%u%s", v,
-                    sketch_any(sketch, 1, sketch->nodes), gib, priority,
+        sketch->home[v] = sketch_any(sketch, 1, sketch->nodes);
+        sketch_line(sketch, "vm v%u on n%u mem=%uG priority=%u%s", v, sketch->home[v], gib,
+                    priority,
                     kind == 0   ? " want=stopped"
                     : kind == 1 ? " running=no"
                     : kind == 2 ? " start_fails=1"
@@ -63,9 +67,11 @@ static void make_heal(struct sketch *sketch)
     sketch_at(sketch, "state all up");
     sketch_at(sketch, "object back");
     sketch_at(sketch, "pool ok");
+    sketch_at(sketch, "monitors back");
     for (uint32_t v = 1; v <= sketch->vms; v++) {
         sketch_at(sketch, "hand resume v%u", v);
         sketch_at(sketch, "lease v%u back", v);
+        sketch_at(sketch, "set v%u start_fails=0 start_fails_on=none", v);
     }
     for (uint32_t n = 1; n <= sketch->nodes; n++) {
         if (sketch->cut[n]) {
@@ -112,6 +118,10 @@ char *swarm_text(uint64_t seed, const struct swarm_options *options)
                          : unit == 1 ? sketch_any(&sketch, 400, 5000)
                                      : sketch_any(&sketch, 5000, 40000);
         sketch_fault(&sketch);
+        sim_rng_seed(&sketch.rng, seed * 1000003 + i + RARE_APART);
+        if (sketch_any(&sketch, 1, RARE_ONE_IN) == 1) {
+            sketch_rare(&sketch);
+        }
     }
     make_heal(&sketch);
     (void)fclose(sketch.out);

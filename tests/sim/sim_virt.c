@@ -19,7 +19,9 @@
 #include "tests/sim/sim_rados.h"
 
 #define CUT_OFF_DESTROY_US (12 * SECOND)
+#define STUCK_DESTROY_US (15 * SECOND) /* libvirt's own: SIGTERM, 10 s, SIGKILL, 5 s */
 #define SHUTDOWN_US (3 * SECOND)
+#define LOOK_AGAIN_US (50 * MS)
 
 static void domain_done(struct sim *sim, struct sim_call *call, enum outcome outcome,
                         const char *text)
@@ -35,6 +37,9 @@ static void domain_done(struct sim *sim, struct sim_call *call, enum outcome out
 
 static void run_destroy_late(struct sim *sim, struct sim_task *task)
 {
+    if (sim_guest_sticks(sim, (uint32_t)task->number)) {
+        return; /* libvirt gives up */
+    }
     sim_guest_end(sim, (uint32_t)task->number, END_DESTROYED, true);
 }
 
@@ -69,7 +74,7 @@ static void run_open(struct sim *sim, struct sim_task *task)
     if (!guest->alive) {
         domain_done(sim, call, OUTCOME_FAILED, "the domain ended while it was created");
         sim_call_done(sim, call);
-    } else if (!sim_disk_answers(sim, guest->node)) {
+    } else if (!sim_disk_answers(sim, guest->node) || sim->rados.monitors_stalled) {
         sim_put(sim, 500 * MS, guest->node, again);
     } else {
         sim_guest_open(sim, index);
@@ -94,7 +99,7 @@ static void create(struct sim *sim, struct sim_call *call, uint32_t v)
         domain_done(sim, call, OUTCOME_FAILED, "operation failed: domain is already active");
     } else if (sim_hook_refuses_call(sim, call, v)) {
         domain_done(sim, call, OUTCOME_FAILED, "Hook script execution failed");
-    } else if ((line->start_fails_on & (UINT64_C(1) << call->node)) != 0 || vm->fails_left > 0) {
+    } else if ((vm->fails_on & (UINT64_C(1) << call->node)) != 0 || vm->fails_left > 0) {
         vm->fails_left -= vm->fails_left > 0;
         sim_log(sim, call->node, "qemu: %s does not start here", line->name);
         domain_done(sim, call, OUTCOME_FAILED, "internal error: process exited while connecting");
@@ -117,6 +122,7 @@ static void resume(struct sim *sim, struct sim_call *call, uint32_t guest)
     } else if (sim->guests[guest].state == GUEST_RUNNING) {
         domain_done(sim, call, OUTCOME_DONE, "");
     } else if (sim->guests[guest].state != GUEST_PANICKED) {
+        sim_check_told(sim, guest);
         sim_guest_run(sim, guest);
         domain_done(sim, call, OUTCOME_DONE, "");
     } else {
@@ -162,8 +168,12 @@ static void ask_shutdown(struct sim *sim, struct sim_call *call, uint32_t guest)
 static void run_destroyed(struct sim *sim, struct sim_task *task)
 {
     struct sim_call *call = task->object;
-    sim_guest_end(sim, (uint32_t)task->number, END_DESTROYED, true);
-    domain_done(sim, call, OUTCOME_DONE, "");
+    if (sim_guest_sticks(sim, (uint32_t)task->number)) {
+        domain_done(sim, call, OUTCOME_FAILED, "Failed to terminate process with SIGKILL");
+    } else {
+        sim_guest_end(sim, (uint32_t)task->number, END_DESTROYED, true);
+        domain_done(sim, call, OUTCOME_DONE, "");
+    }
     sim_call_done(sim, call);
 }
 
@@ -175,6 +185,9 @@ static void destroy(struct sim *sim, struct sim_call *call, uint32_t guest)
     }
     bool reaches = sim_disk_answers(sim, call->node);
     uint64_t delay_us = reaches ? sim_rng_range(&sim->rng, 50 * MS, 300 * MS) : CUT_OFF_DESTROY_US;
+    if (sim_guest_sticks(sim, guest)) {
+        delay_us = STUCK_DESTROY_US;
+    }
     call->refs++;
     sim_put(sim, delay_us, call->node,
             (struct sim_task){.run = run_destroyed, .object = call, .number = guest});
@@ -241,7 +254,8 @@ static void run_kill(struct sim *sim, struct sim_task *task)
     bool all = uuid_is_zero(&call->action.vm.uuid);
     uint32_t vm = sim_vm_by_uuid(sim, &call->action.vm.uuid);
     for (uint32_t i = 0; i < sim->guest_count && sim_call_lives(sim, call); i++) {
-        if (sim->guests[i].node == call->node && (all || sim->guests[i].vm == vm)) {
+        if (sim->guests[i].node == call->node && (all || sim->guests[i].vm == vm) &&
+            !sim_guest_sticks(sim, i)) {
             sim_guest_end(sim, i, END_CRASHED, true);
         }
     }
@@ -250,7 +264,11 @@ static void run_kill(struct sim *sim, struct sim_task *task)
         event.killed.alive_count +=
             meant && sim->guests[i].alive && sim->guests[i].node == call->node;
     }
-    sim_call_answer(sim, call, sim_rng_range(&sim->rng, 1 * MS, 5 * MS), &event);
+    if (event.killed.alive_count == 0) {
+        sim_call_answer(sim, call, sim_rng_range(&sim->rng, 1 * MS, 5 * MS), &event);
+    } else if (!call->answered) { /* it waits for them, up to its deadline */
+        sim_call_put(sim, call, LOOK_AGAIN_US, call->node, run_kill);
+    }
     sim_call_done(sim, call);
 }
 
@@ -258,7 +276,8 @@ void sim_virt_act(struct sim *sim, uint32_t node, const struct action *action)
 {
     struct event unknown = {.kind = EVENT_DOMAIN_DONE, .domain_done.outcome = OUTCOME_UNKNOWN};
     if (action->kind == ACTION_KILL) {
-        unknown = (struct event){.kind = EVENT_KILLED, .killed.outcome = OUTCOME_UNKNOWN};
+        unknown = (struct event){.kind = EVENT_KILLED,
+                                 .killed = {.outcome = OUTCOME_UNKNOWN, .alive_count = 1}};
         struct sim_call *call = sim_call_begin(sim, node, action, &unknown);
         sim_call_put(sim, call, sim_rng_range(&sim->rng, 2 * MS, 30 * MS), node, run_kill);
         return;

@@ -24,13 +24,16 @@ void sim_guest_open(struct sim *sim, uint32_t guest);
 void sim_guest_run(struct sim *sim, uint32_t guest);
 /* The process ends; told by libvirt if `told`. */
 void sim_guest_end(struct sim *sim, uint32_t guest, enum domain_end end, bool told);
+/* No signal ends it now: it hangs in the kernel. */
+bool sim_guest_sticks(const struct sim *sim, uint32_t guest);
 /* The one of this VM on this host; UINT32_MAX when there is none. */
 uint32_t sim_guest_find(const struct sim *sim, uint32_t vm, uint32_t node);
 
 /* libvirt tells how it is now. */
 void sim_guest_tell(struct sim *sim, const struct sim_guest *guest);
 
-/* What a guest does by itself, and what somebody does with virsh (sim_hand.c). */
+/* sim_hand.c: what a guest does by itself, and what somebody does with virsh or on the blocklist.
+ */
 void sim_hand_step(struct sim *sim, const struct scenario_step *step);
 
 /* Its write was refused: it stands still. */

@@ -138,6 +138,17 @@ TEST(no_quorum)
     free(u);
 }
 
+/* A node with another corosync.conf raised what the others' Corosync waits for. */
+TEST(votes_raised)
+{
+    struct unit *u = well();
+    u->core.local.ring.quorum = 3;
+    check_raised(u, ALARM_VOTES_RAISED, "", "wants 3 votes; more than half of the nodes are 2");
+    u->core.local.ring.quorum = 2;
+    check_cleared(u, ALARM_VOTES_RAISED, "");
+    free(u);
+}
+
 TEST(corosync_away)
 {
     struct unit *u = well();
@@ -522,6 +533,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_are_sound),
         cmocka_unit_test(no_quorum),
+        cmocka_unit_test(votes_raised),
         cmocka_unit_test(corosync_away),
         cmocka_unit_test(quorum_unproven),
         cmocka_unit_test(storage_away),

@@ -40,8 +40,10 @@ TEST(no_life_of_before_counts)
     struct unit *u = restored(1);
     assert_int_equal(u->image.nodes[0].state, NODE_OUT);
     assert_true(incarnation_is_none(u->image.nodes[0].incarnation));
-    assert_true(client_is_none(&u->image.nodes[0].client));
-    assert_int_equal(u->image.nodes[1].state, NODE_FENCED); /* what was fenced stays so */
+    struct client handle = unit_client(1, 100);
+    struct client address = client_address_entry(&handle);
+    assert_true(client_equal(&u->image.nodes[0].client, &address)); /* it may be barred */
+    assert_int_equal(u->image.nodes[1].state, NODE_FENCED);         /* what was fenced stays so */
     assert_true(u->image.nodes[1].address_blocked);
     assert_int_equal(u->image.vms[0].state, VM_RECOVERING);
     assert_int_equal(u->image.vms[0].node, N3);
@@ -97,6 +99,7 @@ TEST(the_lowest_begins_and_asks_the_lease)
     unit_domains(u);
     struct action kill = unit_take(u, ACTION_KILL);
     unit_killed(u, &kill, OUTCOME_DONE, 0);
+    unit_none(u, ACTION_BLOCK_ADD); /* the record names an address, and no handle */
     unit_commit(u);
     assert_int_equal(u->core.cluster.header.actor, 1);
     assert_int_equal(u->core.cluster.header.term, 11);

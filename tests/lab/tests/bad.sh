@@ -173,6 +173,14 @@ test_bad_corosync_keys() { # each key that lets less than a majority, or another
     on3 cp /root/good.corosync /etc/corosync/corosync.conf
     on3 systemctl restart corosync
     well3
+    ASK=1 # n3's second vote raised what all others wait for, and a running Corosync never lowers that
+    within 40 'the others tell of the votes' eval "stead status | grep -q 'votes-raised: Corosync wants 3 votes'"
+    for verb in stop start; do
+        for node in 1 2 3; do lab sh "$node" systemctl "$verb" corosync & done
+        wait
+    done
+    within 40 'that is over' eval "! stead status | grep -q votes-raised"
+    well3
 }
 
 test_bad_names() {
