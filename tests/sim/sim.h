@@ -116,6 +116,9 @@ struct sim_host {
     struct keeper keeper;
     uint32_t watchdog_ms; /* its timeout, armed */
     uint64_t fed_us;      /* when it was fed last */
+    enum sim_bmc pdus[SIM_PDUS_MAX];
+    uint64_t pdu_slow_us[SIM_PDUS_MAX];
+    bool pdu_off[SIM_PDUS_MAX];
     enum libvirt_state libvirt;
     uint64_t libvirt_until_us;
     uint64_t libvirt_late_us;

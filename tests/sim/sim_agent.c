@@ -296,6 +296,10 @@ static struct facts facts_of(struct sim *sim, uint32_t node)
     facts.mark = host->mark;
     facts.bmc = sim_bmc_address(sim, node);
     facts.bmc.verified = false;
+    sim_bmc_devices(sim, node, facts.devices);
+    for (uint32_t i = 0; i < FENCE_DEVICES_MAX; i++) {
+        facts.devices[i].standing = DEVICE_UNKNOWN;
+    }
     return facts;
 }
 

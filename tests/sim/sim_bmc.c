@@ -25,10 +25,73 @@ struct bmc_address sim_bmc_address(const struct sim *sim, uint32_t node)
     return address;
 }
 
-static bool answers(const struct sim_host *host)
+static const char *const pdu_names[SIM_PDUS_MAX] = {"pdu", "pdu2"};
+
+void sim_bmc_devices(const struct sim *sim, uint32_t node,
+                     struct fence_device ret_devices[FENCE_DEVICES_MAX])
 {
-    return host->bmc != SIM_BMC_DEAD && host->bmc != SIM_BMC_NONE &&
-           !(host->bmc == SIM_BMC_WITH_HOST && !host->powered);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < SIM_PDUS_MAX; i++) {
+        if (sim->hosts[node].pdus[i] != SIM_BMC_NONE) {
+            struct fence_device *device = &ret_devices[count++];
+            *device = (struct fence_device){.agent = "fence_apc", .level = 2};
+            device->standing = DEVICE_VERIFIED;
+            name_set(device->name, DEVICE_NAME_BYTES, pdu_names[i]);
+        }
+    }
+}
+
+void sim_bmc_become(struct sim_host *host, uint32_t device, enum sim_bmc mode, uint64_t slow_us)
+{
+    if (device == 0) {
+        host->bmc = mode;
+        host->bmc_slow_us = slow_us;
+    } else {
+        host->pdus[device - 1] = mode;
+        host->pdu_slow_us[device - 1] = slow_us;
+    }
+}
+
+/* 0: the BMC; else 1 + the PDU's index. */
+static uint32_t device_of(const struct action *action)
+{
+    for (uint32_t i = 0; i < SIM_PDUS_MAX; i++) {
+        if (name_equal(action->power.device.name, pdu_names[i])) {
+            return 1 + i;
+        }
+    }
+    return 0;
+}
+
+static enum sim_bmc mode_of(const struct sim_host *host, uint32_t device)
+{
+    return device == 0 ? host->bmc : host->pdus[device - 1];
+}
+
+static uint64_t slow_of(const struct sim_host *host, uint32_t device)
+{
+    uint64_t slow_us = device == 0 ? host->bmc_slow_us : host->pdu_slow_us[device - 1];
+    return mode_of(host, device) == SIM_BMC_SLOW ? slow_us : 0;
+}
+
+static bool answers(const struct sim_host *host, uint32_t device)
+{
+    enum sim_bmc mode = mode_of(host, device);
+    return mode != SIM_BMC_DEAD && mode != SIM_BMC_NONE &&
+           !(mode == SIM_BMC_WITH_HOST && !host->powered);
+}
+
+/* Does any outlet that feeds it still carry current? */
+static bool has_mains(const struct sim_host *host)
+{
+    bool pdus = false;
+    for (uint32_t i = 0; i < SIM_PDUS_MAX; i++) {
+        pdus |= host->pdus[i] != SIM_BMC_NONE;
+        if (host->pdus[i] != SIM_BMC_NONE && !host->pdu_off[i]) {
+            return true;
+        }
+    }
+    return !pdus;
 }
 
 static uint32_t target_of(const struct sim *sim, const struct action *action)
@@ -48,26 +111,51 @@ static void answer(struct sim *sim, struct sim_call *call, enum outcome outcome,
     sim_call_answer(sim, call, 0, &event);
 }
 
-/* At the BMC itself. */
-static void run_off(struct sim *sim, struct sim_task *task)
+static void switch_to(struct sim *sim, uint32_t target, uint32_t device, bool on)
+{
+    struct sim_host *host = &sim->hosts[target];
+    const char *name = device == 0 ? "bmc" : pdu_names[device - 1];
+    if (device > 0) {
+        host->pdu_off[device - 1] = !on;
+    }
+    bool power = on ? has_mains(host) : device > 0 && has_mains(host) && host->powered;
+    if (power != host->powered) {
+        sim_log(sim, target, "%s: powers the host %s", name, power ? "on" : "off");
+        sim_host_power(sim, target, power);
+    }
+}
+
+static bool reads_off(const struct sim_host *host, uint32_t device)
+{
+    return device == 0 ? !host->powered : host->pdu_off[device - 1];
+}
+
+/* At the BMC or PDU itself. */
+static void run_order(struct sim *sim, struct sim_task *task)
 {
     struct sim_call *call = task->object;
     uint32_t target = target_of(sim, &call->action);
+    uint32_t device = device_of(&call->action);
     const struct sim_host *host = &sim->hosts[target];
-    if (!answers(host)) {
+    enum power_order order = call->action.power.order;
+    enum sim_bmc mode = mode_of(host, device);
+    if (!answers(host, device)) {
         /* silence, until the deadline */
-    } else if (!uuid_equal(&call->action.power.machine, &host->machine)) {
+    } else if (device == 0 && !uuid_equal(&call->action.power.machine, &host->machine)) {
         answer(sim, call, OUTCOME_FAILED, "this BMC is another machine's");
-    } else if (host->bmc == SIM_BMC_LIES && host->powered) {
-        /* it reads on whenever it is asked, until the deadline: it may go off yet */
-    } else if (host->bmc == SIM_BMC_LIES_OFF) {
-        answer(sim, call, OUTCOME_DONE, "reads off");
-    } else {
-        if (host->powered) {
-            sim_log(sim, target, "bmc: powers the host off");
-            sim_host_power(sim, target, false);
+    } else if (mode == SIM_BMC_LIES_OFF) {
+        answer(sim, call, OUTCOME_DONE, order == POWER_ORDER_ON ? "reads on" : "reads off");
+    } else if (mode == SIM_BMC_LIES && order != POWER_ORDER_READ && !reads_off(host, device)) {
+        if (device > 0) { /* of a BMC it is read until the deadline: it may go off yet */
+            answer(sim, call, OUTCOME_FAILED, "says that it switched off, and reads on");
         }
-        answer(sim, call, OUTCOME_DONE, "reads off");
+    } else {
+        if (order != POWER_ORDER_READ && mode != SIM_BMC_LIES) {
+            switch_to(sim, target, device, order == POWER_ORDER_ON);
+        }
+        bool done = reads_off(host, device) == (order != POWER_ORDER_ON);
+        answer(sim, call, done ? OUTCOME_DONE : OUTCOME_FAILED,
+               reads_off(host, device) ? "reads off" : "reads on");
     }
     sim_call_done(sim, call);
 }
@@ -83,13 +171,14 @@ static void run_ask(struct sim *sim, struct sim_task *task)
         /* gone before it asked */
     } else if (sim_call_stale(sim, call)) {
         answer(sim, call, OUTCOME_STALE, "");
-    } else if (target == SIM_NO_HOST || sim->hosts[target].bmc == SIM_BMC_NONE) {
+    } else if (target == SIM_NO_HOST ||
+               mode_of(&sim->hosts[target], device_of(&call->action)) == SIM_BMC_NONE) {
         answer(sim, call, OUTCOME_FAILED, "there is no such BMC");
     } else {
         sim_check_fresh(sim, call);
         uint64_t delay_us = sim_rng_range(&sim->rng, 100 * MS, 150 * MS);
-        delay_us += sim->hosts[target].bmc == SIM_BMC_SLOW ? sim->hosts[target].bmc_slow_us : 0;
-        sim_call_put(sim, call, delay_us, SIM_NO_HOST, run_off);
+        delay_us += slow_of(&sim->hosts[target], device_of(&call->action));
+        sim_call_put(sim, call, delay_us, SIM_NO_HOST, run_order);
     }
     sim_call_done(sim, call);
 }
@@ -104,10 +193,16 @@ void sim_bmc_act(struct sim *sim, uint32_t node, const struct action *action)
 
 void sim_bmc_identify(struct sim *sim, uint32_t node)
 {
-    struct sim_host *host = &sim->hosts[node];
-    struct event event = {.kind = EVENT_BMC_IDENTITY, .bmc_identity.verified = true};
-    if (answers(host)) {
-        uint64_t slow_us = host->bmc == SIM_BMC_SLOW ? host->bmc_slow_us : 0;
-        sim_agent_tell(sim, node, slow_us + sim_rng_range(&sim->rng, 20 * MS, 60 * MS), &event);
+    const struct sim_host *host = &sim->hosts[node];
+    struct event event = {.kind = EVENT_BMC_IDENTITY};
+    uint32_t number = 0; /* those that are there are counted, as in the facts */
+    for (uint32_t device = 0; device <= SIM_PDUS_MAX; device++) {
+        number += device > 0 && mode_of(host, device) != SIM_BMC_NONE;
+        if (answers(host, device)) {
+            uint64_t us = slow_of(host, device) + sim_rng_range(&sim->rng, 20 * MS, 60 * MS);
+            event.bmc_identity.device = number;
+            event.bmc_identity.verified = device == 0 || !reads_off(host, device);
+            sim_agent_tell(sim, node, us, &event);
+        }
     }
 }

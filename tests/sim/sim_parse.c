@@ -120,7 +120,7 @@ static bool fresh_name(struct words *words, const char *name)
 
 static void parse_node(struct words *words)
 {
-    static const char *const keys[] = {"mem", "power", "net", "bmc", "watchdog"};
+    static const char *const keys[] = {"mem", "power", "net", "bmc", "watchdog", "pdu", "pdu2"};
     struct scenario *story = words->story;
     const char *name = words_take(words, "a node's name");
     const char *value = NULL;
@@ -133,6 +133,7 @@ static void parse_node(struct words *words)
     }
     struct scenario_node *node = &story->nodes[story->node_count];
     *node = (struct scenario_node){.memory_mib = 128 * 1024, .powered = true, .net_up = true};
+    node->pdus[0] = node->pdus[1] = SIM_BMC_NONE;
     if (!words_name(words, name, node->name)) {
         return;
     }
@@ -149,6 +150,8 @@ static void parse_node(struct words *words)
             (void)parse_bmc(words, value, &node->bmc, &node->bmc_slow_us);
         } else if (key == 4) {
             parse_watchdog(words, value, node);
+        } else if (key > 4) {
+            (void)parse_bmc(words, value, &node->pdus[key - 5], &node->pdu_slow_us[key - 5]);
         }
     }
 }

@@ -144,14 +144,34 @@ static void at_object(struct words *words, struct scenario_step *step)
     }
 }
 
-static void at_bmc(struct words *words, struct scenario_step *step)
+static void at_device(struct words *words, struct scenario_step *step, uint32_t device)
 {
     step->kind = STEP_BMC;
+    step->device = device;
     const char *text = take_node(words, step) ? words_take(words, "what becomes of it") : NULL;
-    if (text != NULL && parse_bmc(words, text, &step->bmc, &step->duration_us) &&
-        (step->bmc == SIM_BMC_NONE || words->story->nodes[step->node].bmc == SIM_BMC_NONE)) {
-        words_error(words, words->next - 1, "a BMC is there from the beginning, or never");
+    if (text != NULL && parse_bmc(words, text, &step->bmc, &step->duration_us)) {
+        const struct scenario_node *node = &words->story->nodes[step->node];
+        enum sim_bmc was = device == 0 ? node->bmc : node->pdus[device - 1];
+        if (step->bmc == SIM_BMC_NONE || was == SIM_BMC_NONE) {
+            words_error(words, words->next - 1, "a %s is there from the beginning, or never",
+                        device == 0 ? "BMC" : "PDU");
+        }
     }
+}
+
+static void at_bmc(struct words *words, struct scenario_step *step)
+{
+    at_device(words, step, 0);
+}
+
+static void at_pdu(struct words *words, struct scenario_step *step)
+{
+    at_device(words, step, 1);
+}
+
+static void at_pdu2(struct words *words, struct scenario_step *step)
+{
+    at_device(words, step, 2);
 }
 
 static void at_libvirt(struct words *words, struct scenario_step *step)
@@ -447,6 +467,8 @@ void parse_at(struct words *words)
         {"storage", at_storage},
         {"state", at_state},
         {"bmc", at_bmc},
+        {"pdu", at_pdu},
+        {"pdu2", at_pdu2},
         {"libvirt", at_libvirt},
         {"freeze", at_freeze},
         {"hang", at_hang},

@@ -35,6 +35,8 @@ enum sim_watchdog {
     SIM_WATCHDOG_NEVER, /* it arms, and never fires */
 };
 
+#define SIM_PDUS_MAX 2 /* outlets of a switched PDU that feed one host */
+
 struct scenario_node {
     char name[NAME_BYTES];
     uint32_t memory_mib;
@@ -44,6 +46,8 @@ struct scenario_node {
     uint64_t bmc_slow_us;
     enum sim_watchdog watchdog;
     uint64_t watchdog_late_us; /* it fires so long after its timeout */
+    enum sim_bmc pdus[SIM_PDUS_MAX];
+    uint64_t pdu_slow_us[SIM_PDUS_MAX];
 };
 
 struct scenario_vm {
@@ -179,6 +183,7 @@ struct scenario_step {
     enum libvirt_state libvirt;
     enum object_event object;
     enum sim_bmc bmc;
+    uint32_t device;             /* BMC: 0; else 1 + the PDU's index */
     uint32_t percent;            /* lossy */
     uint64_t duration_us;        /* slow, freeze, hang, late, stuck, --timeout */
     uint8_t side[SIM_NODES_MAX]; /* PARTITION: which part each node is in */

@@ -37,6 +37,8 @@ static void setup_host(struct sim *sim, uint32_t node)
     host->bmc_slow_us = line->bmc_slow_us;
     host->watchdog = line->watchdog;
     host->watchdog_late_us = line->watchdog_late_us;
+    memcpy(host->pdus, line->pdus, sizeof(host->pdus));
+    memcpy(host->pdu_slow_us, line->pdu_slow_us, sizeof(host->pdu_slow_us));
     host->has_file = line->powered;
     host->file = (struct incarnation){.epoch = 1, .number = node + 1};
 }
@@ -52,6 +54,7 @@ static void setup_node(struct sim *sim, uint32_t node)
     record->memory_mib = line->memory_mib;
     record->feature_level = FEATURE_LEVEL;
     record->bmc = sim_bmc_address(sim, node);
+    sim_bmc_devices(sim, node, record->devices);
     record->state = NODE_OUT;
     if (host->powered) {
         record->state = NODE_ADMITTED;

@@ -150,6 +150,9 @@ static void make_bmc(struct sketch *sketch, uint32_t node)
     if (strcmp(sketch->bmc[node], "none") != 0) {
         sketch_at(sketch, "bmc n%u %s", node, bmcs[sketch_any(sketch, 0, 4)]);
     }
+    if (sketch->pdu[node]) {
+        sketch_at(sketch, "pdu n%u %s", node, bmcs[sketch_any(sketch, 0, 4)]);
+    }
 }
 
 /* Corosync or the agent restarts, or only one half of that comes to pass. */

@@ -13,6 +13,7 @@ struct sketch {
     uint32_t vms;
     uint64_t now_ms;
     const char *bmc[SIM_NODES_MAX + 1]; /* of each node, by its number */
+    bool pdu[SIM_NODES_MAX + 1];        /* it has one */
     bool cut[SIM_NODES_MAX + 1];        /* it and the next one ever were cut */
     uint32_t home[SIM_VMS_MAX + 1];     /* where each VM was in the beginning */
     bool kept;                          /* there is a backup of the state */

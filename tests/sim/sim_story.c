@@ -5,6 +5,7 @@
 
 #include "proto/assert.h"
 #include "tests/sim/sim_agent.h"
+#include "tests/sim/sim_bmc.h"
 #include "tests/sim/sim_check.h"
 #include "tests/sim/sim_clock.h"
 #include "tests/sim/sim_corosync.h"
@@ -169,8 +170,7 @@ static void step_change(struct sim *sim, const struct scenario_step *step)
     } else if (step->kind == STEP_SET) {
         step_set(&sim->vms[step->vm], &step->change);
     } else if (step->kind == STEP_BMC) {
-        host->bmc = step->bmc;
-        host->bmc_slow_us = step->duration_us;
+        sim_bmc_become(host, step->device, step->bmc, step->duration_us);
     } else if (step->kind == STEP_OBJECT) {
         sim_rados_object(sim, step->object);
     } else {
@@ -182,6 +182,8 @@ static void step_change(struct sim *sim, const struct scenario_step *step)
 static void step_host(struct sim *sim, const struct scenario_step *step)
 {
     if (step->kind == STEP_POWER) {
+        bool *outlets = sim->hosts[step->node].pdu_off;
+        memset(outlets, 0, sizeof(sim->hosts[0].pdu_off)); /* whoever does it looks at them too */
         sim_host_power(sim, step->node, step->on);
     } else if (step->kind == STEP_NET) {
         sim_host_net(sim, step->node, step->on);

@@ -26,6 +26,7 @@
 static void make_setup(struct sketch *sketch, uint64_t seed)
 {
     static const char *const bmcs[] = {"ok", "ok", "none", "dead", "with-host", "slow:4s", "lies"};
+    static const char *const pdus[] = {"", " pdu=ok", "", " pdu=ok pdu2=ok", "", " pdu=lies", ""};
     static const char *const tokens[] = {"1000ms", "1000ms", "500ms", "3s"};
     uint32_t bmc = sketch_any(sketch, 0, (uint32_t)(sizeof(bmcs) / sizeof(bmcs[0])) - 1);
     uint32_t memory =
@@ -39,7 +40,9 @@ static void make_setup(struct sketch *sketch, uint64_t seed)
             bmc = sketch_any(sketch, 0, (uint32_t)(sizeof(bmcs) / sizeof(bmcs[0])) - 1);
         }
         sketch->bmc[n] = bmcs[bmc];
-        sketch_line(sketch, "node n%u mem=%uG bmc=%s", n, memory, bmcs[bmc]);
+        uint64_t behind = (seed + n) % (sizeof(pdus) / sizeof(pdus[0])); /* nothing is drawn */
+        sketch->pdu[n] = pdus[behind][0] != '\0';
+        sketch_line(sketch, "node n%u mem=%uG bmc=%s%s", n, memory, bmcs[bmc], pdus[behind]);
     }
     for (uint32_t v = 1; v <= sketch->vms; v++) {
         uint32_t kind = sketch_any(sketch, 0, 9);
