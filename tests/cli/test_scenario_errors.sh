@@ -59,6 +59,8 @@ at 60s set web cpu=2	6:16: 'cpu' is not yet supported
 at 60s set web bot=2s	6:16: unknown key 'bot', did you mean 'boot'?
 at 60s set web	6:15: KEY=VALUE is missing here
 at 60s do vm set web mem=2G	6:14: 'set' is not yet supported
+at 60s do config set shutdown_policy=freeze	6:22: 'shutdown_policy' is not yet supported
+vm db on n1 stop_fails=2	6:13: '2' is neither yes nor no
 at 60s object restored	6:15: no 'object kept' comes before it
 at 60s blocklist web off	6:22: only a node's address, or all, can be taken off
 at 60s blocklist all on	6:22: all entries can only be taken 'off'

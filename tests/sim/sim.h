@@ -260,6 +260,7 @@ struct sim_vm {
     uint32_t fails_left;
     uint64_t fails_on; /* mask of nodes */
     uint64_t boot_us;
+    bool stop_fails;
     uint64_t newest_order; /* of the guest that last read the disk */
     uint32_t newest_guest;
     uint64_t writes;

@@ -110,8 +110,21 @@ static void move(struct sim *sim, const struct scenario_step *step)
 
 /* --- ceph osd blocklist --- */
 
+/* Whoever runs there ends by that hand. */
+static void note_ends(struct sim *sim, struct sim_address entry, bool all)
+{
+    for (uint32_t i = 0; i < sim->guest_count; i++) {
+        const struct sim_guest *guest = &sim->guests[i];
+        if (guest->alive && guest->node == entry.host &&
+            (all || guest->client.nonce == entry.nonce)) {
+            sim->vms[guest->vm].may_stop = true;
+        }
+    }
+}
+
 static void block(struct sim *sim, struct sim_address entry, const struct scenario_step *step)
 {
+    note_ends(sim, entry, step->target != BLOCK_QEMU);
     if (step->on) {
         sim_block_hand(sim, entry, step->duration_us);
     } else {

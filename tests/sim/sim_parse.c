@@ -167,8 +167,9 @@ static void set_priority(struct words *words, const char *value, struct scenario
 
 void parse_vm_keys(struct words *words, struct scenario_vm *vm)
 {
-    static const char *const keys[] = {"want", "running",     "mem",           "priority",
-                                       "boot", "start_fails", "start_fails_on"};
+    static const char *const keys[] = {"want",           "running",   "mem",
+                                       "priority",       "boot",      "start_fails",
+                                       "start_fails_on", "stop_fails"};
     const char *value = NULL;
     uint64_t number = 0;
     while (words_more(words)) {
@@ -199,6 +200,9 @@ void parse_vm_keys(struct words *words, struct scenario_vm *vm)
             break;
         case 6:
             (void)words_nodes(words, value, ',', &vm->start_fails_on);
+            break;
+        case 7:
+            (void)words_yes(words, value, "yes", "no", &vm->stop_fails);
             break;
         default:
             break;

@@ -385,6 +385,9 @@ static void do_config(struct words *words, struct scenario_step *step)
         return;
     }
     memcpy(step->setting, key, length);
+    if (words_not_yet(step->setting)) {
+        words_error(words, words->next - 1, "'%s' is not yet supported", step->setting);
+    }
     memcpy(step->value, value, strlen(value));
 }
 

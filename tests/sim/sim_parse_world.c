@@ -196,7 +196,7 @@ static void refuse_change(struct words *words, const char *key)
 
 static void take_change(struct words *words, struct vm_change *change)
 {
-    static const char *const keys[] = {"boot", "start_fails", "start_fails_on"};
+    static const char *const keys[] = {"boot", "start_fails", "start_fails_on", "stop_fails"};
     const char *value = NULL;
     uint64_t number = 0;
     switch (words_key(words, keys, COUNT_OF(keys), &value)) {
@@ -210,6 +210,9 @@ static void take_change(struct words *words, struct vm_change *change)
     case 2:
         change->fails_on =
             strcmp(value, "none") == 0 || words_nodes(words, value, ',', &change->start_fails_on);
+        return;
+    case 3:
+        change->stops = words_yes(words, value, "yes", "no", &change->stop_fails);
         return;
     default:
         return;

@@ -61,6 +61,7 @@ struct scenario_vm {
     uint64_t boot_us;
     uint32_t start_fails;
     uint64_t start_fails_on; /* mask of node indexes */
+    bool stop_fails;         /* it does not shut down when asked to */
 };
 
 enum step_kind {
@@ -161,6 +162,8 @@ struct vm_change {
     uint32_t start_fails;
     bool fails_on;
     uint64_t start_fails_on;
+    bool stops;
+    bool stop_fails;
 };
 
 struct scenario_step {

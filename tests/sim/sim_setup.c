@@ -94,6 +94,7 @@ static void setup_vm(struct sim *sim, uint32_t v)
     vm->fails_left = line->start_fails;
     vm->fails_on = line->start_fails_on;
     vm->boot_us = line->boot_us;
+    vm->stop_fails = line->stop_fails;
     if (line->later) {
         return;
     }

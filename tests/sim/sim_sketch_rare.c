@@ -62,8 +62,14 @@ static void make_stuck(struct sketch *sketch, uint32_t vm)
     sketch_at(sketch, "do node unfence n%u", node);
 }
 
-static void make_monitors(struct sketch *sketch)
+/* All of Ceph: its monitors stand still, or everything takes its time. */
+static void make_slow(struct sketch *sketch)
 {
+    if (sketch_any(sketch, 0, 1) == 0) {
+        const char *what = sketch_any(sketch, 0, 1) == 0 ? "storage" : "state";
+        sketch_at(sketch, "%s all slow:%ums", what, sketch_product(sketch, 60, 100));
+        return;
+    }
     sketch_at(sketch, "monitors stalled");
     sketch->now_ms += sketch_product(sketch, 100, 200);
     sketch_at(sketch, "monitors back");
@@ -110,7 +116,10 @@ static void make_restore(struct sketch *sketch)
 
 static void make_set(struct sketch *sketch, uint32_t node, uint32_t vm)
 {
-    switch (sketch_any(sketch, 0, 2)) {
+    switch (sketch_any(sketch, 0, 3)) {
+    case 3:
+        sketch_at(sketch, "set v%u stop_fails=yes", vm);
+        return;
     case 0:
         sketch_at(sketch, "set v%u start_fails=%u", vm, sketch_any(sketch, 0, 3));
         return;
@@ -139,7 +148,7 @@ void sketch_rare(struct sketch *sketch)
         make_stuck(sketch, vm);
         return;
     case 6:
-        make_monitors(sketch);
+        make_slow(sketch);
         return;
     case 7:
     case 8:

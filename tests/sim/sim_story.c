@@ -148,6 +148,7 @@ static void step_set(struct sim_vm *vm, const struct vm_change *change)
     vm->boot_us = change->boots ? change->boot_us : vm->boot_us;
     vm->fails_left = change->fails ? change->start_fails : vm->fails_left;
     vm->fails_on = change->fails_on ? change->start_fails_on : vm->fails_on;
+    vm->stop_fails = change->stops ? change->stop_fails : vm->stop_fails;
 }
 
 /* What only changes a fact of the world. */

@@ -74,7 +74,7 @@ static void make_heal(struct sketch *sketch)
     for (uint32_t v = 1; v <= sketch->vms; v++) {
         sketch_at(sketch, "hand resume v%u", v);
         sketch_at(sketch, "lease v%u back", v);
-        sketch_at(sketch, "set v%u start_fails=0 start_fails_on=none", v);
+        sketch_at(sketch, "set v%u start_fails=0 start_fails_on=none stop_fails=no", v);
     }
     for (uint32_t n = 1; n <= sketch->nodes; n++) {
         if (sketch->cut[n]) {

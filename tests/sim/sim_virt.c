@@ -134,7 +134,7 @@ static void resume(struct sim *sim, struct sim_call *call, uint32_t guest)
 static void run_shutdown(struct sim *sim, struct sim_task *task)
 {
     struct sim_guest *guest = &sim->guests[task->number];
-    if (!guest->alive || guest->state != GUEST_RUNNING) {
+    if (!guest->alive || guest->state != GUEST_RUNNING || sim->vms[guest->vm].stop_fails) {
         return;
     }
     if (guest->write_held || !sim_disk_answers(sim, guest->node)) {

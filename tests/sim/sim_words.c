@@ -70,8 +70,7 @@ void words_error(struct words *words, uint32_t index, const char *format, ...)
     va_end(arguments);
 }
 
-/* What the language has, but not yet: never silently taken, never called unknown. */
-static bool not_yet(const char *word)
+bool words_not_yet(const char *word)
 {
     static const char *const words[] = {
         "class",
@@ -88,7 +87,6 @@ static bool not_yet(const char *word)
         "dirty",
         "tags",
         "migrate_fails",
-        "stop_fails",
         "placement",
         "balance_on_start",
         "rebalance",
@@ -126,7 +124,7 @@ void words_unknown(struct words *words, uint32_t index, const char *what, const 
         *equals = '\0';
     }
     const char *near = nearest_word(word, known, known_count);
-    if (not_yet(word)) {
+    if (words_not_yet(word)) {
         words_error(words, index, "'%s' is not yet supported", word);
     } else if (near != NULL) {
         words_error(words, index, "unknown %s '%s', did you mean '%s'?", what, word, near);

@@ -42,6 +42,9 @@ void words_error(struct words *words, uint32_t index, const char *format, ...)
 void words_unknown(struct words *words, uint32_t index, const char *what, const char *const *known,
                    size_t known_count);
 
+/* What the language has, but not yet: never silently taken, never called unknown. */
+bool words_not_yet(const char *word);
+
 /* The next word, or NULL after an error that says `what` was expected. */
 const char *words_take(struct words *words, const char *what);
 bool words_more(const struct words *words);
