@@ -374,7 +374,8 @@ static void domain_gone(struct run_step *step, enum domain_end end)
     if (run->state >= RUN_UP || run->state == RUN_ADOPT) {
         run->has_domain = false; /* in a start it may be an older one's end: destroy to be sure */
     }
-    if (run->state == RUN_UP || run->state == RUN_ADOPT) {
+    bool unforeseen = run->state == RUN_UP || run->state == RUN_SHUTDOWN || run->state == RUN_ADOPT;
+    if (unforeseen || end == END_MIGRATED) { /* moved: it may run elsewhere, whatever we were at */
         run->end = end;
     }
     run->clean = end == END_SHUTDOWN && (run->state == RUN_UP || run->state == RUN_SHUTDOWN);

@@ -354,15 +354,25 @@ TEST(an_unread_lease_decides_nothing)
     world_end(w);
 }
 
-/* A guest that was moved past stead, or whose end nobody saw: whoever has its images open now is
- * blocklisted before the lease is free. */
+/* A guest that was moved past stead, or whose end nobody saw, whatever was being done with it:
+ * whoever has its images open now is blocklisted before the lease is free. */
 TEST(a_guest_that_may_live_elsewhere_is_barred)
 {
-    const enum domain_end ends[] = {END_MIGRATED, END_UNKNOWN};
-    for (unsigned i = 0; i < UNIT_COUNT(ends); i++) {
+    static const struct {
+        enum vm_state record;
+        enum run_state state;
+        enum domain_end end;
+    } cases[] = {
+        {VM_RUNNING, RUN_UP, END_MIGRATED},         {VM_RUNNING, RUN_UP, END_UNKNOWN},
+        {VM_STOPPING, RUN_SHUTDOWN, END_MIGRATED},  {VM_STOPPING, RUN_SHUTDOWN, END_UNKNOWN},
+        {VM_RECOVERING, RUN_DESTROY, END_MIGRATED},
+    };
+    for (unsigned i = 0; i < UNIT_COUNT(cases); i++) {
         struct world *w = world_up();
         struct client elsewhere = {"10.0.0.9:0/99"};
-        world_guest_ends(w, ends[i]);
+        world_record(w, cases[i].record, OUR_SLOT);
+        world_until(w, cases[i].state);
+        world_guest_ends(w, cases[i].end);
         world_until(w, RUN_BLOCK);
         struct action read = unit_take(w->u, ACTION_WATCHERS_READ);
         unit_none(w->u, ACTION_BLOCK_ADD);
@@ -371,7 +381,7 @@ TEST(a_guest_that_may_live_elsewhere_is_barred)
         unit_none(w->u, ACTION_BLOCK_ADD); /* nobody knows yet */
         read = unit_take(w->u, ACTION_WATCHERS_READ);
         unit_watchers(w->u, &read, OUTCOME_DONE, elsewhere);
-        world_until(w, RUN_OVER);
+        world_settle(w, 1000);
         assert_true(clients_hold(&w->blocked, &elsewhere));
         check_barred_before_free(w);
         world_end(w);
