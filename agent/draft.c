@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "agent/ledger.h"
 #include "agent/trace.h"
 #include "proto/assert.h"
 #include "proto/settings.h"
@@ -23,12 +24,13 @@ void draft_begin(struct core *core)
     draft->delta.header = core->cluster.header;
     draft->delta.base_term = core->cluster.header.term;
     draft->delta.count = 0;
+    draft->ledger_count = 0;
 }
 
 uint32_t draft_room(const struct core *core)
 {
     const struct draft *draft = &core->local.draft;
-    return draft->open ? DELTA_RECORDS_MAX - draft->delta.count : 0;
+    return draft->open ? DELTA_RECORDS_MAX - draft->delta.count - draft->ledger_count : 0;
 }
 
 static struct record *find(const struct core *core, enum record_kind kind, uint32_t slot)
@@ -176,6 +178,7 @@ struct history_entry *draft_history(struct core *core, enum history_kind kind, u
         entry->action = vm->action;
     }
     name_set(entry->cause, TEXT_BYTES, cause);
+    core->local.draft.ledger_count += ledger_keeps(core, kind, nodeid);
     return entry;
 }
 
@@ -183,6 +186,24 @@ struct action_id draft_action(struct core *core)
 {
     ASSERT(core->local.draft.open);
     return (struct action_id){core->local.draft.delta.header.term, ++core->local.next_counter};
+}
+
+/* Once more, in the ledger, what belongs there; it is whole only now. */
+static void draft_ledger(struct core *core)
+{
+    struct draft *draft = &core->local.draft;
+    bool taken[LEDGER_MAX] = {false};
+    for (uint32_t i = 0; i < draft->delta.count && draft->ledger_count > 0; i++) {
+        const struct record *record = &draft->delta.records[i];
+        if (record->kind == RECORD_HISTORY && record->slot < HISTORY_MAX && !record->removed &&
+            ledger_keeps(core, record->history.kind, record->history.nodeid)) {
+            uint32_t slot = ledger_slot(&core->cluster, taken);
+            add(core, RECORD_HISTORY, slot)->history = record->history;
+            taken[slot - HISTORY_MAX] = true;
+            draft->ledger_count--;
+        }
+    }
+    ASSERT(draft->ledger_count == 0);
 }
 
 static void trace_commit(const struct core *core, struct caller *caller)
@@ -193,7 +214,7 @@ static void trace_commit(const struct core *core, struct caller *caller)
     text_add_u64(text_add(&text, " term "), delta->header.term);
     for (uint32_t i = 0; i < delta->count; i++) {
         const struct record *record = &delta->records[i];
-        if (record->kind == RECORD_HISTORY) {
+        if (record->kind == RECORD_HISTORY && record->slot < HISTORY_MAX) {
             text_add(text_add(&text, "; "), record->history.vm);
             text_add(text_add(&text, record->history.vm[0] ? ": " : ""), record->history.cause);
         }
@@ -207,6 +228,7 @@ void draft_send(struct core *core, struct caller *caller, bool create)
     struct commit *commit = &core->local.commit;
     ASSERT(draft->open);
     ASSERT(commit->state == COMMIT_IDLE);
+    draft_ledger(core);
     draft->open = false;
     const struct header *copy = &core->cluster.header;
     bool same = draft->delta.count == 0 && draft->delta.header.term == copy->term &&

@@ -228,6 +228,7 @@ struct acting {
 /* The delta being built in this step, on top of the copy. */
 struct draft {
     bool open;
+    uint32_t ledger_count; /* of its entries, those that go into the ledger, too */
     struct delta delta;
 };
 

@@ -78,7 +78,7 @@ void mend_compare(struct core *core, const struct cluster *image)
     for (uint32_t i = 0; i < end; i++) {
         note(core, RECORD_VM, i, digest_vm(i, &image->vms[i]) != digest_vm(i, &copy->vms[i]));
     }
-    for (uint32_t i = 0; i < HISTORY_MAX; i++) {
+    for (uint32_t i = 0; i < HISTORY_SLOTS; i++) {
         note(core, RECORD_HISTORY, i,
              digest_history(i, &image->history[i]) != digest_history(i, &copy->history[i]));
     }

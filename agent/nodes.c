@@ -22,6 +22,7 @@
 #include "agent/devices.h"
 #include "agent/draft.h"
 #include "agent/leave.h"
+#include "agent/ledger.h"
 #include "agent/level.h"
 #include "agent/peers.h"
 #include "agent/spare.h"
@@ -33,7 +34,7 @@
 #include "proto/values.h"
 #include "storage/state.h"
 
-#define ROOM_PER_NODE 3 /* its record, its entry, the BMC's entry */
+#define ROOM_PER_NODE (3 + LEDGER_ROOM) /* its record, its entry, that once more, its evidence */
 
 static uint64_t bit(uint32_t slot)
 {
@@ -93,7 +94,8 @@ static void lose(struct core *core, uint32_t slot, bool client_only, const char 
     struct text text = {0};
     text_add(text_add(&text, node->name), " (incarnation ");
     text_add_incarnation(&text, node->incarnation);
-    text_add(text_add(&text, ") lost: "), why);
+    text_add(text_add(text_add(&text, ") lost: "), why), ", says ");
+    text_add(&text, core->local.facts.name);
     draft_history(core, HISTORY_NODE_LOST, node->nodeid, NULL, text.bytes);
 }
 
@@ -185,26 +187,6 @@ static void draft_member(struct core *core, uint32_t slot, const struct node_rec
     }
 }
 
-static void draft_power(struct core *core, uint32_t slot, const struct node_record *node)
-{
-    struct fence *fence = &core->local.acting.fences[slot];
-    bool news = (fence->power.state == POWER_OFF || fence->power.state == POWER_FAILED) &&
-                !fence->power.told && incarnation_equal(fence->incarnation, node->incarnation);
-    if (!news) {
-        return;
-    }
-    struct text text = {0};
-    text_add(text_add(&text, "power of "), node->name);
-    text_add(&text, fence->power.state == POWER_OFF ? ": off, read back; " : ": not proven off; ");
-    text_add(&text, fence->power.text);
-    draft_history(core, HISTORY_BMC, node->nodeid, NULL, text.bytes)->number =
-        fence->power.state == POWER_OFF ? OUTCOME_DONE : OUTCOME_FAILED;
-    if (fence->power.state == POWER_OFF) {
-        draft_node(core, slot)->proofs |= PROOF_POWER;
-    }
-    fence->power.told = true;
-}
-
 static void draft_lost(struct core *core, uint32_t slot, const struct node_record *node)
 {
     struct fence *fence = &core->local.acting.fences[slot];
@@ -233,7 +215,10 @@ static void draft_lost(struct core *core, uint32_t slot, const struct node_recor
     struct text text = {0};
     text_add(text_add(&text, next->name), " fenced, proof: ");
     text_add(text_add(&text, proof), "; barrier after ");
-    text_add(text_add_u64(&text, fence->stands_ms - fence->begun_ms), " ms");
+    text_add(text_add_u64(&text, fence->stands_ms - fence->begun_ms), " ms, by ");
+    text_add(&text, core->local.facts.name);
+    text_add(text_add_u64(text_add(&text, "; "), core->local.now_ms - fence->begun_ms),
+             " ms in all");
     if ((proofs & PROOF_WATCHDOG) != 0) {
         text_add(&text, "; watchdog: ");
         text_add_u64(&text, core->local.now_ms - fence->watchdog_from_ms);
@@ -355,11 +340,11 @@ static void draft_one(struct core *core, uint32_t slot, const struct node_record
         }
         return;
     case NODE_LOST:
-        draft_power(core, slot, node);
+        ledger_draft(core, slot);
         draft_lost(core, slot, draft_peek_node(core, slot));
         return;
     case NODE_FENCED:
-        draft_power(core, slot, node);
+        ledger_draft(core, slot);
         draft_fenced(core, slot, draft_peek_node(core, slot));
         return;
     case NODE_OUT:

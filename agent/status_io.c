@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "agent/host_io.h"
+#include "agent/ledger.h"
 #include "agent/pause.h"
 #include "agent/query.h"
 #include "proto/assert.h"
@@ -349,6 +350,7 @@ static const char *history_word(enum history_kind kind)
         [HISTORY_VM_BY_HAND] = "vm-by-hand",
         [HISTORY_LEVEL] = "feature-level",
         [HISTORY_NODE_WATCHDOG] = "node-watchdog",
+        [HISTORY_BARRIER] = "barrier",
     };
     ASSERT((unsigned)kind < HISTORY_KIND_COUNT);
     return words[kind] != NULL ? words[kind] : "other";
@@ -371,6 +373,22 @@ static void fill_decision(const struct core *core, const struct history_entry *e
     decision->cause = lent(entry->cause);
 }
 
+static const Control__History *fill_ledger(struct status_io *status, const struct core *core,
+                                           uint64_t first)
+{
+    Control__History *history = &status->history;
+    const struct history_entry *entry = ledger_next(&core->cluster, first);
+    for (; entry != NULL && history->n_decisions < CONTROL_DECISIONS_MAX;
+         entry = ledger_next(&core->cluster, entry->sequence + 1)) {
+        size_t at = history->n_decisions++;
+        fill_decision(core, entry, &status->decisions[at]);
+        status->decision_list[at] = &status->decisions[at];
+    }
+    history->decisions = status->decision_list;
+    history->next = entry != NULL ? entry->sequence : 0;
+    return history;
+}
+
 const Control__History *status_io_history(struct status_io *status, const struct core *core,
                                           const Control__HistoryAsk *ask)
 {
@@ -383,6 +401,9 @@ const Control__History *status_io_history(struct status_io *status, const struct
     uint64_t oldest = end > HISTORY_MAX ? end - HISTORY_MAX : 0;
     uint64_t sequence = ask->first > oldest ? ask->first : oldest;
     size_t count = 0;
+    if (ask->fences) {
+        return fill_ledger(status, core, ask->first);
+    }
     for (; sequence < end && count < CONTROL_DECISIONS_MAX; sequence++) {
         const struct history_entry *entry = &core->cluster.history[sequence % HISTORY_MAX];
         if (entry->kind != HISTORY_NONE && entry->sequence == sequence) {

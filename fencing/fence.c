@@ -78,6 +78,7 @@ bool fence_on_block(struct fence *fence, const struct event *event, const struct
         fence->state = FENCE_STANDS;
         fence->proofs |= PROOF_STORAGE;
         fence->stands_ms = event->now_ms;
+        fence->osd_epoch = event->block.osd_epoch;
         return true;
     }
     fence->state = FENCE_WAITING;

@@ -26,6 +26,8 @@ struct fence {
     uint64_t barrier_retry_ms;
     uint64_t begun_ms;
     uint64_t stands_ms;        /* when the barrier stood */
+    uint64_t osd_epoch;        /* of the map in which its entries were read back */
+    bool barrier_told;         /* that it stands is in the history */
     uint64_t watchdog_from_ms; /* since then nobody whose answer it needs answers it; 0: not yet */
 };
 

@@ -168,6 +168,7 @@ void power_off_carry_on(struct power *power, const struct node_record *node,
         level_goes_on(power, node, settings, caller);
     } else if ((power->state == POWER_UNTRIED || again) && first != 0) {
         power->tries++;
+        power->begun_ms = caller->now_ms;
         power->told = false;
         begin_level(power, node, first, settings, caller);
     }
@@ -225,6 +226,7 @@ bool power_on_event(struct power *power, const struct event *event, const struct
     for (uint32_t i = 0; i < POWER_DEVICES_MAX; i++) {
         if (call_ends(&power->calls[i], event)) {
             uint64_t retry_ms = event->now_ms + timing_retry_ms(settings, power->tries);
+            power->ended_ms = event->now_ms;
             answered(power, event->power.outcome == OUTCOME_DONE, event->power.text, retry_ms);
             return true;
         }
@@ -236,6 +238,7 @@ void power_on_tick(struct power *power, uint64_t now_ms)
 {
     for (uint32_t i = 0; i < POWER_DEVICES_MAX; i++) {
         if (call_overdue(&power->calls[i], now_ms)) {
+            power->ended_ms = now_ms;
             answered(power, false, "the device was asked and nothing came back", now_ms);
         }
     }

@@ -28,7 +28,9 @@ struct power {
     bool failed;    /* one of them did not do as told */
     bool on;        /* ON_ENDED: at least one says on */
     struct call calls[POWER_DEVICES_MAX];
-    uint32_t tries; /* rounds begun */
+    uint32_t tries;    /* rounds begun */
+    uint64_t begun_ms; /* the last of them */
+    uint64_t ended_ms;
     uint64_t retry_ms;
     bool told; /* the outcome is in the history */
     char text[TEXT_BYTES];

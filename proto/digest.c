@@ -148,7 +148,7 @@ uint64_t digest_setting(uint32_t slot, const struct setting_record *setting)
 
 uint64_t digest_history(uint32_t slot, const struct history_entry *entry)
 {
-    ASSERT(slot < HISTORY_MAX);
+    ASSERT(slot < HISTORY_SLOTS);
     if (entry->sequence == 0) {
         return 0;
     }

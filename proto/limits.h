@@ -14,9 +14,11 @@
 #define FENCE_DEVICES_MAX 3  /* fence devices of one node, beside its BMC */
 #define FENCE_LEVEL_MAX 9    /* the last of the fence levels */
 #define HISTORY_MAX 512      /* decisions the cluster state remembers */
-#define REQUESTS_MAX 128     /* operator commands under way on one node */
-#define ACTIONS_MAX 512      /* effects of one step */
-#define OBSERVATIONS_MAX 64  /* facts about VMs one heartbeat carries */
+#define LEDGER_MAX 128       /* of these, those about fences, kept longer */
+#define HISTORY_SLOTS (HISTORY_MAX + LEDGER_MAX)
+#define REQUESTS_MAX 128    /* operator commands under way on one node */
+#define ACTIONS_MAX 512     /* effects of one step */
+#define OBSERVATIONS_MAX 64 /* facts about VMs one heartbeat carries */
 
 #define NAME_BYTES 64            /* VM, node names; with the closing NUL */
 #define CLIENT_BYTES 64          /* "[IPv6]:0/NONCE" with the closing NUL */

@@ -261,12 +261,13 @@ enum history_kind {
     HISTORY_FORCED,        /* a person went on without a majority; number = nodes vouched dead */
     HISTORY_LEVEL,         /* number = the feature level from now on */
     HISTORY_NODE_WATCHDOG, /* its keeper is armed: number = by when it fires, ms; 0: no more */
+    HISTORY_BARRIER,       /* of a node: its entries stand; number = OSD map epoch */
     HISTORY_KIND_COUNT
 };
 
 /* One decision: what, about whom, on whose word, and why. */
 struct history_entry {
-    uint64_t sequence; /* from 1; its slot in the ring is sequence % HISTORY_MAX */
+    uint64_t sequence; /* from 1; its slot is sequence % HISTORY_MAX; in the ledger, any */
     uint64_t wall_ms;  /* the deciding node's wall clock */
     uint64_t boot_ms;  /* its CLOCK_BOOTTIME: for stopwatches, comparable on one node only */
     uint64_t term;
@@ -326,8 +327,8 @@ struct cluster {
     struct node_record nodes[NODES_MAX];
     uint64_t counting; /* mask of slots that count for the quorum; follows from `nodes` likewise */
     uint32_t vm_end;   /* one past the highest VM slot in use */
-    struct history_entry history[HISTORY_MAX];
-    struct vm_record vms[VMS_MAX]; /* the last: a copy takes those in use */
+    struct history_entry history[HISTORY_SLOTS]; /* the ring, then the fence ledger */
+    struct vm_record vms[VMS_MAX];               /* the last: a copy takes those in use */
 };
 
 enum lease_state { LEASE_FREE, LEASE_HELD, LEASE_MOVING, LEASE_STATE_COUNT };

@@ -17,7 +17,7 @@ static const struct {
     [RECORD_NODE] = {"node/", NODES_MAX, 2},
     [RECORD_VM] = {"vm/", VMS_MAX, 5},
     [RECORD_SETTING] = {"setting/", SETTINGS_MAX, 2},
-    [RECORD_HISTORY] = {"history/", HISTORY_MAX, 4},
+    [RECORD_HISTORY] = {"history/", HISTORY_SLOTS, 4},
 };
 
 static bool slot_ok(enum record_kind kind, uint32_t slot)

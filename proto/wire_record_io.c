@@ -7,7 +7,7 @@
 _Static_assert((int)STEAD__NODE_STATE__NODE_REMOVED == NODE_STATE_COUNT - 1, "as in types.h");
 _Static_assert((int)STEAD__VM_WANT__WANT_RUNNING == WANT_RUNNING, "as in types.h");
 _Static_assert((int)STEAD__VM_STATE__VM_RECOVERING == VM_STATE_COUNT - 1, "as in types.h");
-_Static_assert((int)STEAD__HISTORY_KIND__HISTORY_NODE_WATCHDOG == HISTORY_KIND_COUNT - 1, "");
+_Static_assert((int)STEAD__HISTORY_KIND__HISTORY_BARRIER == HISTORY_KIND_COUNT - 1, "types.h");
 _Static_assert((int)STEAD__RECORD_KIND__RECORD_HISTORY == RECORD_KIND_COUNT - 1, "as in types.h");
 
 #define PROOFS_ALL                                                                                 \
@@ -231,7 +231,9 @@ Stead__History *wire_history_to_pb(struct wire_arena *arena, const struct histor
 bool wire_history_from_pb(const Stead__History *pb, uint32_t slot, struct history_entry *ret_entry)
 {
     memset(ret_entry, 0, sizeof(*ret_entry));
-    if (!wire_enum_ok((int)pb->kind, HISTORY_KIND_COUNT) || pb->sequence % HISTORY_MAX != slot) {
+    bool ring = slot < HISTORY_MAX;
+    if (!wire_enum_ok((int)pb->kind, HISTORY_KIND_COUNT) ||
+        (ring && pb->sequence % HISTORY_MAX != slot)) {
         return false;
     }
     ret_entry->sequence = pb->sequence;

@@ -30,7 +30,7 @@ static uint64_t digest_of_slot(const struct cluster *cluster, enum record_kind k
         ASSERT(slot < SETTINGS_MAX);
         return digest_setting(slot, &cluster->set[slot]);
     case RECORD_HISTORY:
-        ASSERT(slot < HISTORY_MAX);
+        ASSERT(slot < HISTORY_SLOTS);
         return digest_history(slot, &cluster->history[slot]);
     case RECORD_KIND_COUNT:
         break;
@@ -44,7 +44,7 @@ uint32_t state_slots(enum record_kind kind)
     static const uint32_t slots[RECORD_KIND_COUNT] = {[RECORD_NODE] = NODES_MAX,
                                                       [RECORD_VM] = VMS_MAX,
                                                       [RECORD_SETTING] = SETTINGS_MAX,
-                                                      [RECORD_HISTORY] = HISTORY_MAX};
+                                                      [RECORD_HISTORY] = HISTORY_SLOTS};
     ASSERT(kind < RECORD_KIND_COUNT);
     ASSERT(slots[kind] > 0);
     return slots[kind];
@@ -133,7 +133,7 @@ static void set_record(struct cluster *cluster, const struct record *record)
         cluster->settings = settings_in_force(cluster->set);
         return;
     case RECORD_HISTORY:
-        ASSERT(record->slot < HISTORY_MAX);
+        ASSERT(record->slot < HISTORY_SLOTS);
         if (record->removed) {
             memset(&cluster->history[record->slot], 0, sizeof(cluster->history[0]));
         } else {
@@ -190,7 +190,7 @@ uint64_t state_digest(const struct cluster *cluster)
     for (uint32_t i = 0; i < cluster->vm_end; i++) {
         digest += digest_vm(i, &cluster->vms[i]);
     }
-    for (uint32_t i = 0; i < HISTORY_MAX; i++) {
+    for (uint32_t i = 0; i < HISTORY_SLOTS; i++) {
         digest += digest_history(i, &cluster->history[i]);
     }
     return digest;

@@ -137,6 +137,33 @@ static enum cli_exit no_such_node(const Control__Status *status, const char *nam
     return CLI_FAILED;
 }
 
+/* With what the ledger has of its fences; without, where that cannot be had. */
+static void show_node(const struct cli_options *options, const Control__Node *node)
+{
+    const Control__Decision *fences[LEDGER_MAX];
+    size_t count = 0;
+    struct cli_client *client = NULL;
+    struct cli_history history = {.page_count = 0};
+    if (cli_connect(&client) == CLI_DONE) {
+        (void)cli_ask_history(client, 0, true, &history);
+        cli_disconnect(&client);
+    }
+    for (size_t page = 0; page < history.page_count; page++) {
+        const Control__History *part = history.pages[page]->history;
+        for (size_t i = 0; i < part->n_decisions && count < LEDGER_MAX; i++) {
+            if (strcmp(part->decisions[i]->node, node->name) == 0) {
+                fences[count++] = part->decisions[i];
+            }
+        }
+    }
+    if (wants_json(options)) {
+        cli_json_node(node, fences, count);
+    } else {
+        cli_print_node(node, fences, count);
+    }
+    cli_free_history(&history);
+}
+
 enum cli_exit cli_node_show(const struct cli_options *options, const char *name)
 {
     struct cli_status status;
@@ -153,10 +180,8 @@ enum cli_exit cli_node_show(const struct cli_options *options, const char *name)
         result = no_cluster(first);
     } else if (node == NULL) {
         result = no_such_node(first, name);
-    } else if (wants_json(options)) {
-        cli_json_node(node);
     } else {
-        cli_print_node(node);
+        show_node(options, node);
     }
     cli_free_status(&status);
     return result;

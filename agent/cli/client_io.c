@@ -259,7 +259,7 @@ void cli_free_status(struct cli_status *status)
 
 /* ---- history */
 
-enum cli_exit cli_ask_history(struct cli_client *client, uint64_t first,
+enum cli_exit cli_ask_history(struct cli_client *client, uint64_t first, bool fences,
                               struct cli_history *ret_history)
 {
     Control__HistoryAsk ask = CONTROL__HISTORY_ASK__INIT;
@@ -267,6 +267,7 @@ enum cli_exit cli_ask_history(struct cli_client *client, uint64_t first,
     request.ask_case = CONTROL__REQUEST__ASK_HISTORY;
     request.history = &ask;
     ask.first = first;
+    ask.fences = fences;
     *ret_history = (struct cli_history){.page_count = 0};
     do {
         Control__Reply *reply = NULL;

@@ -41,7 +41,7 @@ struct cli_history {
     size_t page_count;
     Control__Reply *pages[CLI_HISTORY_PAGES_MAX];
 };
-enum cli_exit cli_ask_history(struct cli_client *client, uint64_t first,
+enum cli_exit cli_ask_history(struct cli_client *client, uint64_t first, bool fences,
                               struct cli_history *ret_history);
 void cli_free_history(struct cli_history *history);
 

@@ -16,10 +16,11 @@ static const struct command commands[] = {
      "agent.",
      "stead status --watch"},
     {"history", NULL, cli_history,
-     OPTION_VM | OPTION_NODE | OPTION_LAST | OPTION_SINCE | OPTION_FOLLOW, 0,
+     OPTION_VM | OPTION_NODE | OPTION_LAST | OPTION_SINCE | OPTION_FOLLOW | OPTION_FENCES, 0,
      "what was decided, and why",
      "The decisions that the cluster's state remembers, the oldest first, each with its cause. "
-     "Filters may be combined. --follow shows the last 10 first, then each new one as a line; with "
+     "Filters may be combined. --fences: each loss, barrier, try of a BMC, proof and return, kept "
+     "longer than the rest. --follow shows the last 10 first, then each new one as a line; with "
      "--json as one object a line.",
      "stead history --vm web --last 20"},
     {"config list", NULL, cli_config_list, 0, 0, "the cluster's settings, and who changed them",

@@ -94,12 +94,13 @@ static void pick(const struct cli_options *options, uint64_t since_ms,
 }
 
 /* Connects unless *client is; an agent that went away ends the connection. */
-static enum cli_exit fetch(struct cli_client **client, uint64_t first,
-                           struct cli_history *ret_history)
+static enum cli_exit fetch(const struct cli_options *options, struct cli_client **client,
+                           uint64_t first, struct cli_history *ret_history)
 {
     enum cli_exit result = *client == NULL ? cli_connect(client) : CLI_DONE;
     if (result == CLI_DONE) {
-        result = cli_ask_history(*client, first, ret_history);
+        result =
+            cli_ask_history(*client, first, (options->given & OPTION_FENCES) != 0, ret_history);
     }
     if (result != CLI_DONE) {
         cli_disconnect(client);
@@ -134,7 +135,7 @@ static enum cli_exit follow(const struct cli_options *options, uint64_t since_ms
     while (true) {
         struct cli_history history;
         struct picked picked;
-        enum cli_exit result = fetch(&client, next, &history);
+        enum cli_exit result = fetch(options, &client, next, &history);
         if (result != CLI_DONE && first_time) {
             return result;
         }
@@ -170,7 +171,7 @@ enum cli_exit cli_history(const struct cli_options *options, const char *name)
         return follow(options, since_ms);
     }
     struct cli_client *client = NULL;
-    enum cli_exit result = fetch(&client, 0, &history);
+    enum cli_exit result = fetch(options, &client, 0, &history);
     if (result != CLI_DONE) {
         return result;
     }

@@ -239,13 +239,6 @@ void cli_json_status(const struct cli_status *status, enum json_part part, bool 
     print(object);
 }
 
-void cli_json_node(const Control__Node *node)
-{
-    json_t *object = begin();
-    set(object, "node", node_value(node));
-    print(object);
-}
-
 static json_t *findings(const Control__Outcome *outcome)
 {
     json_t *list = made(json_array());
@@ -306,14 +299,27 @@ void cli_json_decision(const Control__Decision *decision)
     json_decref(object);
 }
 
-void cli_json_history(const Control__Decision *const *decisions, size_t count)
+static json_t *decisions_value(const Control__Decision *const *decisions, size_t count)
 {
-    json_t *object = begin();
     json_t *list = made(json_array());
     for (size_t i = 0; i < count; i++) {
         json_array_append_new(list, decision_value(decisions[i]));
     }
-    set(object, "history", list);
+    return list;
+}
+
+void cli_json_node(const Control__Node *node, const Control__Decision *const *fences, size_t count)
+{
+    json_t *object = begin();
+    set(object, "node", node_value(node));
+    set(object, "fences", decisions_value(fences, count));
+    print(object);
+}
+
+void cli_json_history(const Control__Decision *const *decisions, size_t count)
+{
+    json_t *object = begin();
+    set(object, "history", decisions_value(decisions, count));
     print(object);
 }
 

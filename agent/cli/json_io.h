@@ -10,7 +10,7 @@ enum json_part { JSON_ALL, JSON_NODES, JSON_VMS };
 /* Each prints one object. `all`: removed nodes too. */
 void cli_json_status(const struct cli_status *status, enum json_part part, bool all);
 void cli_json_alarms(const Control__Status *status);
-void cli_json_node(const Control__Node *node);
+void cli_json_node(const Control__Node *node, const Control__Decision *const *fences, size_t count);
 void cli_json_vm(const Control__Vm *vm, const Control__Outcome *detail); /* NULL: not told */
 void cli_json_decision(const Control__Decision *decision);               /* on one line */
 void cli_json_history(const Control__Decision *const *decisions, size_t count);

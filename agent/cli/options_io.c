@@ -43,6 +43,7 @@ static const struct cli_option rows[] = {
     {"--dry-run", OPTION_DRY_RUN, NULL, NULL, "only say what would be found"},
     {"--keep-running", OPTION_KEEP_RUNNING, NULL, NULL, "as it runs; given on its node"},
     {"--no-define", OPTION_NO_DEFINE, NULL, NULL, "only keep its XML in a file of this node"},
+    {"--fences", OPTION_FENCES, NULL, NULL, "only what concerns fences, further back"},
     {"--why", OPTION_WHY, "TEXT", "at most 63 characters", "for the history: your own words"},
     {"--dumpxml", OPTION_DUMPXML, NULL, NULL, "its definition alone, as vm add takes it"},
 };

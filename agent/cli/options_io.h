@@ -34,6 +34,7 @@ enum option_bit { /* which options were given, or may be */
                   OPTION_NO_DEFINE = 1u << 24,
                   OPTION_DUMPXML = 1u << 25,
                   OPTION_WHY = 1u << 26,
+                  OPTION_FENCES = 1u << 27,
                   OPTION_PLAIN = 1u << 30, /* none: a command with it takes no --json */
 };
 

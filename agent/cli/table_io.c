@@ -198,7 +198,21 @@ void cli_print_vms(const struct cli_status *status)
 
 /* ---- one thing whole */
 
-void cli_print_node(const Control__Node *node)
+/* The last one, from its loss on. */
+static void print_fence(const Control__Decision *const *fences, size_t count)
+{
+    size_t first = count;
+    while (first > 0 && strcmp(fences[first - 1]->kind, "node-lost") != 0) {
+        first--;
+    }
+    for (size_t i = first > 0 ? first - 1 : count; i < count; i++) {
+        char time[CLI_TIME_BYTES];
+        cli_format_time(fences[i]->wall_ms, true, time);
+        printf("  %s  term %" PRIu64 "  %s\n", time, fences[i]->term, fences[i]->cause);
+    }
+}
+
+void cli_print_node(const Control__Node *node, const Control__Decision *const *fences, size_t count)
 {
     printf("Name         %s (nodeid %u)\n", node->name, node->nodeid);
     char agent[AGENT_BYTES];
@@ -229,6 +243,7 @@ void cli_print_node(const Control__Node *node)
         }
         putchar('\n');
     }
+    print_fence(fences, count);
 }
 
 void cli_print_vm(const Control__Vm *vm)

@@ -10,7 +10,9 @@ void cli_print_alarms(const Control__Status *status, bool bare);
 /* `all`: removed ones too. */
 void cli_print_nodes(const Control__Status *status, bool all);
 void cli_print_vms(const struct cli_status *status);
-void cli_print_node(const Control__Node *node);
+/* `fences`: what the ledger has of it, the oldest first. */
+void cli_print_node(const Control__Node *node, const Control__Decision *const *fences,
+                    size_t count);
 void cli_print_vm(const Control__Vm *vm);
 void cli_print_settings(const Control__Config *config);
 void cli_print_decision(const Control__Decision *decision); /* one line */

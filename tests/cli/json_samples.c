@@ -83,11 +83,11 @@ int main(void)
     announce("vm list");
     cli_json_status(&status, JSON_VMS, true);
     announce("node show");
-    cli_json_node(filled(&control__node__descriptor));
+    const Control__Decision *decision = filled(&control__decision__descriptor);
+    cli_json_node(filled(&control__node__descriptor), &decision, 1);
     announce("vm show");
     cli_json_vm(filled(&control__vm__descriptor), filled(&control__outcome__descriptor));
     announce("history");
-    const Control__Decision *decision = filled(&control__decision__descriptor);
     cli_json_history(&decision, 1);
     announce("history --follow");
     cli_json_decision(decision);

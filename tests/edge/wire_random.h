@@ -212,7 +212,7 @@ static inline void random_record(uint64_t *seed, struct record *ret_record)
         random_setting(seed, &ret_record->setting);
         break;
     case RECORD_HISTORY:
-        ret_record->slot = below(seed, HISTORY_MAX);
+        ret_record->slot = below(seed, HISTORY_SLOTS);
         random_history(seed, ret_record->slot, &ret_record->history);
         break;
     case RECORD_KIND_COUNT:
