@@ -18,6 +18,7 @@
 #include "agent/query.h"
 #include "agent/run.h"
 #include "agent/spare.h"
+#include "agent/suspend.h"
 #include "agent/votes.h"
 #include "fencing/timing.h"
 #include "proto/assert.h"
@@ -61,8 +62,9 @@ static void find_quorum(struct core *core)
     } else if (!ring->quorate) {
         text_add_u64(text_add(&text, "no quorum: "), ring->count);
         text_add_u64(text_add(&text, " in the ring, "), votes_needed(core));
-        found(core, ALARM_NO_QUORUM, "",
-              text_add(&text, " needed; nothing is started or fenced, running VMs go on"));
+        text_add(&text, " needed; nothing is started or fenced");
+        text_add(&text, suspend_on(core) ? ", guests stand still" : ", guests that run go on");
+        found(core, ALARM_NO_QUORUM, "", &text);
     } else if (!query_fresh(core, core->local.now_ms)) {
         say(core, ALARM_NOT_FRESH, self(core),
             "Corosync says quorate, but too few agents answer: nothing is begun");
@@ -73,6 +75,18 @@ static void find_quorum(struct core *core)
         text_add_u64(text_add(&wants, " votes; more than half of the nodes are "),
                      votes_enough(core));
         found(core, ALARM_VOTES_RAISED, "", text_add(&wants, ": fewer may fail than you think"));
+    }
+}
+
+static void find_suspended(struct core *core)
+{
+    uint32_t count = suspend_count(core);
+    struct text text = {0};
+    if (count > 0) {
+        text_add_u64(&text, count);
+        text_add(&text, suspend_on(core) ? " guests stand still: there is no quorum here"
+                                         : " guests stand still; each is looked at and goes on");
+        found(core, ALARM_SUSPENDED, self(core), &text);
     }
 }
 
@@ -164,6 +178,11 @@ static void find_peer(struct core *core, const struct node_record *node)
     if (!own && speaks && !peer->beat.storage) {
         alarm_found(&core->local.alarms, ALARM_STORAGE_AWAY, node->name, false,
                     "it does not reach Ceph", core->local.now_ms, core->local.wall_ms);
+    }
+    if (!own && speaks && peer->beat.suspended_ms != 0) {
+        alarm_found(&core->local.alarms, ALARM_SUSPENDED, node->name, false,
+                    "its guests stand still: it has had no quorum", core->local.now_ms,
+                    core->local.wall_ms);
     }
     if (speaks && level_of_peer_is_short(core, &peer->beat)) {
         say(core, ALARM_HOST_TROUBLE, node->name,
@@ -407,6 +426,7 @@ void alarm_find_all(struct core *core)
         return;
     }
     find_quorum(core);
+    find_suspended(core);
     find_storage(core);
     find_pools(core);
     find_pause(core);

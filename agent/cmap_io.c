@@ -127,6 +127,18 @@ static int check_provider(cmap_handle_t map, char ret_text[TEXT_BYTES])
     return -EPERM;
 }
 
+/* As Corosync computed them for this many nodes; its own defaults where the map has none. */
+static uint32_t read_detect(cmap_handle_t map)
+{
+    uint64_t token_ms = 3000;
+    uint64_t consensus_ms = 0;
+    (void)read_number(map, "runtime.config.totem.token", &token_ms);
+    if (!read_number(map, "runtime.config.totem.consensus", &consensus_ms)) {
+        consensus_ms = token_ms + token_ms / 5;
+    }
+    return (uint32_t)(token_ms + consensus_ms);
+}
+
 int cmap_io_read(struct cmap_facts *ret_facts, char ret_text[TEXT_BYTES])
 {
     struct cmap_facts facts = {.node_count = 0};
@@ -152,6 +164,7 @@ int cmap_io_read(struct cmap_facts *ret_facts, char ret_text[TEXT_BYTES])
     }
     if (r == 0) {
         read_string(map, "totem.cluster_name", facts.cluster, sizeof(facts.cluster));
+        facts.detect_ms = read_detect(map);
     }
     cmap_finalize(map);
     if (r == 0) {

@@ -12,6 +12,7 @@ struct cmap_facts {
     char name[NAME_BYTES];    /* of this node in the nodelist; empty: it has none there */
     uint32_t node_count;      /* of the nodelist */
     char cluster[NAME_BYTES]; /* totem.cluster_name; empty: none */
+    uint32_t detect_ms;       /* its token and consensus timeouts, as it runs with them */
 };
 
 /* Blocks as long as Corosync likes: for a worker thread. 0; -ENOTCONN when Corosync is not there;

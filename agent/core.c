@@ -20,6 +20,7 @@
 #include "agent/peers.h"
 #include "agent/request.h"
 #include "agent/run.h"
+#include "agent/suspend.h"
 #include "agent/trouble.h"
 #include "agent/view.h"
 #include "agent/vms.h"
@@ -82,8 +83,15 @@ static void on_state(struct core *core, const struct event *event, struct caller
 
 static void on_killed(struct core *core, const struct event *event, struct caller *caller)
 {
-    if (!run_on_answer(core, event, caller)) {
+    if (!run_on_answer(core, event, caller) && !suspend_on_answer(core, event, caller)) {
         life_on_killed(core, event, caller);
+    }
+}
+
+static void on_domain_done(struct core *core, const struct event *event, struct caller *caller)
+{
+    if (!suspend_on_answer(core, event, caller)) {
+        (void)run_on_answer(core, event, caller);
     }
 }
 
@@ -149,8 +157,10 @@ static void on_event(struct core *core, const struct event *event, struct caller
         on_storage(core, event, caller);
         return;
     case EVENT_LOCKS:
-    case EVENT_DOMAIN_DONE:
         (void)run_on_answer(core, event, caller);
+        return;
+    case EVENT_DOMAIN_DONE:
+        on_domain_done(core, event, caller);
         return;
     case EVENT_POWER:
         (void)nodes_on_power(core, event);
@@ -204,6 +214,7 @@ void step(struct core *core, const struct event *event, struct actions *out)
     on_event(core, event, &caller);
     caller.valid_until_ms = peers_fresh_until_ms(core);
     life_carry_on(core, &caller);
+    suspend_carry_on(core, &caller);
     view_carry_on(core, &caller);
     votes_carry_on(core, &caller);
     watchdog_carry_on(core, &caller);

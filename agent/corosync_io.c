@@ -171,6 +171,7 @@ static void quorum_changed(quorum_handle_t handle, uint32_t quorate, struct quor
     }
     io->ring.quorate = quorate != 0;
     io->ring.quorum = io->state.quorum;
+    io->ring.detect_ms = io->state.detect_ms;
     io->ring.away = false;
     io->ring.count = member_count;
     memcpy(io->ring.nodeids, members, member_count * sizeof(members[0]));
@@ -294,11 +295,14 @@ static void connected(struct corosync_io *io)
     io->watcher.connected(io->watcher.context, io->state.nodeid, io->state.name);
 }
 
-static void take_checked(struct corosync_io *io, uint32_t quorum)
+static void take_checked(struct corosync_io *io, const struct link_state *news)
 {
-    io->state.quorum = quorum;
-    if (io->up && io->ring.count > 0 && io->ring.quorum != quorum) {
-        io->ring.quorum = quorum;
+    io->state.quorum = news->quorum;
+    io->state.detect_ms = news->detect_ms;
+    bool same = io->ring.quorum == news->quorum && io->ring.detect_ms == news->detect_ms;
+    if (io->up && io->ring.count > 0 && !same) {
+        io->ring.quorum = news->quorum;
+        io->ring.detect_ms = news->detect_ms;
         tell_ring(io);
     }
 }
@@ -319,7 +323,7 @@ static int32_t on_link(int32_t fd, int32_t revents, void *context)
         connected(io);
     }
     if ((news.news & LINK_CHECKED) != 0) {
-        take_checked(io, news.quorum);
+        take_checked(io, &news);
     }
     if ((news.news & LINK_LEFT) != 0) {
         io->watcher.left(io->watcher.context);

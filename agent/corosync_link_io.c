@@ -138,6 +138,7 @@ static int check(struct corosync_link *link)
     if (r == 0) {
         memcpy(link->own.name, facts.name, sizeof(link->own.name));
         memcpy(link->own.cluster, facts.cluster, sizeof(link->own.cluster));
+        link->own.detect_ms = facts.detect_ms;
         r = check_votequorum(link);
     }
     return r;

@@ -34,6 +34,7 @@ struct link_state {
     uint32_t news; /* mask of enum link_news, since the last fetch */
     uint32_t nodeid;
     uint32_t quorum;          /* votes needed, as Corosync says */
+    uint32_t detect_ms;       /* as cmap_io_read() has it */
     char name[NAME_BYTES];    /* in the nodelist; empty: none */
     char cluster[NAME_BYTES]; /* totem.cluster_name; empty: none */
     char text[TEXT_BYTES];

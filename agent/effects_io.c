@@ -134,6 +134,7 @@ static void carry_out(struct effects *effects, const struct action *action)
         create(effects, action);
         break;
     case ACTION_DOMAIN_RESUME:
+    case ACTION_DOMAIN_SUSPEND:
     case ACTION_DOMAIN_SHUTDOWN:
     case ACTION_DOMAIN_DESTROY:
         libvirt_io_act(edges->libvirt, action);

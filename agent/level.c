@@ -27,6 +27,13 @@ bool level_of_peer_is_short(const struct core *core, const struct beat *beat)
     return beat->feature_level < core->cluster.header.feature_level;
 }
 
+bool level_suspends(const struct core *core)
+{
+    ASSERT(core->local.facts.feature_level > 0);
+    return core->cluster.header.feature_level >= LEVEL_SUSPENDS &&
+           core->local.facts.feature_level >= LEVEL_SUSPENDS;
+}
+
 void level_draft(struct core *core)
 {
     struct header *header = &core->local.draft.delta.header;

@@ -103,8 +103,21 @@ struct domain {
     struct action_id action; /* of the start that made it */
     bool told;               /* since the connection was last made */
     bool noted;              /* somebody started it past stead, and that is told */
+    uint64_t runs_ms;        /* it runs since then, as told */
+    struct call suspend_call;
+    struct call kill_call;
+    uint64_t suspend_retry_ms;
     uint64_t rest_ms; /* its process is gone, libvirt has not said so: not looked at before */
     uint32_t slot;    /* where its record was last found; a hint */
+};
+
+/* Without a quorum our guests stand still (agent/suspend.c). */
+struct suspension {
+    uint64_t since_ms; /* when the present one, or the last, began; 0: there was none */
+    uint64_t since_wall_ms;
+    bool over;            /* we were readmitted: each guest may go on once it is vetted */
+    uint64_t answered_ms; /* the newest sending time of ours that a quorum ever answered */
+    uint64_t left_ms;     /* when Corosync here ended, until its next one has a quorum; 0: not */
 };
 
 /* One VM this node runs, starts or ends. */
@@ -138,6 +151,21 @@ struct run_io {
     uint64_t calm_ms; /* it goes on: since when */
 };
 
+/* A guest that stands still by our doing, and may go on: what is asked first (run_wake.c). */
+enum wake_state {
+    WAKE_NOT,
+    WAKE_LEASE, /* is its lease as we know it? */
+    WAKE_BLOCK, /* is a client of its, or this host, blocklisted? */
+    WAKE_ASKED, /* libvirt was asked to let it go on */
+    WAKE_STATE_COUNT
+};
+
+struct run_wake {
+    enum wake_state state;
+    struct call call;
+    uint64_t retry_ms;
+};
+
 struct run {
     enum run_state state;
     uint32_t slot;
@@ -165,6 +193,7 @@ struct run {
     enum domain_end end;     /* how it came to its end */
     uint64_t up_ms;          /* since when it is up */
     struct run_io io;
+    struct run_wake wake;
     bool intruder;       /* another hand started it here: who has its images open is not known */
     struct client other; /* has its images open, and is neither its QEMU nor an agent */
     bool other_stays;    /* it was seen twice */
@@ -259,6 +288,7 @@ struct local {
     bool libvirt;                             /* its connection stands */
     struct storage_view storage;
     struct life life;
+    struct suspension suspension;
     struct commit commit;
     uint64_t commit_retry_ms; /* not before is one of open fate sent again */
     struct delta committed;   /* the last one of ours, for the others */

@@ -4,6 +4,7 @@
  * Decides, for each node, from its record, the ring and its heartbeats:
  *   admitted, gone from the ring, VMs on it   -> lost (absent alone is not: fencing must help a VM;
  *     nor is one that announced its absence, while that lasts, nor one that agent/spare.c spares)
+ *   admitted, its guests stand still for want of a quorum, and it is here -> readmitted
  *   admitted, back under another boot id      -> lost, client entries only: the machine lives again
  *   lost, barrier stands, proof suffices      -> fenced; its VMs may be taken over
  *   fenced, back with empty hands by a reboot,
@@ -168,6 +169,24 @@ static void draft_facts(struct core *core, uint32_t slot, const struct beat *bea
     }
 }
 
+/* Its guests stand still since before it was in this ring: that is over, for all that we can see.
+ * Whether each may go on, its lease and the blocklist tell its host. */
+static void draft_readmitted(struct core *core, uint32_t slot, const struct beat *beat)
+{
+    const struct node_record *node = draft_peek_node(core, slot);
+    if (beat->suspended_ms == 0 || beat->suspended_ms == node->readmitted_ms ||
+        !level_suspends(core)) {
+        return;
+    }
+    struct node_record *next = draft_node(core, slot);
+    uint64_t for_ms = beat->sent_ms > beat->suspended_ms ? beat->sent_ms - beat->suspended_ms : 0;
+    next->readmitted_ms = beat->suspended_ms;
+    struct text text = {0};
+    text_add(text_add(&text, next->name), " readmitted: it had no quorum, its guests stood still ");
+    text_add(text_add_u64(&text, for_ms), " ms; each goes on if its lease is unchanged");
+    draft_history(core, HISTORY_NODE_READMITTED, next->nodeid, NULL, text.bytes)->number = for_ms;
+}
+
 static void draft_member(struct core *core, uint32_t slot, const struct node_record *node,
                          const struct peer *peer)
 {
@@ -182,6 +201,7 @@ static void draft_member(struct core *core, uint32_t slot, const struct node_rec
     } else if (incarnation_equal(beat->incarnation, node->incarnation)) {
         core->local.draft.delta.header.members |= bit(slot);
         draft_facts(core, slot, beat);
+        draft_readmitted(core, slot, beat);
         leave_draft(core, slot, beat);
         watchdog_draft(core, slot, beat);
     }
@@ -301,6 +321,7 @@ void nodes_draft_admit(struct core *core, uint32_t slot, const struct beat *beat
     next->away_ms = 0;
     next->watchdog = false;
     next->watchdog_fires_ms = 0;
+    next->readmitted_ms = 0;
     header->members |= bit(slot);
     struct text text = {0};
     text_add(text_add(&text, next->name), " admitted as incarnation ");

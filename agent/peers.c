@@ -19,6 +19,7 @@
 #include "agent/hand.h"
 #include "agent/level.h"
 #include "agent/run.h"
+#include "agent/suspend.h"
 #include "agent/trouble.h"
 #include "agent/view.h"
 #include "agent/votes.h"
@@ -298,6 +299,7 @@ static void fill_beat(const struct core *core, struct beat *beat)
         beat->mark = local->facts.mark;
     }
     beat->restarts = local->now_ms < local->facts.steady_ms ? local->facts.restarts : 0;
+    beat->suspended_ms = suspend_told_ms(core);
     beat->libvirt = local->domains_known && local->libvirt;
     watchdog_fill_beat(core, beat);
     beat->able = beat->storage && !beat->halted && !level_is_short(core) &&

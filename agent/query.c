@@ -9,6 +9,7 @@
 #include "agent/pause.h"
 #include "agent/peers.h"
 #include "agent/spare.h"
+#include "agent/suspend.h"
 #include "agent/trouble.h"
 #include "agent/votes.h"
 #include "proto/assert.h"
@@ -184,6 +185,26 @@ const char *query_vm_word(const struct vm_record *vm)
     ASSERT(vm->condition.trouble < VM_TROUBLE_COUNT);
     bool still = vm->state == VM_RUNNING && standing[vm->condition.trouble] != NULL;
     return still ? standing[vm->condition.trouble] : words[vm->state];
+}
+
+bool query_vm_suspended(const struct core *core, const struct vm_record *vm,
+                        uint64_t *ret_since_wall_ms)
+{
+    const struct suspension *own = &core->local.suspension;
+    ASSERT(vm->state < VM_STATE_COUNT);
+    if (vm->state != VM_RUNNING || vm->node >= NODES_MAX) {
+        return false;
+    }
+    if (vm->node == query_own_slot(core)) {
+        *ret_since_wall_ms = own->since_wall_ms;
+        return suspend_of(core, &vm->uuid);
+    }
+    const struct peer *peer = speaking(core, vm->node);
+    if (peer == NULL || peer->beat.suspended_ms == 0) {
+        return false;
+    }
+    *ret_since_wall_ms = core->local.wall_ms - (peer->beat.sent_ms - peer->beat.suspended_ms);
+    return true;
 }
 
 static uint32_t count_busy(const struct core *core)
@@ -378,8 +399,8 @@ static bool tell_trouble(const struct core *core, uint64_t now_ms, struct text *
     } else if (!query_quorate(core)) {
         text_add_u64(text_add(text, "no quorum: "), local->ring.count);
         text_add_u64(text_add(text, " in the ring, "), votes_needed(core));
-        text_add(text, " needed; nothing is started or fenced here; bring nodes back, or, if they "
-                       "are lost for ever, stead cluster force");
+        text_add(text, " needed; nothing is begun here; bring nodes back, or, if they are lost for "
+                       "ever, stead cluster force");
     } else if (query_own_slot(core) == NODE_NONE) {
         text_add(text, "this node is not in the cluster: stead cluster join");
     } else if (is_replaced(core)) {

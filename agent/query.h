@@ -40,6 +40,11 @@ const char *query_node_trouble(const struct core *core, uint8_t slot);
 
 const char *query_vm_word(const struct vm_record *vm);
 
+/* Does it stand still because its host has, or just had, no quorum? Then since when (wall clock).
+ */
+bool query_vm_suspended(const struct core *core, const struct vm_record *vm,
+                        uint64_t *ret_since_wall_ms);
+
 /* What is wrong with the state object: "gone", "foreign", "older", "garbled", "damaged", or "". */
 const char *query_state_word(const struct core *core);
 

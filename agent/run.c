@@ -67,6 +67,7 @@ void run_move(struct run_step *step, enum run_state state, const char *cause)
     run->state = state;
     run->call = (struct call){0};
     run->side_call = (struct call){0};
+    run->wake = (struct run_wake){0};
     run->done = false;
     run->side_done = false;
     run->retry_ms = 0;
@@ -128,7 +129,7 @@ const struct vm_record *run_assigned(const struct core *core, const struct run *
 
 /* The slot of a VM's record, or VMS_MAX; looked at `hint` first, since all this is asked at each
  * step for each VM here. */
-static uint32_t find_slot(const struct core *core, const struct uuid *vm, uint32_t hint)
+uint32_t run_slot(const struct core *core, const struct uuid *vm, uint32_t hint)
 {
     ASSERT(hint < VMS_MAX);
     const struct vm_record *likely = &core->cluster.vms[hint];
@@ -216,7 +217,7 @@ void run_drop_all(struct core *core)
 static void follow_record(struct run_step *step)
 {
     struct run *run = step->run;
-    if (run->state == RUN_UP && find_slot(step->core, &run->vm, run->slot) == VMS_MAX) {
+    if (run->state == RUN_UP && run_slot(step->core, &run->vm, run->slot) == VMS_MAX) {
         /* a record goes while its VM runs for this alone */
         run_move(step, RUN_OVER, "given back to libvirt");
     }
@@ -231,7 +232,10 @@ static void follow_record(struct run_step *step)
     }
     if (run->state == RUN_UP && vm != NULL) {
         run->action = vm->action;
-        if (vm->state == VM_STOPPING) {
+        const struct domain *domain = run_domain(step->core, run);
+        if (vm->state == VM_STOPPING && domain != NULL && domain->state == DOMAIN_SUSPENDED) {
+            run_move(step, RUN_DESTROY, "wanted stopped while it stands still");
+        } else if (vm->state == VM_STOPPING) {
             run->deadline_ms = step->caller->now_ms + vm->stop_timeout_ms;
             run_move(step, RUN_SHUTDOWN, "wanted stopped");
         }
@@ -315,7 +319,7 @@ static void begin_found(struct core *core, const struct begun *begun, struct cal
     struct local *local = &core->local;
     for (uint32_t i = 0; i < local->domain_count; i++) {
         struct domain *domain = &local->domains[i];
-        uint32_t slot = find_slot(core, &domain->vm, domain->slot);
+        uint32_t slot = run_slot(core, &domain->vm, domain->slot);
         domain->slot = slot == VMS_MAX ? 0 : slot;
         if (slot != VMS_MAX && !is_begun(begun, slot) && caller->now_ms >= domain->rest_ms &&
             find_run(local, &domain->vm) == NULL) {
@@ -354,6 +358,10 @@ bool run_on_answer(struct core *core, const struct event *event, struct caller *
             } else {
                 run_end_on_answer(&step, event);
             }
+            return true;
+        }
+        if (call_ends(&run->wake.call, event)) {
+            run_wake_on_answer(&step, event);
             return true;
         }
         if (call_ends(&run->side_call, event)) {
@@ -422,6 +430,23 @@ void run_rest_domain(struct run_step *step)
     }
 }
 
+bool run_kill(struct core *core, const struct uuid *vm, const char *cause, struct caller *caller)
+{
+    struct run *run = find_run(&core->local, vm);
+    if (run == NULL || run->state == RUN_ADOPT || run->state == RUN_OVER) {
+        return false;
+    }
+    struct run_step step = {core, run, caller};
+    ASSERT(run->state != RUN_IDLE);
+    if (run->state < RUN_UP) {
+        run_undo(&step, cause);
+    }
+    if (run->state >= RUN_UP && run->state < RUN_KILL) {
+        run_move(&step, RUN_KILL, cause);
+    }
+    return true;
+}
+
 static void forget_domain(struct local *local, struct domain *domain)
 {
     ASSERT(local->domain_count > 0);
@@ -450,6 +475,9 @@ void run_on_domain(struct core *core, const struct event_domain *told, struct ca
         }
         domain = &local->domains[local->domain_count++];
         *domain = (struct domain){.vm = told->vm};
+    }
+    if (told->state == DOMAIN_RUNNING && domain->state != DOMAIN_RUNNING) {
+        domain->runs_ms = caller->now_ms;
     }
     domain->state = told->state;
     domain->action = told->action;

@@ -22,6 +22,13 @@ void run_on_domains(struct core *core, bool connected, struct caller *caller);
 /* What libvirt last told of the domain of a run; NULL: there is none. */
 const struct domain *run_domain(const struct core *core, const struct run *run);
 
+/* The slot of a VM's record, or VMS_MAX; looked for at `hint` first. */
+uint32_t run_slot(const struct core *core, const struct uuid *vm, uint32_t hint);
+
+/* Ends the guest of that VM by SIGKILL, and sees to what it leaves behind. False: nothing here does
+ * that yet. */
+bool run_kill(struct core *core, const struct uuid *vm, const char *cause, struct caller *caller);
+
 /* What keeps a guest that is up from its work, as seen here. */
 enum vm_trouble run_trouble(const struct core *core, const struct run *run);
 
@@ -74,6 +81,11 @@ void run_end_on_answer(struct run_step *step, const struct event *event);
 /* The rules for a guest that is up and stands still (run_halt.c). */
 void run_halt_carry_on(struct run_step *step);
 void run_halt_on_lease(struct run_step *step);
+/* Asks whether a client of its, or this host's address, is blocklisted. */
+void run_ask_block(struct run_step *step, struct call *call);
+/* The way of a suspended guest back to its work (run_wake.c). */
+void run_wake_carry_on(struct run_step *step);
+void run_wake_on_answer(struct run_step *step, const struct event *event);
 void run_up_on_side(struct run_step *step, const struct event *event);
 
 #endif

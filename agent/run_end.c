@@ -9,6 +9,7 @@
  * blocklisted client of ours, ends the guest by SIGKILL. Never: releases a lease while a process
  * that may write could live.
  */
+#include <stddef.h>
 #include <string.h>
 
 #include "agent/run.h"
@@ -200,6 +201,10 @@ static void look_after(struct run_step *step)
 static void shut_down(struct run_step *step)
 {
     struct run *run = step->run;
+    const struct domain *domain = run_domain(step->core, run);
+    if (domain != NULL && domain->state == DOMAIN_SUSPENDED) {
+        return; /* it goes on with that when it goes on */
+    }
     if (step->caller->now_ms >= run->deadline_ms) {
         run_move(step, RUN_DESTROY, "it did not shut down in time");
     } else if (!run->done) {
@@ -211,6 +216,9 @@ static void shut_down(struct run_step *step)
 void run_end_carry_on(struct run_step *step)
 {
     struct run *run = step->run;
+    if (run->state == RUN_UP || run->state == RUN_SHUTDOWN) {
+        run_wake_carry_on(step);
+    }
     if (run->state == RUN_SHUTDOWN && step->caller->now_ms >= run->deadline_ms) {
         shut_down(step);
     }

@@ -13,6 +13,7 @@
 
 #include "agent/peers.h"
 #include "agent/run.h"
+#include "agent/suspend.h"
 #include "agent/view.h"
 #include "proto/assert.h"
 #include "proto/text.h"
@@ -29,7 +30,7 @@ bool run_may_begin(const struct run_step *step)
     const struct core *core = step->core;
     uint8_t own = state_find_node(&core->cluster, core->local.facts.nodeid);
     return own != NODE_NONE && (core->cluster.header.members & (UINT64_C(1) << own)) != 0 &&
-           caller_fresh(step->caller) && view_recorded(core);
+           caller_fresh(step->caller) && view_recorded(core) && !suspend_on(core);
 }
 
 static bool ours(const struct run_step *step, const struct lease *lease)
@@ -76,11 +77,11 @@ static void begin_create(struct run_step *step)
     }
 }
 
-static void begin_check(struct run_step *step)
+void run_ask_block(struct run_step *step, struct call *call)
 {
-    struct run *run = step->run;
-    struct action *action = call_begin(step->caller, &run->call, ACTION_BLOCK_CHECK,
-                                       run_settings(step)->call_ms, false);
+    const struct run *run = step->run;
+    struct action *action =
+        call_begin(step->caller, call, ACTION_BLOCK_CHECK, run_settings(step)->call_ms, false);
     ASSERT(run->lease.clients.count > 0);
     memcpy(action->block.entries, run->lease.clients.list,
            run->lease.clients.count * sizeof(struct client));
@@ -136,7 +137,7 @@ void run_start_carry_on(struct run_step *step)
     } else if (run->state == RUN_NAME) {
         change_lease(step, false);
     } else if (run->state == RUN_CHECK) {
-        begin_check(step);
+        run_ask_block(step, &run->call);
     } else if (run->state == RUN_RESUME && run_may_begin(step)) {
         (void)run_call(step, &run->call, ACTION_DOMAIN_RESUME, run_settings(step)->call_ms, true);
     }

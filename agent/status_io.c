@@ -248,6 +248,10 @@ static void fill_vm(struct status_io *status, const struct core *core,
                                                           : record->reason);
     vm->since_wall_ms = record->state == VM_RUNNING ? record->condition.since_wall_ms : 0;
     vm->ends = record->ends;
+    if (query_vm_suspended(core, record, &vm->since_wall_ms)) {
+        vm->state = lent("suspended");
+        vm->reason = lent("no quorum there: it stands still, and goes on by itself");
+    }
     status->vm_list[at] = vm;
 }
 
@@ -351,6 +355,7 @@ static const char *history_word(enum history_kind kind)
         [HISTORY_LEVEL] = "feature-level",
         [HISTORY_NODE_WATCHDOG] = "node-watchdog",
         [HISTORY_BARRIER] = "barrier",
+        [HISTORY_NODE_READMITTED] = "node-readmitted",
     };
     ASSERT((unsigned)kind < HISTORY_KIND_COUNT);
     return words[kind] != NULL ? words[kind] : "other";

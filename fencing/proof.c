@@ -26,6 +26,13 @@ bool proof_suffices(uint32_t proofs, uint32_t policy)
     return (proofs & (policy | PROOFS_ALWAYS)) != 0;
 }
 
+bool proof_rests_on_time(uint32_t policy)
+{
+    ASSERT((policy & ~(uint32_t)PROOFS_ALL) == 0);
+    ASSERT(policy != 0);
+    return (policy & PROOF_WATCHDOG) != 0;
+}
+
 void proof_text(uint32_t proofs, char *ret_text)
 {
     static const struct {

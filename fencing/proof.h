@@ -8,6 +8,10 @@
  * always needed; over it the policy's proofs, or one of those that always count. */
 bool proof_suffices(uint32_t proofs, uint32_t policy);
 
+/* Does one of the policy's proofs come about by time alone, so that a guest must be dead by then,
+ * not merely stand still? */
+bool proof_rests_on_time(uint32_t policy);
+
 /* A proof mask in words, "storage+power". `ret_text` holds TEXT_BYTES. */
 void proof_text(uint32_t proofs, char *ret_text);
 

@@ -19,6 +19,16 @@
  * dies in that time waits for its end.
  * grace_ms 60000  after a power cut, hosts boot within about that of each other; it counts from the
  * first quorum, since nothing can be decided before.
+ *
+ * When a host loses its quorum, its guests are suspended, then killed if they were not seen to be:
+ *   lost quorum     Corosync says so token + consensus (detect_ms) after the links went; at once.
+ *   unanswered      fresh_ms + 2 * detect_ms: where Corosync hangs or its ring livelocks, nobody
+ * tells, and only our heartbeats show it. They are stalled for detect_ms whenever any member dies,
+ * on the hosts that stay, too; twice, should a second one die before the ring has formed. Only
+ * longer than that is it no ring that will be quorate in a moment; no guest is suspended for a blip
+ * that Corosync gets over, or for another host's death.
+ *   SUSPEND_MS      QEMU stops its vCPUs in milliseconds and says so; libvirtd under load, in a
+ * second or two. With a disk that is away `stop` itself does not return, but the vCPUs stand.
  */
 #include "fencing/timing.h"
 
@@ -32,6 +42,7 @@
 #define STEADY_MS 600000      /* one that ran this long ended for a new reason */
 #define DRIFT_PPM 1000        /* two clocks against each other: twice what NTP would correct */
 #define SCHEDULE_MS 500       /* a keeper is told or woken late: real time, yet not alone */
+#define SUSPEND_MS 5000       /* from the word to stand still to SIGKILL */
 
 uint32_t timing_retry_ms(const struct settings *settings, uint32_t tries)
 {
@@ -67,6 +78,17 @@ uint32_t timing_silent_ms(const struct settings *settings)
 {
     ASSERT(settings->beat_ms > 0);
     return settings->able_ms;
+}
+
+uint32_t timing_unanswered_ms(const struct settings *settings, uint32_t detect_ms)
+{
+    ASSERT(settings->fresh_ms > 0);
+    return settings->fresh_ms + 2 * detect_ms;
+}
+
+uint32_t timing_suspend_ms(void)
+{
+    return SUSPEND_MS;
 }
 
 uint32_t timing_lease_check_ms(const struct settings *settings)

@@ -31,6 +31,12 @@ uint32_t timing_schedule_ms(void);
 /* Their sum: so long after a quorum has stopped answering a node, its watchdog has surely fired.
  * `fires_ms`: at the latest so long after it was last fed. */
 uint32_t timing_watchdog_ms(const struct settings *settings, uint32_t fires_ms);
+/* How long our own heartbeats may go unanswered before that alone means that we have no quorum.
+ * `detect_ms`: Corosync's token and consensus timeouts, in which it misses a member. */
+uint32_t timing_unanswered_ms(const struct settings *settings, uint32_t detect_ms);
+
+/* A guest that is to stand still and was not seen to, so long after it was to, is killed. */
+uint32_t timing_suspend_ms(void);
 
 /* How often a running VM's lease is looked at. */
 uint32_t timing_lease_check_ms(const struct settings *settings);

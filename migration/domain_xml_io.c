@@ -174,8 +174,9 @@ void domain_xml_uuid_text(const struct uuid *uuid, char ret_text[UUID_TEXT_BYTES
 
 void domain_xml_mark_text(const struct domain_mark *mark, char ret_text[MARK_TEXT_BYTES])
 {
-    snprintf(ret_text, MARK_TEXT_BYTES, "<vm term='%" PRIu64 "' counter='%" PRIu64 "'%s/>",
-             mark->action.term, mark->action.counter, mark->starting ? " starting='yes'" : "");
+    snprintf(ret_text, MARK_TEXT_BYTES, "<vm term='%" PRIu64 "' counter='%" PRIu64 "'%s%s/>",
+             mark->action.term, mark->action.counter, mark->starting ? " starting='yes'" : "",
+             mark->suspended ? " suspended='yes'" : "");
 }
 
 static int number_read(xmlNodePtr node, const char *name, uint64_t *ret_number)
@@ -208,6 +209,7 @@ int domain_xml_mark_read(const char *text, struct domain_mark *ret_mark)
         return r;
     }
     mark.starting = domain_xml_attribute_is(node, "starting", "yes");
+    mark.suspended = domain_xml_attribute_is(node, "suspended", "yes");
     *ret_mark = mark;
     return 0;
 }

@@ -16,10 +16,11 @@
 #define UUID_TEXT_BYTES 37
 #define XML_BYTES_MAX (1024 * 1024)
 
-/* The element <stead:vm term= counter= starting="yes"/> of a domain's metadata. */
+/* The element <stead:vm term= counter= starting="yes" suspended="yes"/> of a domain's metadata. */
 struct domain_mark {
     struct action_id action; /* the start that made the domain */
     bool starting;           /* created paused by it and never resumed yet */
+    bool suspended;          /* paused by stead, not by somebody: it was without a quorum */
 };
 
 /* A UUID's usual text, with or without dashes. 0 or -EINVAL. */

@@ -62,7 +62,7 @@ static enum mark_sight mark_look(virDomainPtr domain, struct domain_mark *ret_ma
     return sight;
 }
 
-static enum domain_state state_read(int state, int reason, bool starting)
+static enum domain_state state_read(int state, int reason, const struct domain_mark *mark)
 {
     switch (state) {
     case VIR_DOMAIN_SHUTOFF:
@@ -74,7 +74,9 @@ static enum domain_state state_read(int state, int reason, bool starting)
         if (reason == VIR_DOMAIN_PAUSED_CRASHED) {
             return DOMAIN_PANICKED;
         }
-        return starting ? DOMAIN_STARTING : DOMAIN_PAUSED;
+        return mark->starting    ? DOMAIN_STARTING
+               : mark->suspended ? DOMAIN_SUSPENDED
+                                 : DOMAIN_PAUSED;
     case VIR_DOMAIN_CRASHED: /* panicked and kept: its QEMU lives */
         return DOMAIN_PANICKED;
     default: /* running, shutting down, sleeping: its QEMU may write */
@@ -92,7 +94,7 @@ static void sight_take(virDomainPtr domain, struct sight *ret_sight)
     (void)virDomainGetUUID(domain, sight.vm.bytes);
     sight.sight = mark_look(domain, &sight.mark);
     if (virDomainGetState(domain, &state, &reason, 0) == 0) { /* else it ended meanwhile */
-        sight.state = state_read(state, reason, sight.sight == MARK_READ && sight.mark.starting);
+        sight.state = state_read(state, reason, &sight.mark);
     }
     *ret_sight = sight;
 }
@@ -174,15 +176,12 @@ static int mark_write(virDomainPtr domain, const struct domain_mark *mark)
                                 VIR_DOMAIN_AFFECT_LIVE);
 }
 
-/* The mark goes first: were it left on a running guest, a restarted agent would take that for a
- * start that was never finished and destroy it. */
-static enum outcome resume_marked(virConnectPtr connection, virDomainPtr domain,
-                                  const struct job *job, char *ret_text)
+/* The mark of a start goes first: were it left on a running guest, a restarted agent would take
+ * that for a start that was never finished and destroy it. */
+static enum outcome resume_started(virConnectPtr connection, virDomainPtr domain,
+                                   const struct job *job, char *ret_text)
 {
     struct domain_mark mark = {.action = job->action};
-    if (is_stale(job)) {
-        return stale(ret_text);
-    }
     if (mark_write(domain, &mark) < 0) {
         return libvirt_failure(connection, ret_text);
     }
@@ -194,26 +193,94 @@ static enum outcome resume_marked(virConnectPtr connection, virDomainPtr domain,
     return virDomainResume(domain) == 0 ? OUTCOME_DONE : libvirt_failure(connection, ret_text);
 }
 
+/* The mark of a suspension goes last: without it a paused guest looks like somebody's doing, and
+ * nobody would wake it. */
+static enum outcome resume_suspended(virConnectPtr connection, virDomainPtr domain,
+                                     const struct job *job, char *ret_text)
+{
+    const struct domain_mark mark = {.action = job->action};
+    if (virDomainResume(domain) < 0) {
+        return libvirt_failure(connection, ret_text);
+    }
+    (void)mark_write(domain, &mark); /* else when it is next listed */
+    return OUTCOME_DONE;
+}
+
+/* The domain that this job is about, if `job->action` made it. DONE, or why not. */
+static enum outcome find_marked(virConnectPtr connection, const struct job *job,
+                                virDomainPtr domain, struct domain_mark *ret_mark, int *ret_state,
+                                int *ret_reason, char *ret_text)
+{
+    if (!domain || virDomainGetState(domain, ret_state, ret_reason, 0) < 0) {
+        return libvirt_failure(connection, ret_text);
+    }
+    enum mark_sight sight = mark_look(domain, ret_mark);
+    if (sight == MARK_UNREADABLE && virGetLastError()) { /* it could not be asked */
+        return libvirt_failure(connection, ret_text);
+    }
+    if (sight != MARK_READ || !action_id_equal(ret_mark->action, job->action)) {
+        snprintf(ret_text, TEXT_BYTES, "the domain here was not made by this start");
+        return OUTCOME_REFUSED;
+    }
+    return OUTCOME_DONE;
+}
+
 static enum outcome call_resume(virConnectPtr connection, const struct job *job, char *ret_text)
 {
     CLEANUP_DOMAIN virDomainPtr domain = find(connection, &job->vm);
     struct domain_mark mark = {0};
     int state;
-    if (!domain || virDomainGetState(domain, &state, NULL, 0) < 0) {
-        return libvirt_failure(connection, ret_text);
-    }
-    enum mark_sight sight = mark_look(domain, &mark);
-    if (sight == MARK_UNREADABLE && virGetLastError()) { /* it could not be asked */
-        return libvirt_failure(connection, ret_text);
-    }
-    if (sight != MARK_READ || !action_id_equal(mark.action, job->action)) {
-        snprintf(ret_text, TEXT_BYTES, "the domain here was not made by this start");
-        return OUTCOME_REFUSED;
+    int reason;
+    enum outcome found = find_marked(connection, job, domain, &mark, &state, &reason, ret_text);
+    if (found != OUTCOME_DONE) {
+        return found;
     }
     if (state == VIR_DOMAIN_RUNNING && !mark.starting) {
         return OUTCOME_DONE; /* an earlier resume came through after all */
     }
-    return resume_marked(connection, domain, job, ret_text);
+    if (is_stale(job)) {
+        return stale(ret_text);
+    }
+    if (mark.suspended && !mark.starting) {
+        return resume_suspended(connection, domain, job, ret_text);
+    }
+    if (!mark.starting && reason != VIR_DOMAIN_PAUSED_IOERROR) {
+        snprintf(ret_text, TEXT_BYTES, "somebody paused it");
+        return OUTCOME_REFUSED;
+    }
+    return resume_started(connection, domain, job, ret_text);
+}
+
+/* The mark goes first: a guest that stands still without it would be taken for somebody's doing.
+ * QEMU stops its vCPUs at once, which libvirt tells; it answers once all is on the disk. */
+static enum outcome call_suspend(virConnectPtr connection, const struct job *job, char *ret_text)
+{
+    CLEANUP_DOMAIN virDomainPtr domain = find(connection, &job->vm);
+    struct domain_mark mark = {0};
+    int state;
+    int reason;
+    enum outcome found = find_marked(connection, job, domain, &mark, &state, &reason, ret_text);
+    if (found != OUTCOME_DONE || state == VIR_DOMAIN_PAUSED) { /* by somebody, or by its disk */
+        return found;
+    }
+    mark.suspended = true;
+    if (mark_write(domain, &mark) < 0) {
+        return libvirt_failure(connection, ret_text);
+    }
+    return virDomainSuspend(domain) == 0 ? OUTCOME_DONE : libvirt_failure(connection, ret_text);
+}
+
+/* Takes the mark of a suspension off a guest that runs. */
+static void call_unmark(virConnectPtr connection, const struct job *job)
+{
+    CLEANUP_DOMAIN virDomainPtr domain = find(connection, &job->vm);
+    struct domain_mark mark = {0};
+    int state;
+    if (domain && virDomainGetState(domain, &state, NULL, 0) == 0 && state == VIR_DOMAIN_RUNNING &&
+        mark_look(domain, &mark) == MARK_READ && mark.suspended) {
+        mark.suspended = false;
+        (void)mark_write(domain, &mark);
+    }
 }
 
 static enum outcome call_shutdown(virConnectPtr connection, const struct job *job, char *ret_text)
@@ -278,6 +345,11 @@ enum outcome libvirt_call(struct libvirt_shared *shared, virConnectPtr connectio
         return call_create(connection, job, ret_text);
     case JOB_RESUME:
         return call_resume(connection, job, ret_text);
+    case JOB_SUSPEND:
+        return call_suspend(connection, job, ret_text);
+    case JOB_UNMARK:
+        call_unmark(connection, job);
+        break;
     case JOB_SHUTDOWN:
         return call_shutdown(connection, job, ret_text);
     case JOB_DESTROY:

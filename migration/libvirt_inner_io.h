@@ -28,7 +28,16 @@
 #define SECRETS_MAX 16 /* waiting to be told to libvirt */
 #define SECRET_BYTES 128
 
-enum job_kind { JOB_CREATE, JOB_RESUME, JOB_SHUTDOWN, JOB_DESTROY, JOB_LOOK, JOB_ASK };
+enum job_kind {
+    JOB_CREATE,
+    JOB_RESUME,
+    JOB_SUSPEND,
+    JOB_UNMARK,
+    JOB_SHUTDOWN,
+    JOB_DESTROY,
+    JOB_LOOK,
+    JOB_ASK,
+};
 
 enum job_state {
     JOB_WAITING, /* for a worker, or for an earlier job of the same domain */

@@ -131,8 +131,12 @@ static void job_give(struct libvirt_io *io, struct job *job, const struct action
 void libvirt_io_act(struct libvirt_io *io, const struct action *action)
 {
     enum job_kind kind = action->kind == ACTION_DOMAIN_RESUME     ? JOB_RESUME
+                         : action->kind == ACTION_DOMAIN_SUSPEND  ? JOB_SUSPEND
                          : action->kind == ACTION_DOMAIN_SHUTDOWN ? JOB_SHUTDOWN
                                                                   : JOB_DESTROY;
+    if (kind == JOB_SUSPEND) {
+        known_suspends(&io->domains, &action->vm.uuid);
+    }
     job_give(io, job_new(kind, action), action);
 }
 

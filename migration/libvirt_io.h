@@ -7,8 +7,9 @@
  * EVENT_DOMAINS{not connected}.
  *
  * "Ours" is a domain whose metadata carries the element <stead:vm
- * xmlns:stead="https://stead.example/1" term= counter= starting="yes"/>: the start mark. Resuming
- * rewrites it without `starting` first, then resumes.
+ * xmlns:stead="https://stead.example/1" term= counter= starting="yes" suspended="yes"/>: the start
+ * mark. Resuming rewrites it without `starting` first, then resumes. Suspending writes `suspended`
+ * first; resuming takes that off last, and a guest that somebody else paused is not resumed.
  */
 #ifndef STEAD_MIGRATION_LIBVIRT_IO_H
 #define STEAD_MIGRATION_LIBVIRT_IO_H
@@ -23,8 +24,8 @@ struct libvirt_io;
 int libvirt_io_open(qb_loop_t *loop, const char *uri, const struct sink *sink,
                     struct libvirt_io **ret_io);
 
-/* ACTION_DOMAIN_RESUME, _SHUTDOWN, _DESTROY; answers EVENT_DOMAIN_DONE. Destroying what is not
- * there is DONE. */
+/* ACTION_DOMAIN_RESUME, _SUSPEND, _SHUTDOWN, _DESTROY; answers EVENT_DOMAIN_DONE. Destroying what
+ * is not there is DONE. */
 void libvirt_io_act(struct libvirt_io *io, const struct action *action);
 
 /* ACTION_DOMAIN_CREATE: makes a transient domain, paused and marked, from `xml` with stead's disk

@@ -110,6 +110,7 @@ static void gone(struct known_domains *domains, struct known *known, enum domain
     }
     known->present = false;
     known->starting = false;
+    known->suspended = false;
     known->told = false;
     known->signalled = false;
     forget(domains, known);
@@ -164,6 +165,14 @@ static void destroy_abandoned(struct known_domains *domains, const struct known 
     }
 }
 
+static void unmark(struct known_domains *domains, const struct known *known)
+{
+    struct job *job = job_new(JOB_UNMARK, &known->vm);
+    if (!job || libvirt_job_add(domains->shared, job) < 0) {
+        relist(domains->shared);
+    }
+}
+
 /* --- news ---------------------------------------------------------------------------------- */
 
 static void on_started(struct known_domains *domains, struct known *known)
@@ -180,6 +189,11 @@ static void on_started(struct known_domains *domains, struct known *known)
     destroy_abandoned(domains, known);
 }
 
+static enum domain_state paused_state(const struct known *known)
+{
+    return known->starting ? DOMAIN_STARTING : known->suspended ? DOMAIN_SUSPENDED : DOMAIN_PAUSED;
+}
+
 static void on_change(struct known_domains *domains, const struct news *news)
 {
     struct known *known = find(domains, &news->vm);
@@ -194,10 +208,11 @@ static void on_change(struct known_domains *domains, const struct news *news)
         break;
     case CHANGE_RESUMED:
         known->starting = false;
+        known->suspended = false;
         tell(domains, known, DOMAIN_RUNNING, END_UNKNOWN);
         break;
     case CHANGE_SUSPENDED:
-        tell(domains, known, known->starting ? DOMAIN_STARTING : DOMAIN_PAUSED, END_UNKNOWN);
+        tell(domains, known, paused_state(known), END_UNKNOWN);
         break;
     case CHANGE_IO_ERROR:
         tell(domains, known, DOMAIN_IO_ERROR, END_UNKNOWN);
@@ -238,8 +253,13 @@ static void on_sight(struct known_domains *domains, const struct sight *sight)
     }
     bool starting = read ? sight->mark.starting : known->starting;
     enum domain_state state = sight->state;
-    if (state == DOMAIN_PAUSED && starting) {
-        state = DOMAIN_STARTING; /* the mark could not be read, but is known */
+    known->starting = starting;
+    known->suspended = read ? sight->mark.suspended : known->suspended;
+    if (state == DOMAIN_PAUSED) {
+        state = paused_state(known); /* should the mark be known, and unreadable now */
+    }
+    if (state == DOMAIN_RUNNING && known->suspended) {
+        unmark(domains, known); /* whoever resumed it did not come to that */
     }
     now_is(known, read ? sight->mark.action : known->action, starting && state != DOMAIN_RUNNING);
     known->listed = true;
@@ -318,6 +338,9 @@ static void on_done(struct known_domains *domains, const struct news *news)
         }
         forget(domains, known);
     }
+    if (news->done.job == JOB_SUSPEND) { /* it may have been paused by somebody, or not at all */
+        look(domains, &news->vm, END_UNKNOWN);
+    }
     tell_done(domains, news);
 }
 
@@ -382,6 +405,14 @@ int known_creation_begins(struct known_domains *domains, const struct uuid *vm,
     known->coming = true;
     known->coming_action = action;
     return 0;
+}
+
+void known_suspends(struct known_domains *domains, const struct uuid *vm)
+{
+    struct known *known = find(domains, vm);
+    if (known && known->state == DOMAIN_RUNNING) {
+        known->suspended = true;
+    }
 }
 
 void known_look(struct known_domains *domains, const struct uuid *vm)

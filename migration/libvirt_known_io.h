@@ -15,6 +15,7 @@ struct known {
     struct action_id action; /* of the start that made what is there now */
     bool present;            /* libvirt shows it */
     bool starting;           /* marked so */
+    bool suspended;          /* likewise, or about to be */
     bool coming;             /* a creation of `coming_action` is under way */
     bool abandoned;          /* one of `abandoned_action` was given up: destroy it when it comes */
     bool listed;
@@ -41,6 +42,8 @@ struct known_domains {
 /* A creation begins; what libvirt tells of this domain belongs to it from now on. 0 or -ENOBUFS. */
 int known_creation_begins(struct known_domains *domains, const struct uuid *vm,
                           struct action_id action);
+/* It is asked to stand still: if libvirt tells of a pause now, that is why. */
+void known_suspends(struct known_domains *domains, const struct uuid *vm);
 /* Takes over `news`. */
 void known_on_news(struct known_domains *domains, struct news *news);
 /* Asks libvirt what this domain is like; what it is told then is an ordinary change. */

@@ -36,7 +36,7 @@ enum action_kind {
     ACTION_WATCHERS_READ,    /* who has the images of vm.uuid open */
     ACTION_POWER,            /* `power.order` by the device of `power`, and read it back */
     ACTION_DOMAIN_CREATE,    /* create `vm` paused, marked with vm.action */
-    ACTION_DOMAIN_RESUME,    /* drop the mark and let it run */
+    ACTION_DOMAIN_RESUME,    /* let it run, and drop the mark */
     ACTION_DOMAIN_SHUTDOWN,  /* ask the guest to shut down; DONE means asked */
     ACTION_DOMAIN_DESTROY,   /* through libvirt; DONE means it is gone */
     ACTION_KILL,             /* SIGKILL guests of ours by pidfd, no libvirt in the path: the one of
@@ -49,6 +49,7 @@ enum action_kind {
     ACTION_KEEPER_ARM,       /* tell stead-keeper to arm the watchdog; EVENT_KEEPER tells */
     ACTION_KEEPER_DISARM,    /* ... and to let it go */
     ACTION_VOUCH,            /* ... that this host is well until keeper.until_ms; no answer */
+    ACTION_DOMAIN_SUSPEND, /* mark it and let it stand still; DONE: what it wrote is on its disk */
     ACTION_KIND_COUNT
 };
 

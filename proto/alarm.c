@@ -123,6 +123,11 @@ static const struct alarm_about table[ALARM_KIND_COUNT] = {
                             "systemctl stop corosync on all nodes at once, then start; or join the "
                             "missing ones: stead cluster join",
                             false, CLUSTER, 20000, 2000},
+    [ALARM_SUSPENDED] = {"guests-suspended", "5d0c4d1b6f0e4a6c9a7b83b1c2e94f60",
+                         "its guests stand still: it has no quorum",
+                         "bring nodes back until more than half see each other: they go on by "
+                         "themselves",
+                         true, NODE, 1000, 1000},
 };
 
 const struct alarm_about *alarm_about(enum alarm_kind kind)

@@ -40,6 +40,7 @@ enum alarm_kind {
     ALARM_KEPT_OUT,        /* a node failed again and again */
     ALARM_PAUSED,          /* HA is paused, and has been for long */
     ALARM_VOTES_RAISED,    /* Corosync waits for more votes than there are nodes for */
+    ALARM_SUSPENDED,       /* its guests stand still: it has no quorum */
     ALARM_KIND_COUNT
 };
 

@@ -100,6 +100,9 @@ uint64_t digest_node(uint32_t slot, const struct node_record *node)
     if (node->watchdog || node->watchdog_fires_ms != 0) { /* not before feature level 2 */
         d = digest_u64(digest_u64(d, node->watchdog), node->watchdog_fires_ms);
     }
+    if (node->readmitted_ms != 0) { /* likewise */
+        d = digest_u64(d, node->readmitted_ms);
+    }
     return digest_devices(d, node);
 }
 

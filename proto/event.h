@@ -30,7 +30,7 @@ enum event_kind {
     EVENT_WATCHERS,     /* answers ACTION_WATCHERS_READ */
     EVENT_POWER,        /* answers ACTION_POWER */
     EVENT_BMC_IDENTITY, /* our own BMC or fence device was asked: is it this machine's? */
-    EVENT_DOMAIN_DONE,  /* answers ACTION_DOMAIN_CREATE, _RESUME, _SHUTDOWN, _DESTROY */
+    EVENT_DOMAIN_DONE,  /* answers ACTION_DOMAIN_CREATE, _RESUME, _SUSPEND, ... */
     EVENT_DOMAIN,       /* a domain of ours is in this state (at any change, and when listed) */
     EVENT_DOMAINS,      /* libvirt connection: lost, or listed completely */
     EVENT_KILLED,       /* answers ACTION_KILL */
@@ -45,13 +45,15 @@ enum domain_state {
     DOMAIN_GONE,     /* no process of it on this host */
     DOMAIN_STARTING, /* paused, still carrying the start mark: never resumed */
     DOMAIN_RUNNING,
-    DOMAIN_PAUSED,   /* paused after it once ran, by somebody */
-    DOMAIN_IO_ERROR, /* paused by QEMU: its disk refused I/O (as after a blocklisting) */
-    DOMAIN_PANICKED, /* its kernel panicked: QEMU lives and stands still */
+    DOMAIN_PAUSED,    /* paused after it once ran, by somebody */
+    DOMAIN_IO_ERROR,  /* paused by QEMU: its disk refused I/O (as after a blocklisting) */
+    DOMAIN_PANICKED,  /* its kernel panicked: QEMU lives and stands still */
+    DOMAIN_SUSPENDED, /* paused by stead, for want of a quorum: its mark says so */
 };
 
 struct event_ring {
-    bool away; /* Corosync here is not running: the rest is what that means */
+    bool away;          /* Corosync here is not running: the rest is what that means */
+    uint32_t detect_ms; /* what it takes to miss a member: its token and consensus timeouts */
     bool quorate;
     uint32_t quorum; /* votes needed, a qdevice not counted */
     uint32_t count;

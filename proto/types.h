@@ -114,6 +114,8 @@ struct node_record {
     uint64_t lost_ms; /* wall clock of the last of these; 0: none */
     bool watchdog;    /* its keeper is armed, and vouched for by freshness alone (level 2) */
     uint32_t watchdog_fires_ms; /* ... and fires at the latest so long after it was last fed */
+    uint64_t readmitted_ms; /* the suspension of its guests that is over, by its beginning on its
+                               host's own clock; 0: none in this incarnation */
 };
 
 /* How a VM's process on a host came to its end. */
@@ -254,14 +256,15 @@ enum history_kind {
     HISTORY_NODE_BACK, /* its announcement ended without a loss */
     HISTORY_SETTING,   /* an operator set it; number = the value */
     HISTORY_NODE_REMOVED,
-    HISTORY_RESTORED,      /* the state was restored from a backup; number = its version */
-    HISTORY_VM_ENDED,      /* by itself or another hand, on node; number = enum domain_end */
-    HISTORY_VM_CONDITION,  /* number = enum vm_trouble, NONE: it is over */
-    HISTORY_VM_BY_HAND,    /* somebody worked past stead; number = the teller's token */
-    HISTORY_FORCED,        /* a person went on without a majority; number = nodes vouched dead */
-    HISTORY_LEVEL,         /* number = the feature level from now on */
-    HISTORY_NODE_WATCHDOG, /* its keeper is armed: number = by when it fires, ms; 0: no more */
-    HISTORY_BARRIER,       /* of a node: its entries stand; number = OSD map epoch */
+    HISTORY_RESTORED,        /* the state was restored from a backup; number = its version */
+    HISTORY_VM_ENDED,        /* by itself or another hand, on node; number = enum domain_end */
+    HISTORY_VM_CONDITION,    /* number = enum vm_trouble, NONE: it is over */
+    HISTORY_VM_BY_HAND,      /* somebody worked past stead; number = the teller's token */
+    HISTORY_FORCED,          /* a person went on without a majority; number = nodes vouched dead */
+    HISTORY_LEVEL,           /* number = the feature level from now on */
+    HISTORY_NODE_WATCHDOG,   /* its keeper is armed: number = by when it fires, ms; 0: no more */
+    HISTORY_BARRIER,         /* of a node: its entries stand; number = OSD map epoch */
+    HISTORY_NODE_READMITTED, /* it had no quorum; number = for how many ms its guests stood still */
     HISTORY_KIND_COUNT
 };
 

@@ -123,6 +123,7 @@ Stead__Beat *wire_beat_to_pb(struct wire_arena *arena, const struct beat *beat)
     pb->leaving = (Stead__Leaving)beat->leaving;
     pb->halted = beat->halted ? mark_to_pb(arena, &beat->mark) : NULL;
     pb->restarts = beat->restarts;
+    pb->suspended_ms = beat->suspended_ms;
     pb->libvirt = beat->libvirt;
     pb->watchdog = (Stead__WatchdogWord)beat->watchdog;
     pb->watchdog_fires_ms = beat->watchdog_fires_ms;
@@ -196,6 +197,7 @@ bool wire_beat_from_pb(const Stead__Beat *pb, struct beat *ret_beat)
     ret_beat->wants_answer = pb->wants_answer;
     ret_beat->alarms = pb->alarms;
     ret_beat->restarts = pb->restarts;
+    ret_beat->suspended_ms = pb->suspended_ms;
     ret_beat->libvirt = pb->libvirt;
     wire_incarnation_from_pb(pb->incarnation, &ret_beat->incarnation);
     return wire_uuid_from_pb(&pb->machine, &ret_beat->machine) &&

@@ -7,7 +7,8 @@
 _Static_assert((int)STEAD__NODE_STATE__NODE_REMOVED == NODE_STATE_COUNT - 1, "as in types.h");
 _Static_assert((int)STEAD__VM_WANT__WANT_RUNNING == WANT_RUNNING, "as in types.h");
 _Static_assert((int)STEAD__VM_STATE__VM_RECOVERING == VM_STATE_COUNT - 1, "as in types.h");
-_Static_assert((int)STEAD__HISTORY_KIND__HISTORY_BARRIER == HISTORY_KIND_COUNT - 1, "types.h");
+_Static_assert((int)STEAD__HISTORY_KIND__HISTORY_NODE_READMITTED == HISTORY_KIND_COUNT - 1,
+               "types.h");
 _Static_assert((int)STEAD__RECORD_KIND__RECORD_HISTORY == RECORD_KIND_COUNT - 1, "as in types.h");
 
 #define PROOFS_ALL                                                                                 \
@@ -86,6 +87,7 @@ Stead__Node *wire_node_to_pb(struct wire_arena *arena, const struct node_record 
     pb->lost_ms = node->lost_ms;
     pb->watchdog = node->watchdog;
     pb->watchdog_fires_ms = node->watchdog_fires_ms;
+    pb->readmitted_ms = node->readmitted_ms;
     return pb;
 }
 
@@ -111,6 +113,7 @@ bool wire_node_from_pb(const Stead__Node *pb, struct node_record *ret_node)
     ret_node->lost_ms = pb->lost_ms;
     ret_node->watchdog = pb->watchdog;
     ret_node->watchdog_fires_ms = pb->watchdog_fires_ms;
+    ret_node->readmitted_ms = pb->readmitted_ms;
     wire_incarnation_from_pb(pb->incarnation, &ret_node->incarnation);
     const enum wire_name need = ret_node->state == NODE_FREE ? NAME_OPTIONAL : NAME_REQUIRED;
     return wire_name_from_pb(pb->name, need, ret_node->name, sizeof(ret_node->name)) &&

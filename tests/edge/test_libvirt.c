@@ -71,6 +71,58 @@ static void a_marked_domain_is_watched(void **state)
     virDomainFree(domain);
 }
 
+static bool mark_says(virDomainPtr domain, const char *words)
+{
+    char *mark = virDomainGetMetadata(domain, VIR_DOMAIN_METADATA_ELEMENT, MARK_URI, 0);
+    assert_non_null(mark);
+    bool says = strstr(mark, words) != NULL;
+    free(mark);
+    return says;
+}
+
+/* What stead paused is told apart from what somebody paused, by the next agent, too. */
+static void suspended_by_stead_and_by_somebody(void **state)
+{
+    struct world *world = *state;
+    struct uuid uuid = vm(1);
+    virDomainPtr domain = make_other(world, "marked", &uuid, MARK(""));
+    expect_domain(world, 0, &uuid, DOMAIN_RUNNING, END_UNKNOWN);
+    act(world, ACTION_DOMAIN_SUSPEND, &uuid, OUTCOME_DONE);
+    expect_domain(world, 0, &uuid, DOMAIN_SUSPENDED, END_UNKNOWN);
+    assert_true(mark_says(domain, "suspended="));
+    struct world *second = calloc(1, sizeof(*second));
+    world_open(second, world->uri);
+    world_connect(second);
+    expect_domain(second, 0, &uuid, DOMAIN_SUSPENDED, END_UNKNOWN);
+    world_close(second);
+    uint32_t from = world->events->count;
+    act(world, ACTION_DOMAIN_RESUME, &uuid, OUTCOME_DONE);
+    expect_domain(world, from, &uuid, DOMAIN_RUNNING, END_UNKNOWN);
+    assert_false(mark_says(domain, "suspended="));
+    virDomainSuspend(domain); /* by hand */
+    expect_domain(world, from, &uuid, DOMAIN_PAUSED, END_UNKNOWN);
+    act(world, ACTION_DOMAIN_SUSPEND, &uuid, OUTCOME_DONE);
+    assert_false(mark_says(domain, "suspended="));
+    act(world, ACTION_DOMAIN_RESUME, &uuid, OUTCOME_REFUSED);
+    act(world, ACTION_DOMAIN_DESTROY, &uuid, OUTCOME_DONE);
+    virDomainFree(domain);
+}
+
+/* An agent that resumed it and died at once has left the mark: the next one takes it off. */
+static void a_mark_left_on_what_runs_is_taken_off(void **state)
+{
+    struct world *world = *state;
+    struct uuid uuid = vm(1);
+    virDomainPtr domain = make_other(world, "marked", &uuid, MARK("suspended='yes'"));
+    expect_domain(world, 0, &uuid, DOMAIN_RUNNING, END_UNKNOWN);
+    for (unsigned i = 0; i < 50 && mark_says(domain, "suspended="); i++) {
+        events_run(world->events, 20);
+    }
+    assert_false(mark_says(domain, "suspended="));
+    act(world, ACTION_DOMAIN_DESTROY, &uuid, OUTCOME_DONE);
+    virDomainFree(domain);
+}
+
 static void a_shutdown_is_a_clean_end(void **state)
 {
     struct world *world = *state;
@@ -198,6 +250,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         DRIVER(strangers_are_not_told),
         DRIVER(a_marked_domain_is_watched),
+        DRIVER(suspended_by_stead_and_by_somebody),
+        DRIVER(a_mark_left_on_what_runs_is_taken_off),
         DRIVER(a_shutdown_is_a_clean_end),
         DRIVER(what_runs_is_listed),
         DRIVER(what_is_not_there),

@@ -142,6 +142,7 @@ static inline void random_node(uint64_t *seed, struct node_record *ret_node)
     ret_node->fence_wanted = coin(seed);
     ret_node->unfence_wanted = coin(seed);
     ret_node->away_ms = (uint32_t)wide(seed);
+    ret_node->readmitted_ms = wide(seed);
 }
 
 static inline void random_vm(uint64_t *seed, struct vm_record *ret_vm)
@@ -285,6 +286,7 @@ static inline void random_beat(uint64_t *seed, struct beat *ret_beat)
         random_text(seed, ret_beat->mark.reason, TEXT_BYTES);
     }
     ret_beat->restarts = (uint32_t)wide(seed);
+    ret_beat->suspended_ms = wide(seed);
     ret_beat->libvirt = coin(seed);
     ret_beat->answer_count = below(seed, NODES_MAX + 1);
     for (uint32_t i = 0; i < ret_beat->answer_count; i++) {

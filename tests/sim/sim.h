@@ -227,6 +227,7 @@ enum guest_state {
     GUEST_IO_ERROR,
     GUEST_PAUSED,
     GUEST_PANICKED,
+    GUEST_SUSPENDED, /* by stead */
 };
 
 /* One QEMU process, from its start to its end and beyond (its writes may outlive it). */
@@ -252,6 +253,7 @@ struct sim_guest {
     enum domain_end end;
     uint64_t ended_us;
     uint64_t ghost_us; /* since when it runs blocklisted; 0: does not */
+    uint64_t runs_us;  /* since when it runs, the last time */
 };
 
 struct sim_vm {

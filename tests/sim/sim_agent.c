@@ -122,6 +122,7 @@ static void carry_out(struct sim *sim, uint32_t node, const struct action *actio
         return;
     case ACTION_DOMAIN_CREATE:
     case ACTION_DOMAIN_RESUME:
+    case ACTION_DOMAIN_SUSPEND:
     case ACTION_DOMAIN_SHUTDOWN:
     case ACTION_DOMAIN_DESTROY:
     case ACTION_KILL:
@@ -252,6 +253,7 @@ void sim_agent_event(struct sim *sim, uint32_t node, struct event *event)
         sim_check_copy(sim, node);
     }
     sim_check_world(sim);
+    sim_check_quorum(sim, node);
 }
 
 static void run_told(struct sim *sim, struct sim_task *task)

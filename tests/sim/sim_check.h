@@ -31,6 +31,8 @@ void sim_check_restored(struct sim *sim, uint64_t next_history);
 void sim_check_copy(struct sim *sim, uint32_t node);
 /* After a step: one live writer per disk (I1); how long ghosts run. */
 void sim_check_world(struct sim *sim);
+/* After a step: without a quorum nothing runs here for longer than it may (I4). */
+void sim_check_quorum(struct sim *sim, uint32_t node);
 /* An edge is about to do this: may its node still act (it is fresh, in truth)? */
 void sim_check_fresh(struct sim *sim, const struct sim_call *call);
 /* Entries are asked for: none against the address of a machine that is back (its new agent, and

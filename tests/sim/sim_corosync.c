@@ -28,6 +28,7 @@ static void end(struct sim *sim, uint32_t node, bool orderly)
     }
     struct event alone = {.kind = EVENT_RING};
     alone.ring.away = true;
+    alone.ring.detect_ms = sim_cpg_detect_ms(sim);
     alone.ring.quorum = sim->node_count / 2 + 1;
     alone.ring.count = 1;
     alone.ring.nodeids[0] = node + 1;

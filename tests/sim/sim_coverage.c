@@ -256,8 +256,10 @@ static const char *word(enum event_kind kind, uint32_t number)
         [OUTCOME_STALE] = "stale",
     };
     static const char *const domains[COVERAGE_WORDS] = {
-        [DOMAIN_GONE] = "gone",     [DOMAIN_STARTING] = "starting", [DOMAIN_RUNNING] = "running",
-        [DOMAIN_PAUSED] = "paused", [DOMAIN_IO_ERROR] = "io-error", [DOMAIN_PANICKED] = "panicked",
+        [DOMAIN_GONE] = "gone",           [DOMAIN_STARTING] = "starting",
+        [DOMAIN_RUNNING] = "running",     [DOMAIN_PAUSED] = "paused",
+        [DOMAIN_IO_ERROR] = "io-error",   [DOMAIN_PANICKED] = "panicked",
+        [DOMAIN_SUSPENDED] = "suspended",
     };
     const char *said = kind == EVENT_DOMAIN    ? domains[number]
                        : kind == EVENT_DOMAINS ? (number != 0 ? "listed" : "lost")

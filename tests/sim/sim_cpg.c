@@ -258,6 +258,11 @@ static void outbox_drop(struct sim *sim, struct sim_member *member)
 
 /* --- views --- */
 
+uint32_t sim_cpg_detect_ms(const struct sim *sim)
+{
+    return (uint32_t)(sim->story->token_us * 22 / 10 / MS);
+}
+
 void sim_cpg_show(struct sim *sim, uint32_t node)
 {
     const struct sim_ring *ring = sim->cpg.members[node].ring;
@@ -272,6 +277,7 @@ void sim_cpg_show(struct sim *sim, uint32_t node)
     }
     event.ring.quorum = sim->hosts[node].votes.quorum;
     event.ring.quorate = sim->hosts[node].votes.quorate;
+    event.ring.detect_ms = sim_cpg_detect_ms(sim);
     if (!sim_hang_keeps(sim, node, NULL, &event.ring)) {
         sim_agent_event(sim, node, &event);
     }

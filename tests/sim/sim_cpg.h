@@ -38,4 +38,7 @@ bool sim_cpg_works(const struct sim *sim, uint32_t node);
 
 void sim_cpg_free(struct sim *sim);
 
+/* Its token and consensus timeouts: in that time it misses a member. */
+uint32_t sim_cpg_detect_ms(const struct sim *sim);
+
 #endif

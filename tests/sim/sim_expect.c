@@ -78,6 +78,19 @@ static bool process_lives(const struct sim *sim, uint32_t vm)
     return false;
 }
 
+/* Suspended by stead, and nothing else of it is alive. */
+static bool stands_still(const struct sim *sim, uint32_t vm)
+{
+    uint32_t alive = 0;
+    uint32_t still = 0;
+    for (uint32_t i = 0; i < sim->guest_count; i++) {
+        const struct sim_guest *guest = &sim->guests[i];
+        alive += guest->vm == vm && guest->alive;
+        still += guest->vm == vm && guest->alive && guest->state == GUEST_SUSPENDED;
+    }
+    return alive == 1 && still == 1;
+}
+
 static uint64_t ghost_max_us(const struct sim *sim, uint32_t vm)
 {
     uint64_t most_us = sim->vms[vm].ghost_max_us;
@@ -145,6 +158,8 @@ static bool holds(const struct sim *sim, const struct scenario_expect *expect)
         return strcmp(word, "stopped") == 0 && !process_lives(sim, expect->vm);
     case EXPECT_VM_RECOVERING:
         return strcmp(word, "recovering") == 0;
+    case EXPECT_VM_SUSPENDED:
+        return stands_still(sim, expect->vm);
     case EXPECT_NODE:
         return sim_node_word(sim, expect->node) == expect->word;
     case EXPECT_FENCED:

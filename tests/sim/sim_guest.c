@@ -26,6 +26,8 @@ static enum domain_state word_of(const struct sim_guest *guest)
         return DOMAIN_PAUSED;
     case GUEST_PANICKED:
         return DOMAIN_PANICKED;
+    case GUEST_SUSPENDED:
+        return DOMAIN_SUSPENDED;
     }
     stead_panic(__FILE__, __LINE__, "guest state");
 }
@@ -122,6 +124,7 @@ void sim_guest_run(struct sim *sim, uint32_t index)
         sim_disk_resume(sim, index);
     }
     guest->state = GUEST_RUNNING;
+    guest->runs_us = sim->now_us;
     sim->writers_changed = true;
     sim_log(sim, guest->node, "qemu: %s runs as %s", sim->story->vms[guest->vm].name,
             sim_address_client(guest->client).address);
@@ -164,6 +167,17 @@ void sim_virt_io_error(struct sim *sim, uint32_t index)
     sim->writers_changed = true;
     sim_log(sim, guest->node, "qemu: %s stopped, its disk refused a write",
             sim->story->vms[guest->vm].name);
+    sim_guest_tell(sim, guest);
+}
+
+/* Its vCPUs stop at once, and libvirt tells; what it has under way may land yet. */
+void sim_guest_suspend(struct sim *sim, uint32_t index)
+{
+    struct sim_guest *guest = &sim->guests[index];
+    ASSERT(guest->state == GUEST_RUNNING);
+    guest->state = GUEST_SUSPENDED;
+    sim->writers_changed = true;
+    sim_log(sim, guest->node, "qemu: %s stands still", sim->story->vms[guest->vm].name);
     sim_guest_tell(sim, guest);
 }
 

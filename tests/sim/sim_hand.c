@@ -184,6 +184,7 @@ void sim_hand_step(struct sim *sim, const struct scenario_step *step)
     } else if (step->deed == DEED_PAUSE && sim->guests[index].state == GUEST_RUNNING) {
         stand_still(sim, index, GUEST_PAUSED);
     } else if (step->deed == DEED_RESUME && (sim->guests[index].state == GUEST_PAUSED ||
+                                             sim->guests[index].state == GUEST_SUSPENDED ||
                                              sim->guests[index].state == GUEST_IO_ERROR)) {
         sim_guest_run(sim, index);
     }

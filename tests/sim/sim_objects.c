@@ -434,6 +434,7 @@ void sim_objects_execute(struct sim *sim, struct sim_call *call)
     case ACTION_POWER:
     case ACTION_DOMAIN_CREATE:
     case ACTION_DOMAIN_RESUME:
+    case ACTION_DOMAIN_SUSPEND:
     case ACTION_DOMAIN_SHUTDOWN:
     case ACTION_DOMAIN_DESTROY:
     case ACTION_KILL:

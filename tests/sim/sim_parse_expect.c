@@ -60,7 +60,7 @@ static void vm_moved(struct words *words, struct scenario_expect *expect)
 static void expect_vm(struct words *words, struct scenario_expect *expect)
 {
     static const char *const known[] = {"running",   "stopped", "recovering", "ghost",
-                                        "recovered", "never",   "moved"};
+                                        "recovered", "never",   "moved",      "suspended"};
     static const char *const ghost[2] = {"at", "most"};
     static const char *const within[2] = {"within", NULL};
     const char *name = words_take(words, "a VM");
@@ -90,6 +90,9 @@ static void expect_vm(struct words *words, struct scenario_expect *expect)
         return;
     case 6:
         vm_moved(words, expect);
+        return;
+    case 7:
+        expect->kind = EXPECT_VM_SUSPENDED;
         return;
     default:
         return;

@@ -77,6 +77,7 @@ static bool is_own(const struct sim_call *call)
     case ACTION_POWER:
     case ACTION_DOMAIN_CREATE:
     case ACTION_DOMAIN_RESUME:
+    case ACTION_DOMAIN_SUSPEND:
     case ACTION_DOMAIN_SHUTDOWN:
     case ACTION_DOMAIN_DESTROY:
     case ACTION_KILL:
@@ -264,6 +265,7 @@ static struct event unknown_of(const struct action *action)
     case ACTION_POWER:
     case ACTION_DOMAIN_CREATE:
     case ACTION_DOMAIN_RESUME:
+    case ACTION_DOMAIN_SUSPEND:
     case ACTION_DOMAIN_SHUTDOWN:
     case ACTION_DOMAIN_DESTROY:
     case ACTION_KILL:

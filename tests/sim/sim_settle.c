@@ -71,7 +71,8 @@ static bool expected_otherwise(const struct sim *sim, uint32_t v)
     for (uint32_t i = 0; i < sim->story->expect_count; i++) {
         const struct scenario_expect *expect = &sim->story->expects[i];
         if (expect->vm == v && expect->at_us == SIM_TIME_END &&
-            (expect->kind == EXPECT_VM_RECOVERING || expect->kind == EXPECT_VM_STOPPED)) {
+            (expect->kind == EXPECT_VM_RECOVERING || expect->kind == EXPECT_VM_STOPPED ||
+             expect->kind == EXPECT_VM_SUSPENDED)) {
             return true;
         }
     }

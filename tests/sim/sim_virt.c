@@ -130,14 +130,47 @@ static void resume(struct sim *sim, struct sim_call *call, uint32_t guest)
     }
 }
 
+/* QEMU's `stop` returns once what its guest has under way is on the disk. */
+static void run_drained(struct sim *sim, struct sim_task *task)
+{
+    struct sim_call *call = task->object;
+    struct sim_guest *guest = &sim->guests[task->number];
+    if (guest->alive && guest->write_held) {
+        sim_put(sim, 100 * MS, guest->node, *task);
+        return;
+    }
+    domain_done(sim, call, guest->alive ? OUTCOME_DONE : OUTCOME_MISSING, "");
+    sim_call_done(sim, call);
+}
+
+static void suspend(struct sim *sim, struct sim_call *call, uint32_t guest)
+{
+    if (guest == UINT32_MAX) {
+        domain_done(sim, call, OUTCOME_MISSING, "no such domain");
+        return;
+    }
+    if (!action_id_equal(sim->guests[guest].action, call->action.vm.action)) {
+        domain_done(sim, call, OUTCOME_REFUSED, "the domain here was not made by this start");
+        return;
+    }
+    if (sim->guests[guest].state == GUEST_RUNNING) {
+        sim_guest_suspend(sim, guest);
+    }
+    call->refs++;
+    sim_put(sim, sim_rng_range(&sim->rng, 1 * MS, 20 * MS), call->node,
+            (struct sim_task){.run = run_drained, .object = call, .number = guest});
+}
+
 /* The guest has shut down once its disk is flushed: not while its storage is away. */
 static void run_shutdown(struct sim *sim, struct sim_task *task)
 {
     struct sim_guest *guest = &sim->guests[task->number];
-    if (!guest->alive || guest->state != GUEST_RUNNING || sim->vms[guest->vm].stop_fails) {
+    bool still = guest->state == GUEST_SUSPENDED; /* it goes on with that once it runs */
+    if (!guest->alive || (guest->state != GUEST_RUNNING && !still) ||
+        sim->vms[guest->vm].stop_fails) {
         return;
     }
-    if (guest->write_held || !sim_disk_answers(sim, guest->node)) {
+    if (still || guest->write_held || !sim_disk_answers(sim, guest->node)) {
         sim_put(sim, 500 * MS, guest->node,
                 (struct sim_task){.run = run_shutdown, .number = task->number});
     } else if (sim_block_hits(sim, guest->client)) {
@@ -207,6 +240,8 @@ static void carry_out(struct sim *sim, struct sim_call *call)
         resume(sim, call, guest);
     } else if (call->action.kind == ACTION_DOMAIN_SHUTDOWN) {
         ask_shutdown(sim, call, guest);
+    } else if (call->action.kind == ACTION_DOMAIN_SUSPEND) {
+        suspend(sim, call, guest);
     } else {
         ASSERT(call->action.kind == ACTION_DOMAIN_DESTROY);
         destroy(sim, call, guest);

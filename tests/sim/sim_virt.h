@@ -22,6 +22,8 @@ uint32_t sim_guest_new(struct sim *sim, uint32_t vm, uint32_t node, struct actio
 void sim_guest_open(struct sim *sim, uint32_t guest);
 /* It runs from now on. */
 void sim_guest_run(struct sim *sim, uint32_t guest);
+/* stead lets it stand still. */
+void sim_guest_suspend(struct sim *sim, uint32_t guest);
 /* The process ends; told by libvirt if `told`. */
 void sim_guest_end(struct sim *sim, uint32_t guest, enum domain_end end, bool told);
 /* No signal ends it now: it hangs in the kernel. */

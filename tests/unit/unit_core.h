@@ -25,7 +25,8 @@
 #define UNIT_LOG_MAX 512
 #define UNIT_TICK_MS 20
 #define UNIT_WAIT_MS 3000
-#define UNIT_GENERATION 40 /* of the lease of each VM, as the state has it at first */
+#define UNIT_DETECT_MS 2200 /* Corosync's token and consensus */
+#define UNIT_GENERATION 40  /* of the lease of each VM, as the state has it at first */
 
 struct unit {
     struct core core;
@@ -96,7 +97,8 @@ static inline struct unit *unit_new(uint32_t self)
         .next_incarnation = UNIT_NODES + 1,
         .next_history = 1,
     };
-    u->ring = (struct event_ring){.quorate = true, .quorum = 2, .count = UNIT_NODES};
+    u->ring = (struct event_ring){
+        .quorate = true, .quorum = 2, .count = UNIT_NODES, .detect_ms = UNIT_DETECT_MS};
     for (uint32_t id = 1; id <= UNIT_NODES; id++) {
         u->ring.nodeids[id - 1] = id;
         unit_fill_node(u, id);

@@ -65,6 +65,7 @@ static const struct unit_field unit_node_fields[] = {
     N(lost_ms),
     N(watchdog),
     N(watchdog_fires_ms),
+    N(readmitted_ms),
 };
 
 static const struct unit_field unit_vm_fields[] = {

@@ -119,6 +119,9 @@ static inline bool world_effect(struct world *w, const struct action *action)
         assert_false(clients_hold(&w->blocked, &client));
         w->runs = true;
         return true;
+    case ACTION_DOMAIN_SUSPEND:
+        w->runs = false;
+        return w->alive;
     case ACTION_DOMAIN_DESTROY:
     case ACTION_KILL:
         w->alive = false;
@@ -168,6 +171,7 @@ static inline void world_tell(struct world *w, const struct action *action, enum
         return;
     case ACTION_DOMAIN_CREATE:
     case ACTION_DOMAIN_RESUME:
+    case ACTION_DOMAIN_SUSPEND:
     case ACTION_DOMAIN_SHUTDOWN:
     case ACTION_DOMAIN_DESTROY:
         unit_domain_done(u, action, outcome);

@@ -1,0 +1,56 @@
+/*
+ * The checker of I4: a host that has no quorum, in truth, has no guest that runs.
+ *
+ * In truth: it is in no ring whose token goes round and that has the votes. From the last moment
+ * that it was, its agent has so long: until its own heartbeats have gone unanswered for too long,
+ * and then until what does not stand still is killed. Nobody can ask that of an agent that is dead,
+ * hangs, has just begun, never came to read the state or read there that HA is paused, of a frozen
+ * host, of one whose libvirt does not even list its domains, or of one that announced its absence,
+ * for as long as that lasts.
+ */
+#include "fencing/timing.h"
+#include "tests/sim/sim_check.h"
+#include "tests/sim/sim_cpg.h"
+
+#define SLACK_MS 1500    /* a step comes at least every beat_ms; a kill takes some 30 ms */
+#define LISTED_US SECOND /* after its start: libvirt's list, the state, the ring */
+
+static uint64_t latest(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Since when this agent could have seen, and done, what is to be done. */
+static uint64_t able_since_us(const struct sim *sim, uint32_t node)
+{
+    const struct sim_host *host = &sim->hosts[node];
+    uint64_t since_us = latest(host->agent.began_us + LISTED_US, host->agent.hung_until_us);
+    since_us = latest(since_us, host->thaw_us);
+    return latest(since_us, host->libvirt_until_us);
+}
+
+void sim_check_quorum(struct sim *sim, uint32_t node)
+{
+    const struct sim_host *host = &sim->hosts[node];
+    const struct sim_agent *agent = &host->agent;
+    if (!agent->alive || sim_cpg_works(sim, node) || agent->core->cluster.header.version == 0 ||
+        sim->rados.state->header.feature_level < LEVEL_SUSPENDS || host->level < LEVEL_SUSPENDS ||
+        agent->core->cluster.settings.ha != HA_ON) {
+        return;
+    }
+    const struct settings *settings = &sim->rados.state->settings;
+    uint32_t detect_ms = sim_cpg_detect_ms(sim);
+    uint64_t bound_us = MS * (timing_unanswered_ms(settings, detect_ms) + timing_suspend_ms() +
+                              SLACK_MS + sim->rados.state->nodes[node].away_ms);
+    uint64_t lost_us = latest(sim->cpg.members[node].works_us, able_since_us(sim, node));
+    for (uint32_t i = 0; i < sim->guest_count; i++) {
+        const struct sim_guest *guest = &sim->guests[i];
+        uint64_t from_us = latest(lost_us, guest->runs_us);
+        if (guest->alive && guest->node == node && guest->state == GUEST_RUNNING &&
+            !guest->by_hand && sim->now_us > from_us + bound_us + bound_us / 100) {
+            sim_violation(sim, "I4: %s still runs on %s, %llu ms after that lost its quorum",
+                          sim->story->vms[guest->vm].name, sim->story->nodes[node].name,
+                          (unsigned long long)((sim->now_us - lost_us) / MS));
+        }
+    }
+}
