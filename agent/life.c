@@ -62,7 +62,6 @@ static void move(struct core *core, enum life_state state, struct caller *caller
         run_drop_all(core);
     }
     life->state = state;
-    life->kill_retry_ms = 0;
     peers_hurry(core);
 }
 

@@ -136,7 +136,6 @@ void force_image(struct cluster *image, const struct force *force)
     header->actor_start = 0;
     header->members &= force->here;
     header->commit = (struct origin){0, force->start, 1};
-    text = (struct text){0};
     add_names(text_add(&text, "epoch goes on without "), image, absent);
     text_add(text_add(&text, ": a majority is lost for ever, by "), force->by);
     note(image, force, HISTORY_FORCED, &text)->number = mask_count(absent);

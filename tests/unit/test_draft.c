@@ -178,6 +178,16 @@ TEST(action_ids_are_new)
     free(u);
 }
 
+/* Entry 0 is none: a history that never began begins with 1. */
+TEST(history_begins_with_one)
+{
+    struct unit *u = drafting();
+    u->core.local.draft.delta.header.next_history = 0;
+    assert_int_equal(draft_history(&u->core, HISTORY_VM_STOPPED, 0, NULL, "why")->sequence, 1);
+    assert_int_equal(u->core.local.draft.delta.header.next_history, 2);
+    free(u);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -193,6 +203,7 @@ int main(void)
         cmocka_unit_test(only_a_stopped_vm_goes),
         cmocka_unit_test(settings_are_drafted),
         cmocka_unit_test(action_ids_are_new),
+        cmocka_unit_test(history_begins_with_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -41,7 +41,7 @@ TEST(everything_under_way_is_left_behind)
     assert_int_equal(header->version, 11);
     assert_int_equal(header->actor, 0);
     assert_int_equal(header->members, N1);
-    assert_int_equal(header->commit.agent_start, 77);
+    assert_true(origin_equal(&header->commit, &(struct origin){0, 77, 1}));
     assert_int_equal(header->digest, state_digest(&u->image));
     free(u);
 }

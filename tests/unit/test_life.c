@@ -49,6 +49,7 @@ TEST(named_lost_kills_all)
     assert_int_equal(standing(u), LIFE_LOST);
     struct action kill = unit_take(u, ACTION_KILL);
     assert_true(uuid_is_zero(&kill.vm.uuid));
+    assert_int_equal(kill.valid_until_ms, 0); /* it must not wait for freshness */
     free(u);
 }
 
@@ -256,6 +257,9 @@ TEST(admitted_anew_with_our_handle)
     assert_int_equal(standing(u), LIFE_ADMITTED);
     struct action save = unit_take(u, ACTION_SAVE_INCARNATION);
     assert_int_equal(save.incarnation.number, 44);
+    assert_int_equal(save.valid_until_ms, 0);
+    unit_pass(u, 10000); /* never answered: asked again */
+    (void)unit_take(u, ACTION_SAVE_INCARNATION);
     free(u);
 }
 

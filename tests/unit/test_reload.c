@@ -226,6 +226,20 @@ TEST(more_deltas_than_are_kept)
     free(p);
 }
 
+/* What came during the read before is not laid over the next one. */
+TEST(each_read_begins_with_no_deltas)
+{
+    struct position *p = begun();
+    const unsigned pages[KEYS] = {0, 0, 0};
+    reload_begin(&p->reload);
+    reload_keep(&p->reload, &p->deltas[1]);
+    reload_begin(&p->reload);
+    read_pages(p, pages);
+    assert_true(reload_finish(&p->reload, &p->image, &p->at[0].header));
+    assert_int_equal(p->image.header.version, FIRST);
+    free(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -236,6 +250,7 @@ int main(void)
         cmocka_unit_test(a_damaged_page_is_found_out),
         cmocka_unit_test(an_epoch_in_between_makes_it_fail),
         cmocka_unit_test(more_deltas_than_are_kept),
+        cmocka_unit_test(each_read_begins_with_no_deltas),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,6 +15,13 @@ static struct unit *restored(uint32_t self)
     unit_vm(u, 1, VM_STOPPED, NODE_NONE);
     u->image.nodes[1].state = NODE_FENCED;
     u->image.nodes[1].address_blocked = true;
+    u->image.nodes[0].fence_wanted = true;
+    u->image.nodes[1].unfence_wanted = true;
+    u->image.nodes[0].away_ms = 60000;
+    u->image.vms[0].attempts = 3;
+    u->image.vms[0].avoid = 1;
+    name_set(u->image.vms[0].reason, TEXT_BYTES, "no room");
+    memset(&u->image.history[1], 0x41, sizeof(u->image.history[1])); /* of a round before */
     name_set(u->image.header.corosync, NAME_BYTES, "before");
     restore_image(&u->image, &order);
     return u;
@@ -28,10 +35,33 @@ TEST(the_new_epoch_is_above_all_there_was)
     assert_int_equal(u->image.header.term, 10);
     assert_int_equal(u->image.header.actor, 0);
     assert_int_equal(u->image.header.digest, state_digest(&u->image));
-    assert_int_not_equal(u->image.header.commit.counter, 0);
+    assert_int_equal(u->image.header.actor_start, 0);
+    assert_int_equal(u->image.header.members, 0);
+    assert_true(origin_equal(&u->image.header.commit, &(struct origin){0, 77, 1}));
     assert_string_equal(u->image.header.corosync, ""); /* it may be restored under another one */
-    uint64_t last = u->image.header.next_history - 1;
-    assert_int_equal(u->image.history[last % HISTORY_MAX].kind, HISTORY_RESTORED);
+    free(u);
+}
+
+TEST(the_history_goes_on_and_says_so)
+{
+    struct unit *u = restored(1);
+    const struct history_entry *entry = &u->image.history[1];
+    assert_int_equal(u->image.header.next_history, 2);
+    assert_int_equal(entry->kind, HISTORY_RESTORED);
+    assert_int_equal(entry->sequence, 1);
+    assert_int_equal(entry->number, 10);
+    assert_int_equal(entry->term, 10);
+    assert_int_equal(entry->wall_ms, 5);
+    assert_int_equal(entry->nodeid, 0);
+    assert_string_equal(entry->vm, "");
+    assert_non_null(strstr(entry->cause, "version 10"));
+    assert_non_null(strstr(entry->cause, "by ada"));
+    u->image.header.next_history = 0; /* as of a state whose history never began */
+    restore_image(&u->image, &order);
+    assert_int_equal(u->image.header.next_history, 2);
+    u->image.header.next_history = HISTORY_MAX + 3;
+    restore_image(&u->image, &order);
+    assert_int_equal(u->image.history[3].sequence, HISTORY_MAX + 3);
     free(u);
 }
 
@@ -48,6 +78,12 @@ TEST(no_life_of_before_counts)
     assert_int_equal(u->image.vms[0].state, VM_RECOVERING);
     assert_int_equal(u->image.vms[0].node, N3);
     assert_int_equal(u->image.vms[1].state, VM_STOPPED);
+    assert_false(u->image.nodes[0].fence_wanted);
+    assert_false(u->image.nodes[1].unfence_wanted);
+    assert_int_equal(u->image.nodes[0].away_ms, 0);
+    assert_int_equal(u->image.vms[0].attempts, 0);
+    assert_int_equal(u->image.vms[0].avoid, 0);
+    assert_string_equal(u->image.vms[0].reason, "");
     free(u);
 }
 
@@ -81,6 +117,31 @@ TEST(a_lease_made_anew_is_held)
     lease = restore_lease(&u->image, 1, &(struct clients){0});
     assert_int_equal(lease.state, LEASE_FREE);
     assert_int_equal(u->image.vms[1].generation, lease.generation);
+    free(u);
+}
+
+static enum lease_state lease_made(struct unit *u)
+{
+    return restore_lease(&u->image, 0, &(struct clients){0}).state;
+}
+
+/* Whom the backup does not name, or name with a life, holds nothing; nor does a stopped VM. */
+TEST(a_lease_made_anew_is_free_without_a_holder)
+{
+    struct unit *u = restored(1);
+    struct vm_record *vm = &u->image.vms[0];
+    vm->node = 0; /* the node with id 1 is one as any */
+    assert_int_equal(lease_made(u), LEASE_HELD);
+    vm->state = VM_STOPPED;
+    assert_int_equal(lease_made(u), LEASE_FREE);
+    vm->state = VM_RECOVERING;
+    vm->node = NODE_NONE;
+    assert_int_equal(lease_made(u), LEASE_FREE);
+    vm->node = NODES_MAX;
+    assert_int_equal(lease_made(u), LEASE_FREE);
+    vm->node = N3;
+    vm->incarnation = (struct incarnation){0};
+    assert_int_equal(lease_made(u), LEASE_FREE);
     free(u);
 }
 
@@ -120,6 +181,8 @@ int main(void)
         cmocka_unit_test(a_lost_node_counts_as_fenced),
         cmocka_unit_test(a_lease_made_anew_is_held),
         cmocka_unit_test(the_lowest_begins_and_asks_the_lease),
+        cmocka_unit_test(the_history_goes_on_and_says_so),
+        cmocka_unit_test(a_lease_made_anew_is_free_without_a_holder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -79,12 +79,32 @@ TEST(others_know_it_from_our_heartbeat)
     free(u);
 }
 
+/* A trouble is one from its first letter on, and another text is another trouble. */
+TEST(the_shortest_words_count)
+{
+    struct unit *u = unit_new(2);
+    unit_start(u);
+    static const enum trouble rising[] = {TROUBLE_DEFINED, TROUBLE_HOOK, TROUBLE_BMC, TROUBLE_CEPH,
+                                          TROUBLE_COROSYNC};
+    static const char *const letters[] = {"d", "h", "b", "c", "r"};
+    for (uint32_t i = 0; i < UNIT_COUNT(rising); i++) {
+        tell(u, rising[i], letters[i]);
+        check_host(u, letters[i]);
+    }
+    tell(u, TROUBLE_COROSYNC, "s");
+    check_host(u, "s");
+    tell(u, TROUBLE_COROSYNC, "");
+    check_host(u, "c");
+    free(u);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_most_serious_is_told_until_it_is_over),
         cmocka_unit_test(a_machine_or_a_name_that_does_not_fit),
         cmocka_unit_test(others_know_it_from_our_heartbeat),
+        cmocka_unit_test(the_shortest_words_count),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

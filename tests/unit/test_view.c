@@ -276,6 +276,25 @@ TEST(the_predecessor_is_blocked_first)
     free(u);
 }
 
+/* With a new handle that is asked for anew: the answer to the old one may never come. */
+TEST(a_new_handle_blocks_the_predecessor_anew)
+{
+    struct unit *u = unit_new(2);
+    unit_open(u, unit_client(2, 999));
+    unit_ring(u, true, 3, u->ring.nodeids);
+    (void)unit_take(u, ACTION_BLOCK_ADD);
+    poll(u, OUTCOME_BLOCKLISTED, NULL);
+    struct action kill = unit_take(u, ACTION_KILL);
+    unit_killed(u, &kill, OUTCOME_DONE, 0);
+    struct action open = unit_take(u, ACTION_HANDLE_OPEN);
+    unit_handle(u, &open, OUTCOME_DONE, unit_client(2, 998));
+    struct action read = unit_take(u, ACTION_STATE_READ);
+    unit_state_is(u, &read, OUTCOME_DONE);
+    struct action block = unit_take(u, ACTION_BLOCK_ADD);
+    assert_true(unit_holds(&block.block, unit_client(2, 200)));
+    free(u);
+}
+
 /* While that blocking is not known to stand, the new handle stays unannounced. */
 TEST(an_unblocked_predecessor_keeps_us_quiet)
 {
@@ -499,6 +518,7 @@ int main(void)
         cmocka_unit_test(a_corosync_that_became_another_clusters_ends_deciding),
         cmocka_unit_test(a_new_host_waits_for_corosync),
         cmocka_unit_test(recorded_means_named),
+        cmocka_unit_test(a_new_handle_blocks_the_predecessor_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
