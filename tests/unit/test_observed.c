@@ -210,6 +210,23 @@ TEST(a_failed_start_is_tried_elsewhere)
     free(u);
 }
 
+/* The first failure moves it at once; after each further one it rests, from that failure on. */
+TEST(after_a_second_failure_it_rests)
+{
+    struct unit *u = unit_new(1);
+    unit_vm(u, 0, VM_STARTING, N3)->attempts = 1;
+    unit_lead(u);
+    tells(u, OBSERVED_START_FAILED)->lease = LEASE_FREE;
+    unit_settle(u, 400);
+    u->peers[3].observation_count = 0;
+    assert_int_equal(unit_copy_vm(u, 0)->attempts, 2);
+    unit_settle(u, u->core.cluster.settings.retry_ms - 450);
+    assert_int_equal(unit_copy_vm(u, 0)->state, VM_STOPPED);
+    unit_settle(u, 600);
+    assert_int_equal(unit_copy_vm(u, 0)->state, VM_STARTING);
+    free(u);
+}
+
 /* A start that found the lease in a living node's hands follows it there. */
 TEST(a_failed_start_follows_a_living_holder)
 {
@@ -358,6 +375,7 @@ int main(void)
         cmocka_unit_test(facts_are_kept_for_the_next_actor),
         cmocka_unit_test(facts_about_several_are_kept),
         cmocka_unit_test(failing_starts_are_tried_on_at_a_bounded_rate),
+        cmocka_unit_test(after_a_second_failure_it_rests),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

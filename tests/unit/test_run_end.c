@@ -50,6 +50,24 @@ TEST(an_end_is_bound_to_nothing)
     world_end(w);
 }
 
+/* What failed while clearing away is tried again after a pause, not at each step. */
+TEST(clearing_away_is_tried_again_after_a_pause)
+{
+    const enum action_kind kinds[] = {ACTION_BLOCK_ADD, ACTION_LOCKS_BREAK, ACTION_LEASE_CHANGE};
+    struct world *w = world_up();
+    world_guest_ends(w, END_CRASHED);
+    for (unsigned i = 0; i < UNIT_COUNT(kinds); i++) {
+        struct action action = unit_take(w->u, kinds[i]);
+        world_tell(w, &action, OUTCOME_UNKNOWN);
+        unit_pass(w->u, w->u->core.cluster.settings.retry_ms / 4 - UNIT_TICK_MS);
+        unit_none(w->u, kinds[i]);
+        action = unit_take(w->u, kinds[i]);
+        world_do(w, &action);
+    }
+    assert_int_equal(w->lease.state, LEASE_FREE);
+    world_end(w);
+}
+
 /* An end found only when libvirt's connection came back counts as unclean. */
 TEST(an_end_missed_by_libvirt_is_unclean)
 {
@@ -506,6 +524,7 @@ int main(void)
         cmocka_unit_test(a_guest_given_back_runs_on),
         cmocka_unit_test(what_an_earlier_start_had_open_is_barred),
         cmocka_unit_test(what_an_undone_start_had_open_is_barred),
+        cmocka_unit_test(clearing_away_is_tried_again_after_a_pause),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,260 @@
+/* What a node's record says after each of its moves, and what the history says of it. We are n1 and
+ * act. */
+#include "agent/nodes.h"
+#include "fencing/proof.h"
+#include "tests/unit/unit_core.h"
+
+#define N3 2 /* slot */
+
+/* The newest entry of that kind; it must be there, and be about n3. */
+static const struct history_entry *told(const struct unit *u, enum history_kind kind)
+{
+    const struct history_entry *newest = NULL;
+    for (uint32_t i = 0; i < HISTORY_MAX; i++) {
+        const struct history_entry *entry = &u->core.cluster.history[i];
+        if (entry->kind == kind && (newest == NULL || entry->sequence > newest->sequence)) {
+            newest = entry;
+        }
+    }
+    assert_non_null(newest);
+    assert_int_equal(newest->nodeid, 3);
+    return newest;
+}
+
+static struct unit *acting(void)
+{
+    struct unit *u = unit_new(1);
+    unit_vm(u, 0, VM_RUNNING, N3);
+    unit_lead(u);
+    return u;
+}
+
+/* A person wants n3 fenced, which is here; the commit that names it lost took effect. */
+static void fence_by_hand(struct unit *u)
+{
+    (void)unit_foreign(u);
+    struct node_record *node = unit_foreign_node(u, N3);
+    node->fence_wanted = true;
+    node->away_ms = 777;
+    unit_foreign_send(u);
+    unit_commit(u);
+    assert_int_equal(unit_copy_node(u, 3)->state, NODE_LOST);
+}
+
+static void bar(struct unit *u)
+{
+    struct action block = unit_take(u, ACTION_BLOCK_ADD);
+    unit_block(u, &block, OUTCOME_DONE, 0);
+    unit_settle(u, 300);
+}
+
+/* n3 says that nothing of ours runs there, as it does once it has read that it is lost. */
+static void empties_its_hands(struct unit *u)
+{
+    u->peers[3].empty = true;
+    u->peers[3].able = false;
+    u->peers[3].version = u->core.cluster.header.version;
+}
+
+TEST(a_lost_node_is_no_member_and_not_away)
+{
+    struct unit *u = acting();
+    fence_by_hand(u);
+    assert_int_equal(unit_copy_node(u, 3)->away_ms, 0);
+    assert_int_equal(u->core.cluster.header.members & 4, 0);
+    assert_non_null(strstr(told(u, HISTORY_NODE_LOST)->cause, "an operator asked for its fence"));
+    free(u);
+}
+
+TEST(a_fenced_node_is_no_longer_to_be_fenced)
+{
+    struct unit *u = acting();
+    fence_by_hand(u);
+    bar(u);
+    const struct node_record *node = unit_copy_node(u, 3);
+    assert_int_equal(node->state, NODE_FENCED);
+    assert_false(node->fence_wanted);
+    assert_true(node->address_blocked);
+    const struct history_entry *entry = told(u, HISTORY_NODE_FENCED);
+    assert_int_equal(entry->number, PROOF_STORAGE);
+    assert_non_null(strstr(entry->cause, "storage"));
+    free(u);
+}
+
+/* One fenced by its client only, as its machine was back: no address entry is to come off. */
+TEST(without_an_address_entry_the_record_says_so)
+{
+    struct unit *u = acting();
+    u->peers[3].boot = unit_uuid(0x66);
+    empties_its_hands(u);
+    unit_commit(u);
+    struct action block = unit_take(u, ACTION_BLOCK_ADD);
+    unit_block(u, &block, OUTCOME_DONE, 0);
+    unit_commit(u);
+    assert_int_equal(unit_copy_node(u, 3)->state, NODE_FENCED);
+    assert_false(unit_copy_node(u, 3)->address_blocked);
+    free(u);
+}
+
+/* The address is spared at the last moment; who acted before us may have barred it all the same. */
+TEST(an_address_that_may_be_barred_counts_as_barred)
+{
+    struct unit *u = acting();
+    const uint32_t all[] = {1, 2, 3};
+    unit_leave(u, 3);
+    struct action commit = unit_take(u, ACTION_COMMIT);
+    u->peers[3].boot = unit_uuid(0x66);
+    empties_its_hands(u);
+    unit_ring(u, true, 3, all);
+    unit_beat(u, 3, NULL);
+    unit_commit_is(u, &commit, OUTCOME_DONE, NULL);
+    bar(u);
+    assert_int_equal(unit_copy_node(u, 3)->state, NODE_FENCED);
+    assert_true(unit_copy_node(u, 3)->address_blocked);
+    free(u);
+}
+
+/* Its own agent's word that its hands are empty is a proof, if it is that life's, and given after
+ * the fence began. */
+TEST(a_clean_end_is_the_word_of_that_very_life)
+{
+    for (unsigned i = 0; i < 6; i++) {
+        struct unit *u = acting();
+        fence_by_hand(u);
+        struct beat *beat = &u->peers[3];
+        empties_its_hands(u);
+        beat->empty = i != 1;
+        beat->version -= i == 2;
+        beat->machine.bytes[0] ^= i == 3;
+        if (i == 4) {
+            beat->boot = unit_uuid(0x66);
+        } else if (i == 5) { /* neither knows of a boot */
+            beat->boot = (struct uuid){{0}};
+            u->core.cluster.nodes[N3].boot = beat->boot;
+        }
+        unit_settle(u, 600);
+        assert_int_equal((u->core.local.acting.fences[N3].proofs & PROOF_CLEAN) != 0, i == 0);
+        free(u);
+    }
+}
+
+TEST(back_from_a_fence_nothing_is_wanted_any_more)
+{
+    struct unit *u = acting();
+    fence_by_hand(u);
+    bar(u);
+    empties_its_hands(u);
+    (void)unit_foreign(u);
+    unit_foreign_node(u, N3)->unfence_wanted = true;
+    unit_foreign_send(u);
+    struct action off = unit_take(u, ACTION_BLOCK_REMOVE);
+    unit_block(u, &off, OUTCOME_DONE, 0);
+    unit_commit(u);
+    const struct node_record *node = unit_copy_node(u, 3);
+    assert_int_equal(node->state, NODE_OUT);
+    assert_false(node->unfence_wanted);
+    assert_false(node->address_blocked);
+    assert_false(u->core.local.acting.address_off[N3]);
+    assert_non_null(strstr(told(u, HISTORY_NODE_UNFENCED)->cause, "n3 is back"));
+    free(u);
+}
+
+/* n3 is out and ready to be taken in, its record full of what was. */
+static struct unit *n3_out(void)
+{
+    struct unit *u = unit_new(1);
+    struct node_record *node = &u->image.nodes[N3];
+    node->state = NODE_OUT;
+    node->proofs = PROOF_STORAGE;
+    node->client_only = true;
+    node->fence_wanted = true;
+    node->unfence_wanted = true;
+    node->away_ms = 777;
+    u->image.header.members = 3;
+    struct beat *beat = &u->peers[3];
+    beat->incarnation = (struct incarnation){0};
+    beat->able = false;
+    beat->empty = true;
+    beat->client = unit_client(3, 301);
+    return u;
+}
+
+TEST(an_admission_takes_what_the_node_says_of_itself)
+{
+    struct unit *u = n3_out();
+    struct beat *beat = &u->peers[3];
+    beat->machine = unit_uuid(0x71);
+    beat->boot = unit_uuid(0x72);
+    beat->memory_mib = 4096;
+    beat->bmc = (struct bmc_address){.address = "10.1.0.9", .cipher_suite = 17};
+    unit_lead(u);
+    unit_settle(u, 500);
+    const struct node_record *node = unit_copy_node(u, 3);
+    assert_int_equal(node->state, NODE_ADMITTED);
+    assert_true(uuid_equal(&node->machine, &beat->machine));
+    assert_true(uuid_equal(&node->boot, &beat->boot));
+    assert_int_equal(node->memory_mib, 4096);
+    assert_string_equal(node->bmc.address, "10.1.0.9");
+    assert_int_equal(node->proofs, 0);
+    assert_int_equal(node->away_ms, 0);
+    assert_false(node->client_only);
+    assert_int_equal(u->core.cluster.header.members & 4, 4);
+    assert_non_null(strstr(told(u, HISTORY_NODE_ADMITTED)->cause, "n3 admitted"));
+    free(u);
+}
+
+/* A tombstone: nothing is wanted of it, and none is made while a VM refers to the node. */
+TEST(a_removed_node_leaves_a_tombstone)
+{
+    for (unsigned i = 0; i < 3; i++) {
+        struct unit *u = n3_out();
+        u->image.nodes[N3].removing = true;
+        struct vm_record *vm = unit_vm(u, 0, i == 2 ? VM_RECOVERING : VM_STOPPED, N3);
+        vm->want = WANT_STOPPED;
+        vm->node = i == 0 ? NODE_NONE : N3; /* stopped, a node there holds nothing */
+        (void)unit_vm(u, 1, VM_RUNNING, 0);
+        unit_lead(u);
+        unit_settle(u, 500);
+        const struct node_record *node = unit_copy_node(u, 3);
+        assert_int_equal(node->state, i == 2 ? NODE_OUT : NODE_REMOVED);
+        if (i != 2) {
+            assert_false(node->removing || node->fence_wanted || node->unfence_wanted);
+            assert_non_null(strstr(told(u, HISTORY_NODE_REMOVED)->cause, "n3 is removed"));
+        }
+        free(u);
+    }
+}
+
+/* What was taken off for a return that did not come is not held for taken off after the next fence.
+ */
+TEST(a_removal_forgets_what_was_taken_off)
+{
+    struct unit *u = acting();
+    fence_by_hand(u);
+    bar(u);
+    u->core.local.acting.address_off[N3] = true;
+    (void)unit_foreign(u);
+    unit_foreign_node(u, N3)->removing = true;
+    unit_foreign_vm(u, 0)->node = 1;
+    unit_foreign_send(u);
+    unit_settle(u, 300);
+    assert_int_equal(unit_copy_node(u, 3)->state, NODE_REMOVED);
+    assert_false(u->core.local.acting.address_off[N3]);
+    free(u);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_lost_node_is_no_member_and_not_away),
+        cmocka_unit_test(a_fenced_node_is_no_longer_to_be_fenced),
+        cmocka_unit_test(without_an_address_entry_the_record_says_so),
+        cmocka_unit_test(an_address_that_may_be_barred_counts_as_barred),
+        cmocka_unit_test(a_clean_end_is_the_word_of_that_very_life),
+        cmocka_unit_test(back_from_a_fence_nothing_is_wanted_any_more),
+        cmocka_unit_test(an_admission_takes_what_the_node_says_of_itself),
+        cmocka_unit_test(a_removed_node_leaves_a_tombstone),
+        cmocka_unit_test(a_removal_forgets_what_was_taken_off),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
