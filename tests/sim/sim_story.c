@@ -324,7 +324,7 @@ static void finish(struct sim *sim)
     char why[SIM_LINE_BYTES];
     sim->now_us = sim->story->run_us;
     sim_check_kept(sim);
-    if (sim->now_us - sim->last_fault_us >= sim->story->settle_us && !sim_settled(sim, why)) {
+    if (sim->now_us >= sim->last_fault_us + sim->story->settle_us && !sim_settled(sim, why)) {
         sim_violation(sim, "%s", why);
     }
     sim_expect_now(sim, SIM_TIME_END);
