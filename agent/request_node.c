@@ -114,8 +114,10 @@ const char *request_node_join(struct core *core, const struct request *request)
         node->state = NODE_FENCED; /* as after a fence: its address entry comes off first */
         node->unfence_wanted = true;
     } else {
+        struct client address = node->client; /* since a restore: it may be barred */
         memset(node, 0, sizeof(*node));
         node->state = NODE_OUT;
+        node->client = known ? address : node->client;
     }
     memcpy(node->name, request->name, NAME_BYTES);
     node->nodeid = request->nodeid;
