@@ -26,6 +26,7 @@ static uint64_t able_since_us(const struct sim *sim, uint32_t node)
     const struct sim_host *host = &sim->hosts[node];
     uint64_t since_us = latest(host->agent.began_us + LISTED_US, host->agent.hung_until_us);
     since_us = latest(since_us, host->thaw_us);
+    since_us = latest(since_us, sim->rados.restored_us); /* which forgets what was announced */
     return latest(since_us, host->libvirt_until_us);
 }
 
