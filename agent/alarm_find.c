@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "agent/address.h"
 #include "agent/core.h"
 #include "agent/devices.h"
 #include "agent/ends.h"
@@ -262,6 +263,19 @@ static void find_spared(struct core *core, uint64_t due, uint8_t slot)
     }
 }
 
+/* The acting node sees it: a stray entry that stands, or stood lately. */
+static void find_address(struct core *core, uint8_t slot)
+{
+    const struct address *address = &core->local.acting.addresses[slot];
+    if (address->stray_ms != 0 && core->local.now_ms - address->stray_ms < ADDRESS_TOLD_MS) {
+        say(core, ALARM_ADDRESS_BARRED, core->cluster.nodes[slot].name,
+            address->stray ? "its address is on the blocklist, so it reaches no disk, and no fence "
+                             "wants that: it is being taken off"
+                           : "its address was on the blocklist, and no fence wanted that: it was "
+                             "taken off");
+    }
+}
+
 static void find_pause(struct core *core)
 {
     struct text text = {0};
@@ -278,6 +292,7 @@ static void find_nodes(struct core *core)
         if (node->state != NODE_FREE && node->state != NODE_REMOVED && node->nodeid != 0) {
             find_node(core, slot);
             find_spared(core, due, slot);
+            find_address(core, slot);
             find_peer(core, node);
         }
     }

@@ -230,14 +230,23 @@ struct record_name {
 };
 #define MENDS_MAX 16
 
+/* What the acting node does about blocklist entries against one node's address. */
+struct address {
+    struct call call; /* taking it off, or looking for one */
+    bool looking;     /* that call only looks */
+    uint64_t retry_ms;
+    bool off;          /* it is off, read back: the node may come back */
+    bool stray;        /* one stands against a node that takes part */
+    uint64_t stray_ms; /* when that was last seen; 0: never */
+    bool told;         /* it is in the history */
+};
+
 /* What only the acting node keeps; begun anew with each term. */
 struct acting {
     uint64_t term; /* that we took; 0: none */
     struct fence fences[NODES_MAX];
-    uint64_t lost_version[NODES_MAX];     /* of the copy when that fence was begun */
-    struct call address_calls[NODES_MAX]; /* taking an address entry off */
-    uint64_t address_retry_ms[NODES_MAX];
-    bool address_off[NODES_MAX]; /* it is off, read back */
+    uint64_t lost_version[NODES_MAX]; /* of the copy when that fence was begun */
+    struct address addresses[NODES_MAX];
     uint64_t vm_retry_ms[VMS_MAX];
     uint16_t barrier_of[VMS_MAX]; /* index in barriers + 1; 0: none */
     uint32_t refused_next;

@@ -20,6 +20,7 @@
 
 #include <string.h>
 
+#include "agent/address.h"
 #include "agent/devices.h"
 #include "agent/draft.h"
 #include "agent/leave.h"
@@ -271,7 +272,7 @@ static void draft_removed(struct core *core, uint32_t slot)
     next->removing = false;
     next->fence_wanted = false;
     next->unfence_wanted = false;
-    core->local.acting.address_off[slot] = false;
+    core->local.acting.addresses[slot].off = false;
     struct text text = {0};
     text_add(text_add(&text, next->name), " is removed; its blocklist entries stand");
     draft_history(core, HISTORY_NODE_REMOVED, next->nodeid, NULL, text.bytes);
@@ -284,7 +285,7 @@ static void draft_fenced(struct core *core, uint32_t slot, const struct node_rec
         return;
     }
     if (!may_return(core, node) ||
-        (node->address_blocked && !core->local.acting.address_off[slot])) {
+        (node->address_blocked && !core->local.acting.addresses[slot].off)) {
         return;
     }
     struct node_record *next = draft_node(core, slot);
@@ -292,7 +293,7 @@ static void draft_fenced(struct core *core, uint32_t slot, const struct node_rec
     next->address_blocked = false;
     next->losses = next->unfence_wanted ? 0 : next->losses;
     next->unfence_wanted = false;
-    core->local.acting.address_off[slot] = false;
+    core->local.acting.addresses[slot].off = false;
     struct text text = {0};
     text_add(text_add(&text, node->name), " is back with empty hands; its address entry is off");
     draft_history(core, HISTORY_NODE_UNFENCED, node->nodeid, NULL, text.bytes);
@@ -351,6 +352,7 @@ static void draft_one(struct core *core, uint32_t slot, const struct node_record
     const struct peer *peer = speaking(core, node);
     switch (node->state) {
     case NODE_ADMITTED:
+        address_draft(core, slot);
         if (draft_wanted_gone(core, slot, node)) {
             return;
         }
@@ -389,28 +391,13 @@ void nodes_draft(struct core *core, struct caller *caller)
     }
 }
 
-/* Takes the address entry of a node off that may come back, or that is present and yet cut off from
- * the storage (a stale actor's late hand). */
-static void free_address(struct core *core, uint32_t slot, const struct node_record *node,
-                         struct caller *caller)
+/* Takes part, says its agent, and reaches no storage for a while: is its address barred? */
+static bool cut_off(const struct core *core, const struct node_record *node)
 {
-    struct acting *acting = &core->local.acting;
     const struct peer *peer = speaking(core, node);
-    bool barred = (node->state == NODE_OUT || node->state == NODE_ADMITTED) && peer != NULL &&
-                  peer->no_storage_since_ms != 0 &&
-                  caller->now_ms - peer->no_storage_since_ms > core->cluster.settings.call_ms;
-    bool wanted = may_return(core, node) && node->address_blocked && !acting->address_off[slot];
-    (void)call_overdue(&acting->address_calls[slot], caller->now_ms);
-    if ((!wanted && !barred) || client_is_none(&node->client) ||
-        call_open(&acting->address_calls[slot]) || !caller_fresh(caller) ||
-        caller->now_ms < acting->address_retry_ms[slot]) {
-        return;
-    }
-    struct action *action = call_begin(caller, &acting->address_calls[slot], ACTION_BLOCK_REMOVE,
-                                       core->cluster.settings.call_ms, true);
-    action->block.count = 1;
-    action->block.entries[0] = client_address_entry(&node->client);
-    acting->address_retry_ms[slot] = caller->now_ms + core->cluster.settings.call_ms;
+    return (node->state == NODE_OUT || node->state == NODE_ADMITTED) && peer != NULL &&
+           peer->no_storage_since_ms != 0 &&
+           core->local.now_ms - peer->no_storage_since_ms > core->cluster.settings.call_ms;
 }
 
 void nodes_act(struct core *core, struct caller *caller)
@@ -442,7 +429,7 @@ void nodes_act(struct core *core, struct caller *caller)
                 watchdog_prove(core, slot, fence);
             }
         }
-        free_address(core, slot, node, caller);
+        address_act(core, slot, may_return(core, node), cut_off(core, node), caller);
     }
 }
 
@@ -450,12 +437,8 @@ bool nodes_on_block(struct core *core, const struct event *event)
 {
     struct acting *acting = &core->local.acting;
     for (uint32_t slot = 0; slot < NODES_MAX; slot++) {
-        if (fence_on_block(&acting->fences[slot], event, &core->cluster.settings)) {
-            return true;
-        }
-        if (call_ends(&acting->address_calls[slot], event)) {
-            acting->address_off[slot] = event->block.outcome == OUTCOME_DONE &&
-                                        core->cluster.nodes[slot].state == NODE_FENCED;
+        if (fence_on_block(&acting->fences[slot], event, &core->cluster.settings) ||
+            address_on_block(core, slot, event)) {
             return true;
         }
     }

@@ -41,6 +41,7 @@ enum alarm_kind {
     ALARM_PAUSED,          /* HA is paused, and has been for long */
     ALARM_VOTES_RAISED,    /* Corosync waits for more votes than there are nodes for */
     ALARM_SUSPENDED,       /* its guests stand still: it has no quorum */
+    ALARM_ADDRESS_BARRED,  /* a node's address was on the blocklist, and no fence wants that */
     ALARM_KIND_COUNT
 };
 

@@ -514,19 +514,6 @@ TEST(an_agent_without_its_incarnation_is_over)
     free(u);
 }
 
-/* A present member cut off from the storage for long: an address entry nobody wants is taken off.
- */
-TEST(a_late_hand_is_undone)
-{
-    struct unit *u = acting(false);
-    u->peers[3].storage = false;
-    unit_settle(u, u->core.cluster.settings.call_ms + 1000);
-    struct action off = unit_take(u, ACTION_BLOCK_REMOVE);
-    assert_true(unit_holds(&off.block, unit_client(3, 0)));
-    assert_int_equal(off.block.count, 1);
-    free(u);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -559,7 +546,6 @@ int main(void)
         cmocka_unit_test(a_vouch_does_not_outlive_an_absence),
         cmocka_unit_test(an_operators_fence_takes_an_absent_node),
         cmocka_unit_test(an_agent_without_its_incarnation_is_over),
-        cmocka_unit_test(a_late_hand_is_undone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
