@@ -76,23 +76,48 @@ static void draft_barrier(struct core *core, const struct node_record *node, str
     fence->barrier_told = true;
 }
 
+static const char *power_words(const struct power *power)
+{
+    switch (power->state) {
+    case POWER_OFF:
+        return ": off, read back, after ";
+    case POWER_FAILED:
+        return ": not proven off, after ";
+    case POWER_ON_ENDED:
+        return power->on ? ": on again, after " : ": not switched on again, after ";
+    case POWER_UNTRIED:
+    case POWER_ASKED:
+    case POWER_READING:
+    case POWER_ON_ASKED:
+    case POWER_STATE_COUNT:
+        return NULL; /* it has not ended */
+    }
+    return NULL;
+}
+
 static void draft_power(struct core *core, uint32_t slot, const struct node_record *node,
                         struct power *power)
 {
+    const char *words = power_words(power);
+    if (words == NULL || power->told) {
+        return;
+    }
     bool off = power->state == POWER_OFF;
     struct text text = {0};
-    text_add(text_add(&text, "power of "), node->name);
-    text_add(&text, off ? ": off, read back, after " : ": not proven off, after ");
+    text_add(text_add(text_add(&text, "power of "), node->name), words);
     text_add_u64(&text, power->ended_ms - power->begun_ms);
     text_add(&text, " ms; ");
-    if (power->tries > 1) {
+    if (power->tries > 1 && power->state != POWER_ON_ENDED) {
         text_add(text_add_u64(text_add(&text, "try "), power->tries), "; ");
     }
     text_add(&text, power->text);
+    bool done = off || (power->state == POWER_ON_ENDED && power->on);
     draft_history(core, HISTORY_BMC, node->nodeid, NULL, text.bytes)->number =
-        off ? OUTCOME_DONE : OUTCOME_FAILED;
+        done ? OUTCOME_DONE : OUTCOME_FAILED;
     if (off) {
         draft_node(core, slot)->proofs |= PROOF_POWER;
+    } else if (power->state == POWER_ON_ENDED) {
+        draft_node(core, slot)->power_on = false;
     }
     power->told = true;
 }
@@ -109,8 +134,5 @@ void ledger_draft(struct core *core, uint32_t slot)
         core->cluster.header.feature_level >= LEVEL_LEDGER) {
         draft_barrier(core, node, fence);
     }
-    bool ended = fence->power.state == POWER_OFF || fence->power.state == POWER_FAILED;
-    if (ended && !fence->power.told) {
-        draft_power(core, slot, node, &fence->power);
-    }
+    draft_power(core, slot, node, &fence->power);
 }

@@ -208,6 +208,14 @@ static void draft_member(struct core *core, uint32_t slot, const struct node_rec
     }
 }
 
+/* Is it to be switched on again? Not one that a person wanted off, nor one that is back already. */
+static bool wants_power_on(const struct core *core, const struct node_record *node)
+{
+    return core->cluster.settings.power_on_after_fence != 0 && !node->fence_wanted &&
+           !node->removing && !node->client_only && power_has_level(node) &&
+           core->local.draft.delta.header.feature_level >= LEVEL_FENCE_DEVICES;
+}
+
 static void draft_lost(struct core *core, uint32_t slot, const struct node_record *node)
 {
     struct fence *fence = &core->local.acting.fences[slot];
@@ -230,6 +238,7 @@ static void draft_lost(struct core *core, uint32_t slot, const struct node_recor
     next->proofs = proofs;
     /* An actor before us may have barred the address and died before it could say so. */
     next->address_blocked = fence->address || !next->client_only;
+    next->power_on = wants_power_on(core, next);
     next->fence_wanted = false;
     char proof[TEXT_BYTES];
     proof_text(proofs, proof);
@@ -291,6 +300,7 @@ static void draft_fenced(struct core *core, uint32_t slot, const struct node_rec
     struct node_record *next = draft_node(core, slot);
     next->state = NODE_OUT;
     next->address_blocked = false;
+    next->power_on = false;
     next->losses = next->unfence_wanted ? 0 : next->losses;
     next->unfence_wanted = false;
     core->local.acting.addresses[slot].off = false;

@@ -5,7 +5,8 @@
  * every client at its address; when to try again. The barrier and the power
  * (fencing/power.c) begin at once; the barrier never waits for it.
  * A host that nobody has seen since the power came back may be booting: where the barrier is proof
- * enough, it is not switched off in the middle of that.
+ * enough, it is not switched off in the middle of that. Where its record says so, a fenced host is
+ * switched on again, once it was read off.
  * Assumes: the node's record is NODE_LOST by a commit of a term we hold (the right to fence), and
  * the caller's freshness. Entries are read back by the edge before it says DONE. Never: adds an
  * address entry against a machine that is back (it would hit its new agent), and never takes
@@ -65,6 +66,8 @@ void fence_carry_on(struct fence *fence, const struct node_record *node, bool ma
     bool known_off = (node->proofs & PROOF_POWER) != 0;
     if (!spared && !known_off && !node->client_only) {
         power_off_carry_on(&fence->power, node, settings, caller);
+    } else if (known_off && node->power_on && node->state == NODE_FENCED) {
+        power_on_again(&fence->power, node, settings, caller);
     }
 }
 

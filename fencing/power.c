@@ -184,6 +184,7 @@ void power_on_again(struct power *power, const struct node_record *node,
         power_move(power, POWER_ON_ASKED);
         power->told = false;
         power->on = false;
+        power->begun_ms = power->ended_ms = caller->now_ms;
         name_set(power->text, TEXT_BYTES, "no device of it may be used");
         if (ask_level(power, node, 0, POWER_ORDER_ON, settings, caller) == 0) {
             power_move(power, POWER_ON_ENDED);

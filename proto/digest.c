@@ -97,6 +97,9 @@ uint64_t digest_node(uint32_t slot, const struct node_record *node)
     if (node->losses != 0 || node->lost_ms != 0) { /* not before feature level 2 */
         d = digest_u64(digest_u64(d, node->losses), node->lost_ms);
     }
+    if (node->power_on) {
+        d = digest_u64(d, 1);
+    }
     if (node->watchdog || node->watchdog_fires_ms != 0) { /* not before feature level 2 */
         d = digest_u64(digest_u64(d, node->watchdog), node->watchdog_fires_ms);
     }

@@ -69,6 +69,8 @@ static const struct setting table[] = {
         "percent: if more nodes, and 3 or more, are gone, ask", NULL),
     MS(44, flap_ms, 5 * MINUTE, 0, 60 * MINUTE,
        "how long one lost 3 times in a row stays out at first"),
+    WORD(55, power_on_after_fence, 0,
+         "is a host that was switched off by itself switched on again?", "no", "yes"),
     MS(50, watchdog_ms, 15000, 2000, 5 * MINUTE,
        "timeout that hosts' watchdogs are set to when armed"),
     MS(51, watchdog_fires_ms, 40000, 3000, 10 * MINUTE,

@@ -112,6 +112,7 @@ struct node_record {
     bool removing;    /* an operator asked for its removal: fenced, emptied, then a tombstone */
     uint32_t losses;  /* unannounced, in a row: each soon after it came back from the one before */
     uint64_t lost_ms; /* wall clock of the last of these; 0: none */
+    bool power_on;    /* fenced unasked: to be switched on once it was read off (level 2) */
     bool watchdog;    /* its keeper is armed, and vouched for by freshness alone (level 2) */
     uint32_t watchdog_fires_ms; /* ... and fires at the latest so long after it was last fed */
     uint64_t readmitted_ms; /* the suspension of its guests that is over, by its beginning on its
@@ -220,8 +221,9 @@ struct settings {
     uint32_t fence_window_ms;
     uint32_t mass_loss; /* percent of the nodes: if more are gone at once, a person is asked */
     uint32_t flap_ms;   /* how long a node that fails again and again is first kept out; 0: never */
-    uint32_t watchdog_ms;       /* what hosts' watchdogs are set to */
-    uint32_t watchdog_fires_ms; /* by when one has fired where its host does not say */
+    uint32_t watchdog_ms;          /* what hosts' watchdogs are set to */
+    uint32_t watchdog_fires_ms;    /* by when one has fired where its host does not say */
+    uint32_t power_on_after_fence; /* 0 no, 1 yes: who was fenced unasked is switched on again */
 };
 
 /* What somebody set: the state keeps it under the setting's own number, known here or not. */

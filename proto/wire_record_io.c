@@ -85,6 +85,7 @@ Stead__Node *wire_node_to_pb(struct wire_arena *arena, const struct node_record 
     pb->removing = node->removing;
     pb->losses = node->losses;
     pb->lost_ms = node->lost_ms;
+    pb->power_on = node->power_on;
     pb->watchdog = node->watchdog;
     pb->watchdog_fires_ms = node->watchdog_fires_ms;
     pb->readmitted_ms = node->readmitted_ms;
@@ -111,6 +112,7 @@ bool wire_node_from_pb(const Stead__Node *pb, struct node_record *ret_node)
     ret_node->removing = pb->removing;
     ret_node->losses = pb->losses;
     ret_node->lost_ms = pb->lost_ms;
+    ret_node->power_on = pb->power_on;
     ret_node->watchdog = pb->watchdog;
     ret_node->watchdog_fires_ms = pb->watchdog_fires_ms;
     ret_node->readmitted_ms = pb->readmitted_ms;

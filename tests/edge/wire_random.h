@@ -133,6 +133,7 @@ static inline void random_node(uint64_t *seed, struct node_record *ret_node)
     ret_node->client = random_client(seed);
     random_bmc(seed, &ret_node->bmc);
     random_devices(seed, ret_node->devices);
+    ret_node->power_on = coin(seed);
     ret_node->memory_mib = (uint32_t)wide(seed);
     ret_node->feature_level = (uint32_t)wide(seed);
     ret_node->proofs = below(seed, 32);

@@ -320,6 +320,27 @@ TEST(a_node_proven_off_is_left_off)
     end(p);
 }
 
+/* ... but on, where its record wants that: once it is fenced and was read off, and not before. */
+TEST(a_fenced_node_is_switched_on_where_it_wants_that)
+{
+    for (int i = 0; i < 8; i++) {
+        struct position *p = begun();
+        bool off = (i & 1) != 0;
+        bool wants = (i & 2) != 0;
+        bool fenced = (i & 4) != 0;
+        p->node.state = fenced ? NODE_FENCED : NODE_LOST;
+        p->node.proofs = PROOF_STORAGE | (off ? PROOF_POWER : 0);
+        p->node.power_on = wants;
+        carry_on(p);
+        const struct action *power = asked(p, ACTION_POWER);
+        assert_int_equal(power != NULL, !off || (wants && fenced));
+        if (power != NULL) {
+            assert_int_equal(power->power.order, off ? POWER_ORDER_ON : POWER_ORDER_OFF);
+        }
+        end(p);
+    }
+}
+
 /* Only a node that a term named lost is fenced. */
 TEST(a_living_node_is_never_fenced)
 {
@@ -373,6 +394,7 @@ int main(void)
         cmocka_unit_test(another_life_begins_anew),
         cmocka_unit_test(a_fenced_node_is_not_barred_again),
         cmocka_unit_test(a_node_proven_off_is_left_off),
+        cmocka_unit_test(a_fenced_node_is_switched_on_where_it_wants_that),
         cmocka_unit_test(a_living_node_is_never_fenced),
         cmocka_unit_test(answers_that_never_come),
         cmocka_unit_test(a_stranger_is_ignored),

@@ -213,6 +213,39 @@ TEST(a_failed_power_off_is_told)
     }
 }
 
+/* Fenced and read off, with the setting: told on once, and the record forgets that it wants it. */
+TEST(on_again_only_if_fenced_unasked)
+{
+    enum { BY_ITSELF, FENCED_BY_HAND, REMOVED, WITHOUT_SETTING, WAYS };
+    for (int way = 0; way < WAYS; way++) {
+        struct unit *u = unit_new(1);
+        unit_set(u, "power_on_after_fence", way != WITHOUT_SETTING);
+        u->image.nodes[N3].bmc = (struct bmc_address){.address = "10.1.0.3", .verified = true};
+        u->image.nodes[N3].fence_wanted = way == FENCED_BY_HAND;
+        u->image.nodes[N3].removing = way == REMOVED;
+        u->peers[3].bmc = u->image.nodes[N3].bmc;
+        unit_vm(u, 0, VM_RUNNING, N3);
+        unit_lead(u);
+        lose(u);
+        struct action power = unit_take(u, ACTION_POWER);
+        bar(u);
+        unit_settle(u, 200);
+        assert_int_equal(unit_copy_node(u, 3)->power_on, way == BY_ITSELF);
+        unit_none(u, ACTION_POWER); /* not before it was read off */
+        unit_power(u, &power, OUTCOME_DONE);
+        unit_settle(u, 200);
+        if (way == BY_ITSELF) {
+            power = unit_take(u, ACTION_POWER);
+            assert_int_equal(power.power.order, POWER_ORDER_ON);
+            unit_power(u, &power, OUTCOME_DONE);
+        }
+        unit_settle(u, 2000);
+        assert_false(unit_copy_node(u, 3)->power_on);
+        unit_none(u, ACTION_POWER);
+        free(u);
+    }
+}
+
 /* A machine that is back under another boot id is fenced by client only: no address, no power. */
 TEST(a_reborn_node_is_fenced_by_client_only)
 {
@@ -527,6 +560,7 @@ int main(void)
         cmocka_unit_test(the_barrier_makes_it_fenced),
         cmocka_unit_test(policy_power_waits_for_the_bmc),
         cmocka_unit_test(a_failed_power_off_is_told),
+        cmocka_unit_test(on_again_only_if_fenced_unasked),
         cmocka_unit_test(a_reborn_node_is_fenced_by_client_only),
         cmocka_unit_test(a_machine_back_before_the_fence_is_spared_its_address),
         cmocka_unit_test(reborn_is_a_proof),

@@ -63,6 +63,7 @@ static const struct unit_field unit_node_fields[] = {
     N(removing),
     N(losses),
     N(lost_ms),
+    N(power_on),
     N(watchdog),
     N(watchdog_fires_ms),
     N(readmitted_ms),
