@@ -76,8 +76,10 @@ struct client view_announced(const struct core *core)
 {
     const struct storage_view *storage = &core->local.storage;
     const struct node_record *node = own_record(core);
+    enum life_state life = core->local.life.state;
+    bool unread = life == LIFE_UNKNOWN || life == LIFE_LOST; /* whose handle we succeed to */
     bool hold = node != NULL && !storage->predecessor_blocked && !view_recorded(core);
-    return hold ? (struct client){{0}} : storage->client;
+    return unread || hold ? (struct client){{0}} : storage->client;
 }
 
 /* An agent restarted within one life: whatever its predecessor sent and is still under way must

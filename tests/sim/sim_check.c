@@ -54,6 +54,31 @@ static void note_fences(struct sim *sim, const struct delta *delta)
     }
 }
 
+/* --- I2: what an agent's predecessor left under way --- */
+
+/* A node's new handle is recorded within one life: its old one is on the blocklist. */
+static void check_predecessors(struct sim *sim, const struct delta *delta)
+{
+    for (uint32_t i = 0; i < delta->count; i++) {
+        const struct record *record = &delta->records[i];
+        if (record->kind != RECORD_NODE || record->removed || record->slot >= sim->node_count) {
+            continue;
+        }
+        const struct node_record *before = &sim->rados.state->nodes[record->slot];
+        bool same_life = before->state == NODE_ADMITTED && record->node.state == NODE_ADMITTED &&
+                         incarnation_equal(before->incarnation, record->node.incarnation);
+        struct action entry = {.kind = ACTION_BLOCK_ADD};
+        entry.block.count = 1;
+        entry.block.entries[0] = before->client;
+        if (same_life && !client_is_none(&before->client) &&
+            !client_equal(&before->client, &record->node.client) &&
+            sim_block_amiss(sim, &entry) > 0) {
+            sim_violation(sim, "I2: a new handle of %s is recorded, and the one before may write",
+                          node_name(sim, record->slot));
+        }
+    }
+}
+
 /* --- I4 --- */
 
 /* A watchdog is taken to have fired: then nothing of the cluster's lives on that host. */
@@ -111,6 +136,7 @@ void sim_check_commit(struct sim *sim, uint32_t node, const struct delta *delta)
     note_fences(sim, delta);
     check_wants(sim, delta);
     check_watchdogs(sim, delta);
+    check_predecessors(sim, delta);
     sim_check_why(sim, delta);
     if (!state_apply(state, delta)) {
         sim_violation(sim, "I3: version %llu of %s does not have the digest it says",

@@ -295,6 +295,20 @@ TEST(a_new_handle_blocks_the_predecessor_anew)
     free(u);
 }
 
+/* Before it has read the state it does not know whether it has a predecessor. */
+TEST(no_handle_is_announced_before_the_state_is_read)
+{
+    struct unit *u = unit_new(2);
+    core_init(&u->core, &u->facts, u->now_ms);
+    unit_ring(u, true, 3, u->ring.nodeids);
+    struct action open = unit_take(u, ACTION_HANDLE_OPEN);
+    unit_handle(u, &open, OUTCOME_DONE, unit_client(2, 999));
+    unit_pass(u, 300);
+    assert_int_equal(u->core.cluster.header.version, 0);
+    assert_true(client_is_none(&u->core.local.beat.client));
+    free(u);
+}
+
 /* While that blocking is not known to stand, the new handle stays unannounced. */
 TEST(an_unblocked_predecessor_keeps_us_quiet)
 {
@@ -509,6 +523,7 @@ int main(void)
         cmocka_unit_test(polling_goes_on),
         cmocka_unit_test(silence_is_no_good_answer),
         cmocka_unit_test(the_predecessor_is_blocked_first),
+        cmocka_unit_test(no_handle_is_announced_before_the_state_is_read),
         cmocka_unit_test(an_unblocked_predecessor_keeps_us_quiet),
         cmocka_unit_test(an_empty_pool_is_missing),
         cmocka_unit_test(not_there_is_not_never),
