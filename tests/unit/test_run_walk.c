@@ -46,6 +46,16 @@ static void check_lawful(struct world *w)
     world_end(w);
 }
 
+/* libvirt tells that what was killed is gone. */
+static void check_lawful_once_gone(struct world *w)
+{
+    world_settle(w, 500);
+    if (!w->alive) {
+        unit_domain(w->u, 0, DOMAIN_GONE, END_DESTROYED);
+    }
+    check_lawful(w);
+}
+
 /* Answers the oldest call that way, its effect having happened or not. */
 static void answer(struct world *w, enum outcome outcome, bool happened)
 {
@@ -56,7 +66,11 @@ static void answer(struct world *w, enum outcome outcome, bool happened)
             return; /* this state asks nothing just now */
         }
     }
+    bool images = action.kind == ACTION_LOCKS_BREAK || action.kind == ACTION_WATCHERS_READ;
     bool refusable = action.kind != ACTION_LEASE_CHANGE; /* that one only if it compares unequal */
+    if (outcome == OUTCOME_BLOCKLISTED && !images) {
+        outcome = OUTCOME_UNKNOWN; /* a lease that says so ends our life: below */
+    }
     if (happened || (outcome == OUTCOME_REFUSED && !refusable)) {
         outcome = world_effect(w, &action) ? outcome : OUTCOME_REFUSED;
     }
@@ -68,8 +82,9 @@ static const struct {
     enum outcome outcome;
     bool happened;
 } endings[] = {
-    {OUTCOME_DONE, true},    {OUTCOME_REFUSED, false}, {OUTCOME_FAILED, false},
-    {OUTCOME_UNKNOWN, true}, {OUTCOME_UNKNOWN, false}, {OUTCOME_STALE, false},
+    {OUTCOME_DONE, true},         {OUTCOME_REFUSED, false}, {OUTCOME_FAILED, false},
+    {OUTCOME_UNKNOWN, true},      {OUTCOME_UNKNOWN, false}, {OUTCOME_STALE, false},
+    {OUTCOME_BLOCKLISTED, false},
 };
 
 /* Every answer in every state of a start. */
@@ -130,17 +145,52 @@ TEST(the_guest_ends_in_any_state)
     }
 }
 
-/* libvirt tells of any state of the domain, in every state of the run. */
+/* libvirt tells of any state of the domain, in every state of the run; where there was none any
+ * more, of one that another hand started. */
 TEST(any_domain_state_in_any_state)
 {
-    for (unsigned i = 0; i < UNIT_COUNT(started); i++) {
-        for (int domain = DOMAIN_STARTING; domain <= DOMAIN_IO_ERROR; domain++) {
-            struct world *w = at_start(started[i]);
+    for (unsigned i = 0; i < UNIT_COUNT(started) + UNIT_COUNT(ended); i++) {
+        for (int domain = DOMAIN_STARTING; domain <= DOMAIN_PANICKED; domain++) {
+            bool start = i < UNIT_COUNT(started);
+            struct world *w = start ? at_start(started[i]) : at_end(ended[i - UNIT_COUNT(started)]);
+            w->alive |= world_state(w) == RUN_BLOCK || world_state(w) == RUN_UNLOCK;
             if (w->alive) {
                 unit_domain(w->u, 0, (enum domain_state)domain, END_UNKNOWN);
             }
-            check_lawful(w);
+            check_lawful_once_gone(w);
         }
+    }
+}
+
+/* The connection to libvirt breaks and comes back, in every state. */
+TEST(libvirt_comes_back_in_any_state)
+{
+    for (unsigned i = 0; i < UNIT_COUNT(started) + UNIT_COUNT(ended); i++) {
+        bool start = i < UNIT_COUNT(started);
+        struct world *w = start ? at_start(started[i]) : at_end(ended[i - UNIT_COUNT(started)]);
+        struct event lost = unit_event(EVENT_DOMAINS, 0);
+        unit_step(w->u, &lost);
+        if (w->alive) {
+            unit_domain(w->u, 0, w->runs ? DOMAIN_RUNNING : DOMAIN_STARTING, END_UNKNOWN);
+        }
+        unit_domains(w->u);
+        check_lawful_once_gone(w);
+    }
+}
+
+/* The lease answers that we are blocklisted, in every state that asks it: our life is over. */
+TEST(a_blocklisted_lease_call_ends_our_life)
+{
+    const enum run_state asking[] = {RUN_TAKE, RUN_NAME, RUN_UP, RUN_RELEASE};
+    for (unsigned i = 0; i < UNIT_COUNT(asking); i++) {
+        bool end = asking[i] == RUN_RELEASE;
+        struct world *w = end ? at_end(RUN_RELEASE) : at_start(asking[i]);
+        bool read = asking[i] == RUN_UP;
+        struct action action = unit_take(w->u, read ? ACTION_LEASE_READ : ACTION_LEASE_CHANGE);
+        world_tell(w, &action, OUTCOME_BLOCKLISTED);
+        assert_int_equal(world_state(w), RUN_IDLE);
+        assert_int_equal(w->u->core.local.life.state, LIFE_LOST);
+        world_end(w);
     }
 }
 
@@ -212,6 +262,8 @@ int main(void)
         cmocka_unit_test(no_answer_in_any_state),
         cmocka_unit_test(the_guest_ends_in_any_state),
         cmocka_unit_test(any_domain_state_in_any_state),
+        cmocka_unit_test(libvirt_comes_back_in_any_state),
+        cmocka_unit_test(a_blocklisted_lease_call_ends_our_life),
         cmocka_unit_test(any_record_in_any_state),
         cmocka_unit_test(our_life_ends_in_any_state),
         cmocka_unit_test(a_disallowed_move_asserts),
