@@ -200,7 +200,7 @@ bool watchdog_fits(const struct core *core, const struct node_record *node)
     if (!accepted(core) || (policy & PROOF_STORAGE) != 0) {
         return true;
     }
-    return node->watchdog || ((policy & PROOF_POWER) != 0 && node->bmc.verified);
+    return node->watchdog || ((policy & PROOF_POWER) != 0 && power_has_level(node));
 }
 
 /* How many nodes that count have read of the loss, the lost one left out. */

@@ -9,7 +9,7 @@ packages=(
     ceph-mon ceph-osd ceph-common librados-dev librbd-dev python3-rados python3-rbd
     qemu-system-x86 qemu-utils qemu-block-extra
     libprotobuf-c-dev protobuf-c-compiler protobuf-compiler libxml2-dev
-    libfreeipmi-dev freeipmi-tools openipmi ipmitool fence-agents
+    libfuse3-dev libfreeipmi-dev freeipmi-tools openipmi ipmitool fence-agents
     scdoc man-db groff-base bsdextrautils bash-completion
     libsystemd-dev libjansson-dev libsmartcols-dev libinih-dev libcmocka-dev
     procps python3 systemd systemd-container nftables iproute2 busybox-static linux-image-cloud-amd64 uuid-runtime jq kmod cpio

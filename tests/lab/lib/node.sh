@@ -37,6 +37,7 @@ node_on() { # K: returns once the node is powered, not yet booted
 node_off() { # K: cables first, or its dying sockets would tell the peers what a dead machine cannot
     node_net_cut "$1"
     unit_kill "n$1"
+    watchdog_off "$1"
 }
 
 node_main() { # K: in a mount namespace of its own, until the node is powered off
@@ -56,6 +57,7 @@ node_main() { # K: in a mount namespace of its own, until the node is powered of
     while :; do
         code=0
         node_nspawn "$k" "$dir/root" || code=$?
+        watchdog_off "$k"
         [[ $code -eq 133 ]] || break # 133: the node asked for a reboot
     done
     node_net_cut "$k"

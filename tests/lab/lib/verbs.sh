@@ -286,6 +286,15 @@ verb_path() {
 verb_mgmt() { settings_load; node_arg "${1:-}"; link_set "$K" mgt "${2:-}"; }
 verb_bmc() { settings_load; node_arg "${1:-}"; bmc_mode "$K" "${2:-}"; }
 
+verb_watchdog() {
+    settings_load
+    node_arg "${1:-}"
+    case ${2:-} in
+        on | off) "watchdog_$2" "$K" ;;
+        *) die "a watchdog is on or off, not '${2:-}'" "$0 watchdog $K on" ;;
+    esac
+}
+
 verb_vm() {
     settings_load
     local add=yes words=() word
