@@ -31,6 +31,7 @@
 #include "agent/starts_io.h"
 #include "agent/tick_io.h"
 #include "agent/version.h"
+#include "agent/watchdog.h"
 #include "fencing/keeper.h"
 #include "proto/control_io.h"
 #include "proto/values.h"
@@ -45,6 +46,8 @@
 #define TIDY_NS 20000000000ull /* between two looks after our memory */
 #define LEAVE_NS 500000000ull  /* how long Corosync may take to let us go */
 #define SAY_NS 20000000ull     /* for the last heartbeat to go out */
+#define WAIT_NS 100000000ull   /* between two looks whether the watchdog is let go */
+#define WAITS_MAX 30           /* of these; TimeoutStopSec is longer */
 
 enum { EXIT_CONFIG = 1, EXIT_RESTART = 70 };
 
@@ -63,6 +66,7 @@ struct agent {
     struct vm_tools vm_tools;
     bool begun;
     bool leaving;
+    uint32_t waits; /* for the watchdog to be let go */
     int exit_status;
     char refused[TEXT_BYTES]; /* as last said */
     qb_loop_timer_handle identify_timer;
@@ -274,6 +278,11 @@ static void leave_timed_out(void *context)
 static void leave(void *context)
 {
     struct agent *agent = context;
+    const struct core *core = effects_io_core(agent->effects);
+    if (core != NULL && watchdog_is_ending(core) && agent->waits++ < WAITS_MAX) {
+        qb_loop_timer_add(agent->loop, QB_LOOP_HIGH, WAIT_NS, agent, leave, &agent->leave_timer);
+        return; /* an empty host must not be reset for want of an agent */
+    }
     qb_loop_timer_add(agent->loop, QB_LOOP_HIGH, LEAVE_NS, agent, leave_timed_out,
                       &agent->leave_timer);
     corosync_io_leave(agent->edges.corosync);
@@ -288,11 +297,10 @@ static int32_t on_signal(int32_t number, void *context)
         journal_io_say(LOG_NOTICE, "%s: leaving; guests run on",
                        number == SIGINT ? "SIGINT" : "SIGTERM");
         notify_io_stopping(agent->notify);
-        if (host_io_shuts_down()) {
-            struct event event = {.kind = EVENT_LEAVING, .leaving = {.why = LEAVING_HOST}};
-            struct sink sink = effects_io_sink(agent->effects);
-            sink_put(&sink, &event);
-        }
+        struct event event = {.kind = EVENT_LEAVING, .leaving = {.agent = true}};
+        struct sink sink = effects_io_sink(agent->effects);
+        event.leaving.why = host_io_shuts_down() ? LEAVING_HOST : LEAVING_NOT;
+        sink_put(&sink, &event);
         qb_loop_timer_add(agent->loop, QB_LOOP_HIGH, SAY_NS, agent, leave, &agent->leave_timer);
     }
     return 0;

@@ -122,6 +122,16 @@ static void on_storage(struct core *core, const struct event *event, struct call
     }
 }
 
+static void on_leaving(struct core *core, const struct event *event, struct caller *caller)
+{
+    if (event->leaving.agent) {
+        watchdog_on_end(core, caller);
+    }
+    if (event->leaving.why != LEAVING_NOT || !event->leaving.agent) {
+        leave_on_event(core, event->leaving.why, event->leaving.forced);
+    }
+}
+
 static void on_event(struct core *core, const struct event *event, struct caller *caller)
 {
     switch (event->kind) {
@@ -157,8 +167,6 @@ static void on_event(struct core *core, const struct event *event, struct caller
         on_storage(core, event, caller);
         return;
     case EVENT_LOCKS:
-        (void)run_on_answer(core, event, caller);
-        return;
     case EVENT_DOMAIN_DONE:
         on_domain_done(core, event, caller);
         return;
@@ -184,15 +192,14 @@ static void on_event(struct core *core, const struct event *event, struct caller
         trouble_on_event(core, event, caller);
         return;
     case EVENT_LEAVING:
-        leave_on_event(core, event->leaving.why, event->leaving.forced);
+        on_leaving(core, event, caller);
         return;
     case EVENT_KEEPER:
         watchdog_on_event(core, event, caller);
         return;
     case EVENT_KIND_COUNT:
-        break;
+        IMPOSSIBLE("event kind");
     }
-    IMPOSSIBLE("event kind");
 }
 
 void step(struct core *core, const struct event *event, struct actions *out)

@@ -88,6 +88,7 @@ struct leave {
 struct watchdog {
     bool known;
     bool armed;
+    bool ending; /* this agent ends: nobody will vouch here for a while */
     uint32_t timeout_ms;
     uint64_t vouched_ms; /* until when this host was last vouched for */
     uint64_t vouch_ms;   /* not before is the keeper told again */

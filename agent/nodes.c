@@ -278,6 +278,7 @@ static void draft_removed(struct core *core, uint32_t slot)
     next->state = NODE_REMOVED;
     next->watchdog = false;
     next->watchdog_fires_ms = 0;
+    next->watchdog_vouch_ms = 0;
     next->removing = false;
     next->fence_wanted = false;
     next->unfence_wanted = false;
@@ -332,6 +333,7 @@ void nodes_draft_admit(struct core *core, uint32_t slot, const struct beat *beat
     next->away_ms = 0;
     next->watchdog = false;
     next->watchdog_fires_ms = 0;
+    next->watchdog_vouch_ms = 0;
     next->readmitted_ms = 0;
     header->members |= bit(slot);
     struct text text = {0};

@@ -12,6 +12,7 @@
 #include "agent/draft.h"
 #include "agent/nearest.h"
 #include "agent/pause.h"
+#include "agent/watchdog.h"
 #include "proto/assert.h"
 #include "proto/settings.h"
 #include "proto/values.h"
@@ -80,7 +81,7 @@ const char *request_config_set(struct core *core, const struct request *request,
     }
     uint32_t before = setting_get(setting, &settings);
     setting_put(setting, &settings, record.value);
-    if (!settings_agree(&settings, ret_why)) {
+    if (!settings_agree(&settings, ret_why) || !watchdog_agrees(core, &settings, ret_why)) {
         return ret_why->bytes;
     }
     bool pauses = pause_is_meant(setting->name) && record.value != HA_ON;

@@ -9,6 +9,8 @@
 #include "agent/ledger.h"
 #include "agent/pause.h"
 #include "agent/query.h"
+#include "agent/watchdog.h"
+#include "fencing/timing.h"
 #include "proto/assert.h"
 
 #define NODES_SHOWN_MAX (NODES_MAX + 16) /* those of the cluster, and strangers in the ring */
@@ -24,6 +26,7 @@ struct status_io {
     Control__Node nodes[NODES_SHOWN_MAX];
     Control__Node *node_list[NODES_SHOWN_MAX];
     char *proofs[NODES_MAX][PROOFS];
+    Control__Watchdog watchdogs[NODES_MAX];
     Control__FenceDevice devices[NODES_MAX][FENCE_DEVICES_MAX];
     Control__FenceDevice *device_list[NODES_MAX][FENCE_DEVICES_MAX];
     char troubles[NODES_MAX][TEXT_BYTES];
@@ -116,6 +119,19 @@ static size_t fill_proofs(char **list, uint32_t mask)
     return count;
 }
 
+static void fill_watchdog(const struct core *core, const struct node_record *record,
+                          Control__Watchdog *pb)
+{
+    uint32_t deadline_ms = watchdog_deadline_ms(&core->cluster.settings, record);
+    control__watchdog__init(pb);
+    pb->vouch_ms = watchdog_vouch_ms(&core->cluster.settings, record);
+    pb->feed_ms = timing_feed_ms();
+    pb->fires_ms = record->watchdog_fires_ms;
+    pb->drift_ms = timing_drift_ms(pb->vouch_ms + pb->feed_ms + pb->fires_ms);
+    pb->schedule_ms = timing_schedule_ms();
+    pb->deadline_ms = deadline_ms;
+}
+
 static size_t fill_devices(struct status_io *status, uint32_t slot,
                            const struct node_record *record)
 {
@@ -164,6 +180,10 @@ static void fill_node(struct status_io *status, const struct core *core, uint32_
     node->trouble = status->troubles[slot][0] != '\0'
                         ? status->troubles[slot]
                         : lent(query_node_trouble(core, (uint8_t)slot));
+    if (record->watchdog) {
+        fill_watchdog(core, record, &status->watchdogs[slot]);
+        node->watchdog = &status->watchdogs[slot];
+    }
     node->proofs = status->proofs[slot];
     node->n_proofs = fill_proofs(status->proofs[slot], record->proofs);
 }

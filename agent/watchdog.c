@@ -17,8 +17,10 @@
 #include "agent/peers.h"
 #include "agent/trace.h"
 #include "agent/votes.h"
+#include "fencing/power.h"
 #include "fencing/timing.h"
 #include "proto/assert.h"
+#include "proto/text.h"
 #include "proto/values.h"
 #include "storage/state.h"
 
@@ -77,6 +79,11 @@ void watchdog_on_event(struct core *core, const struct event *event, struct call
     watchdog->timeout_ms = event->keeper.timeout_ms;
     name_set(watchdog->identity, sizeof(watchdog->identity), event->keeper.identity);
     name_set(core->local.troubles[TROUBLE_WATCHDOG], TEXT_BYTES, event->keeper.trouble);
+    if (watchdog->armed && watchdog->timeout_ms > fires_ms(core)) {
+        name_set(core->local.troubles[TROUBLE_WATCHDOG], TEXT_BYTES,
+                 "its watchdog's timeout is longer than it is said to fire within: set [watchdog] "
+                 "fires in stead.conf, or watchdog_ms lower");
+    }
     if (watchdog->armed) {
         watchdog->tries = 0;
         watchdog->vouch_ms = 0;
@@ -88,6 +95,22 @@ void watchdog_on_event(struct core *core, const struct event *event, struct call
               text_add(&text, watchdog->armed ? watchdog->identity : event->keeper.trouble));
         peers_hurry(core);
     }
+}
+
+void watchdog_on_end(struct core *core, struct caller *caller)
+{
+    core->local.watchdog.ending = true;
+    core->local.watchdog.retry_ms = 0;
+    if (core->local.watchdog.armed && !is_empty(core)) {
+        trace_words(caller, "watchdog: armed, and guests are alive here: this host is reset unless "
+                            "an agent vouches for it again in time");
+    }
+    peers_hurry(core);
+}
+
+bool watchdog_is_ending(const struct core *core)
+{
+    return core->local.watchdog.ending && core->local.watchdog.armed && is_empty(core);
 }
 
 static void vouch(struct core *core, struct caller *caller)
@@ -112,7 +135,7 @@ static void vouch(struct core *core, struct caller *caller)
 void watchdog_carry_on(struct core *core, struct caller *caller)
 {
     struct watchdog *watchdog = &core->local.watchdog;
-    bool wanted = accepted(core) && core->local.life.state == LIFE_ADMITTED;
+    bool wanted = accepted(core) && core->local.life.state == LIFE_ADMITTED && !watchdog->ending;
     if (watchdog->armed) {
         vouch(core, caller);
     }
@@ -137,10 +160,12 @@ void watchdog_carry_on(struct core *core, struct caller *caller)
 void watchdog_fill_beat(const struct core *core, struct beat *beat)
 {
     const struct watchdog *watchdog = &core->local.watchdog;
-    bool in_time = watchdog->timeout_ms <= fires_ms(core);
+    bool counts =
+        watchdog->armed && watchdog->timeout_ms <= fires_ms(core) && !watchdog_is_ending(core);
     if (watchdog->known) {
-        beat->watchdog = watchdog->armed && in_time ? WATCHDOG_ARMED : WATCHDOG_OFF;
-        beat->watchdog_fires_ms = watchdog->armed && in_time ? fires_ms(core) : 0;
+        beat->watchdog = counts ? WATCHDOG_ARMED : WATCHDOG_OFF;
+        beat->watchdog_fires_ms = counts ? fires_ms(core) : 0;
+        beat->watchdog_vouch_ms = counts ? timing_vouch_ms(&core->cluster.settings) : 0;
     }
 }
 
@@ -172,7 +197,8 @@ void watchdog_draft(struct core *core, uint32_t slot, const struct beat *beat)
     bool current = beat->epoch == copy->epoch && beat->version == copy->version;
     bool armed = accepted(core) && beat->watchdog == WATCHDOG_ARMED && current;
     bool off = !accepted(core) || beat->watchdog == WATCHDOG_OFF;
-    bool news = armed ? !node->watchdog || node->watchdog_fires_ms != beat->watchdog_fires_ms
+    bool news = armed ? !node->watchdog || node->watchdog_fires_ms != beat->watchdog_fires_ms ||
+                            node->watchdog_vouch_ms != beat->watchdog_vouch_ms
                       : node->watchdog && off;
     if (!news || draft_room(core) < ROOM) {
         return;
@@ -181,6 +207,7 @@ void watchdog_draft(struct core *core, uint32_t slot, const struct beat *beat)
     struct text text = {0};
     next->watchdog = armed;
     next->watchdog_fires_ms = armed ? beat->watchdog_fires_ms : 0;
+    next->watchdog_vouch_ms = armed ? beat->watchdog_vouch_ms : 0;
     text_add(text_add(&text, "watchdog of "), next->name);
     if (armed) {
         text_add(&text, " armed: it fires within ");
@@ -201,6 +228,56 @@ bool watchdog_fits(const struct core *core, const struct node_record *node)
         return true;
     }
     return node->watchdog || ((policy & PROOF_POWER) != 0 && power_has_level(node));
+}
+
+uint32_t watchdog_vouch_ms(const struct settings *settings, const struct node_record *node)
+{
+    uint32_t vouch_ms = timing_vouch_ms(settings);
+    ASSERT(node->watchdog);
+    return node->watchdog_vouch_ms > vouch_ms ? node->watchdog_vouch_ms : vouch_ms;
+}
+
+uint32_t watchdog_deadline_ms(const struct settings *settings, const struct node_record *node)
+{
+    ASSERT(node->watchdog);
+    ASSERT(node->watchdog_fires_ms > 0);
+    return timing_watchdog_ms(watchdog_vouch_ms(settings, node), node->watchdog_fires_ms);
+}
+
+/* One that was fed so long ago must not be taken for fired before its own timeout. */
+static bool too_long(const struct node_record *node, const struct settings *next,
+                     struct text *ret_why)
+{
+    if (next->watchdog_ms <= node->watchdog_fires_ms) {
+        return false;
+    }
+    text_add(text_add(ret_why, "the watchdog of "), node->name);
+    text_add(text_add_u64(text_add(ret_why, " is said to fire within "), node->watchdog_fires_ms),
+             " ms: set watchdog_ms to that or less, or [watchdog] fires in its stead.conf higher");
+    return true;
+}
+
+bool watchdog_agrees(const struct core *core, const struct settings *next, struct text *ret_why)
+{
+    uint32_t now_ms = timing_vouch_ms(&core->cluster.settings);
+    bool moves = timing_vouch_ms(next) != now_ms;
+    *ret_why = (struct text){0};
+    for (uint32_t slot = 0; slot < NODES_MAX; slot++) {
+        const struct node_record *node = draft_peek_node(core, slot);
+        if (!node->watchdog || (next->proof & PROOF_WATCHDOG) == 0) {
+            continue;
+        }
+        if (moves && node->watchdog_vouch_ms != now_ms) {
+            text_add(text_add(ret_why, node->name),
+                     " has not taken up the fresh_ms in force yet, and its watchdog is counted on: "
+                     "try again once it has, or is fenced");
+            return false;
+        }
+        if (too_long(node, next, ret_why)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* How many nodes that count have read of the loss, the lost one left out. */
@@ -230,7 +307,7 @@ void watchdog_prove(struct core *core, uint32_t slot, struct fence *fence)
     if (fence->watchdog_from_ms == 0 && know_of_it(core, slot) >= votes_needed(core)) {
         fence->watchdog_from_ms = core->local.now_ms;
     }
-    uint32_t wait_ms = timing_watchdog_ms(&core->cluster.settings, node->watchdog_fires_ms);
+    uint32_t wait_ms = watchdog_deadline_ms(&core->cluster.settings, node);
     if (fence->watchdog_from_ms != 0 && core->local.now_ms >= fence->watchdog_from_ms + wait_ms) {
         fence->proofs |= PROOF_WATCHDOG;
     }

@@ -3,9 +3,16 @@
 #define STEAD_AGENT_WATCHDOG_H
 
 #include "agent/core.h"
+#include "proto/text.h"
 
 /* EVENT_KEEPER. */
 void watchdog_on_event(struct core *core, const struct event *event, struct caller *caller);
+
+/* This agent is told to end. What is armed is let go first, if no guest is alive here. */
+void watchdog_on_end(struct core *core, struct caller *caller);
+
+/* ... and that is under way. */
+bool watchdog_is_ending(const struct core *core);
 
 /* Has the keeper armed, vouches for this host, has the watchdog let go. Each step, halted or not.
  */
@@ -23,6 +30,17 @@ void watchdog_draft(struct core *core, uint32_t slot, const struct beat *beat);
 
 /* Could this node be proven dead, should it die, as far as its watchdog matters to the policy? */
 bool watchdog_fits(const struct core *core, const struct node_record *node);
+
+/* How far its agent may vouch past the sending of an answered heartbeat: by the settings in force,
+ * or those that it had read when it last said so. */
+uint32_t watchdog_vouch_ms(const struct settings *settings, const struct node_record *node);
+
+/* So long after a quorum has stopped answering this node, its armed watchdog has surely fired. */
+uint32_t watchdog_deadline_ms(const struct settings *settings, const struct node_record *node);
+
+/* Do these settings go with what is committed of all watchdogs? If not, *ret_why says what would
+ * mend it. Needs an open draft. */
+bool watchdog_agrees(const struct core *core, const struct settings *next, struct text *ret_why);
 
 /* Gains PROOF_WATCHDOG for a lost node whose fence is under way, once its watchdog has fired. */
 void watchdog_prove(struct core *core, uint32_t slot, struct fence *fence);

@@ -124,10 +124,9 @@ uint32_t timing_vouch_ms(const struct settings *settings)
     return 2 * settings->fresh_ms;
 }
 
-uint32_t timing_feed_ms(const struct settings *settings)
+uint32_t timing_feed_ms(void)
 {
-    ASSERT(settings->watchdog_ms > 0);
-    return keeper_feed_ms(settings->watchdog_ms);
+    return keeper_feed_ms(KEEPER_TIMEOUT_MAX_MS);
 }
 
 uint32_t timing_drift_ms(uint32_t span_ms)
@@ -140,10 +139,10 @@ uint32_t timing_schedule_ms(void)
     return SCHEDULE_MS;
 }
 
-uint32_t timing_watchdog_ms(const struct settings *settings, uint32_t fires_ms)
+uint32_t timing_watchdog_ms(uint32_t vouch_ms, uint32_t fires_ms)
 {
-    uint32_t span_ms = timing_vouch_ms(settings) + timing_feed_ms(settings) + fires_ms;
+    uint32_t span_ms = vouch_ms + timing_feed_ms() + fires_ms;
+    ASSERT(vouch_ms > 0);
     ASSERT(fires_ms > 0);
-    ASSERT(span_ms > fires_ms);
     return span_ms + timing_drift_ms(span_ms) + timing_schedule_ms();
 }

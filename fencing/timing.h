@@ -24,13 +24,14 @@ uint32_t timing_silent_ms(const struct settings *settings);
  * the sending of the last heartbeat that a quorum answered; between two feeds; by how much clocks
  * may differ after so long; for what is late in between. */
 uint32_t timing_vouch_ms(const struct settings *settings);
-uint32_t timing_feed_ms(const struct settings *settings);
+uint32_t timing_feed_ms(void);
 uint32_t timing_drift_ms(uint32_t span_ms);
 uint32_t timing_schedule_ms(void);
 
 /* Their sum: so long after a quorum has stopped answering a node, its watchdog has surely fired.
  * `fires_ms`: at the latest so long after it was last fed. */
-uint32_t timing_watchdog_ms(const struct settings *settings, uint32_t fires_ms);
+uint32_t timing_watchdog_ms(uint32_t vouch_ms, uint32_t fires_ms);
+
 /* How long our own heartbeats may go unanswered before that alone means that we have no quorum.
  * `detect_ms`: Corosync's token and consensus timeouts, in which it misses a member. */
 uint32_t timing_unanswered_ms(const struct settings *settings, uint32_t detect_ms);

@@ -100,8 +100,9 @@ uint64_t digest_node(uint32_t slot, const struct node_record *node)
     if (node->power_on) {
         d = digest_u64(d, 1);
     }
-    if (node->watchdog || node->watchdog_fires_ms != 0) { /* not before feature level 2 */
+    if (node->watchdog || node->watchdog_fires_ms != 0 || node->watchdog_vouch_ms != 0) { /* 2 */
         d = digest_u64(digest_u64(d, node->watchdog), node->watchdog_fires_ms);
+        d = digest_u64(d, node->watchdog_vouch_ms);
     }
     if (node->readmitted_ms != 0) { /* likewise */
         d = digest_u64(d, node->readmitted_ms);

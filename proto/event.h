@@ -156,6 +156,7 @@ struct event {
         struct {
             enum leaving why; /* NOT: over, whatever came of it */
             bool forced;      /* RING: it ends after a while whatever we say */
+            bool agent;       /* this agent is told to end, whatever else does */
         } leaving;
         struct {
             enum outcome outcome;

@@ -116,6 +116,7 @@ struct beat {
     uint32_t restarts; /* how often it was started lately; 0: it is steady */
     enum watchdog_word watchdog;
     uint32_t watchdog_fires_ms; /* at the latest so long after it was last fed */
+    uint32_t watchdog_vouch_ms; /* how far it vouches, by the settings it has read */
     uint64_t suspended_ms;      /* its guests stand still for want of a quorum, since then; 0: no */
     struct mark mark;
     uint32_t alarms;          /* mask of 1 << enum alarm_kind: what only it sees of itself */

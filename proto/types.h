@@ -115,6 +115,7 @@ struct node_record {
     bool power_on;    /* fenced unasked: to be switched on once it was read off (level 2) */
     bool watchdog;    /* its keeper is armed, and vouched for by freshness alone (level 2) */
     uint32_t watchdog_fires_ms; /* ... and fires at the latest so long after it was last fed */
+    uint32_t watchdog_vouch_ms; /* its agent vouches at most so far past an answered heartbeat */
     uint64_t readmitted_ms; /* the suspension of its guests that is over, by its beginning on its
                                host's own clock; 0: none in this incarnation */
 };

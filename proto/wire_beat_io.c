@@ -127,6 +127,7 @@ Stead__Beat *wire_beat_to_pb(struct wire_arena *arena, const struct beat *beat)
     pb->libvirt = beat->libvirt;
     pb->watchdog = (Stead__WatchdogWord)beat->watchdog;
     pb->watchdog_fires_ms = beat->watchdog_fires_ms;
+    pb->watchdog_vouch_ms = beat->watchdog_vouch_ms;
     lists_to_pb(arena, beat, pb);
     return pb;
 }
@@ -183,6 +184,7 @@ bool wire_beat_from_pb(const Stead__Beat *pb, struct beat *ret_beat)
     ret_beat->leaving = (enum leaving)pb->leaving;
     ret_beat->watchdog = (enum watchdog_word)pb->watchdog;
     ret_beat->watchdog_fires_ms = pb->watchdog_fires_ms;
+    ret_beat->watchdog_vouch_ms = pb->watchdog_vouch_ms;
     ret_beat->nodeid = pb->nodeid;
     ret_beat->agent_start = pb->agent_start;
     ret_beat->sent_ms = pb->sent_ms;

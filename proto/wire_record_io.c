@@ -88,6 +88,7 @@ Stead__Node *wire_node_to_pb(struct wire_arena *arena, const struct node_record 
     pb->power_on = node->power_on;
     pb->watchdog = node->watchdog;
     pb->watchdog_fires_ms = node->watchdog_fires_ms;
+    pb->watchdog_vouch_ms = node->watchdog_vouch_ms;
     pb->readmitted_ms = node->readmitted_ms;
     return pb;
 }
@@ -115,6 +116,7 @@ bool wire_node_from_pb(const Stead__Node *pb, struct node_record *ret_node)
     ret_node->power_on = pb->power_on;
     ret_node->watchdog = pb->watchdog;
     ret_node->watchdog_fires_ms = pb->watchdog_fires_ms;
+    ret_node->watchdog_vouch_ms = pb->watchdog_vouch_ms;
     ret_node->readmitted_ms = pb->readmitted_ms;
     wire_incarnation_from_pb(pb->incarnation, &ret_node->incarnation);
     const enum wire_name need = ret_node->state == NODE_FREE ? NAME_OPTIONAL : NAME_REQUIRED;

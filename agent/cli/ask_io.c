@@ -87,6 +87,25 @@ enum cli_exit cli_status(const struct cli_options *options, const char *name)
     return result;
 }
 
+enum cli_exit cli_config_timing(const struct cli_options *options, const char *name)
+{
+    struct cli_status status;
+    (void)name;
+    enum cli_exit result = fetch_status("", &status);
+    if (result != CLI_DONE) {
+        return result;
+    }
+    if (!status.pages[0]->status->loaded) {
+        result = no_cluster(status.pages[0]->status);
+    } else if (wants_json(options)) {
+        cli_json_status(&status, JSON_NODES, false);
+    } else {
+        cli_print_timing(status.pages[0]->status);
+    }
+    cli_free_status(&status);
+    return result;
+}
+
 /* ---- lists */
 
 static enum cli_exit list(const struct cli_options *options, enum json_part part)

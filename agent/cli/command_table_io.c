@@ -30,6 +30,11 @@ static const struct command commands[] = {
      "stead config list"},
     {"config get", "SETTING", cli_config_get, 0, 0, "the value of one setting",
      "Prints the bare value, for scripts.", "stead config get fresh_ms"},
+    {"config timing", NULL, cli_config_timing, 0, 0, "when a lost node's watchdog has fired",
+     "What the proof `watchdog` waits for on each node, term by term, and the margin. --json is "
+     "that "
+     "of node list.",
+     "stead config timing"},
     {"config set", "SETTING VALUE", cli_config_set, OPTION_WHY, 0, "change a setting",
      "Also SETTING=VALUE. Checked and committed by the acting node, in force on all nodes without "
      "a restart. Durations are 500ms, 2s or 1m; lists have commas; `default` takes it back.",

@@ -49,6 +49,7 @@ cli_command cli_node_show;
 cli_command cli_history;
 cli_command cli_config_list;
 cli_command cli_config_get;
+cli_command cli_config_timing;
 
 /* What is done: 0 means committed. */
 cli_command cli_cluster_init;

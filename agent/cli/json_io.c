@@ -81,6 +81,21 @@ static json_t *bmc_value(const Control__Node *node)
     return bmc;
 }
 
+static json_t *watchdog_value(const Control__Watchdog *watchdog)
+{
+    if (watchdog == NULL) {
+        return json_null();
+    }
+    json_t *object = made(json_object());
+    set(object, "vouch_ms", integer(watchdog->vouch_ms));
+    set(object, "feed_ms", integer(watchdog->feed_ms));
+    set(object, "fires_ms", integer(watchdog->fires_ms));
+    set(object, "drift_ms", integer(watchdog->drift_ms));
+    set(object, "schedule_ms", integer(watchdog->schedule_ms));
+    set(object, "deadline_ms", integer(watchdog->deadline_ms));
+    return object;
+}
+
 static json_t *devices_value(const Control__Node *node)
 {
     json_t *list = made(json_array());
@@ -122,6 +137,7 @@ static json_t *node_value(const Control__Node *node)
     set(object, "client", text_or_null(node->client));
     set(object, "bmc", bmc_value(node));
     set(object, "fence_devices", devices_value(node));
+    set(object, "watchdog", watchdog_value(node->watchdog));
     set(object, "memory_mib", integer(node->memory_mib));
     set(object, "memory_used_mib", integer(node->memory_used_mib));
     set(object, "vm_count", integer(node->vm_count));

@@ -375,3 +375,44 @@ void cli_print_settings(const Control__Config *config)
     }
     print_table(table);
 }
+
+/* ---- the proof by watchdog */
+
+void cli_print_timing(const Control__Status *status)
+{
+    static const struct column columns[] = {
+        {"NODE", 0.2, 0},
+        {"VOUCH", 0.1, SCOLS_FL_RIGHT},
+        {"FEED", 0.1, SCOLS_FL_RIGHT},
+        {"FIRES", 0.1, SCOLS_FL_RIGHT},
+        {"DRIFT", 0.1, SCOLS_FL_RIGHT},
+        {"SCHEDULE", 0.1, SCOLS_FL_RIGHT},
+        {"DEADLINE", 0.1, SCOLS_FL_RIGHT},
+        {"MARGIN", 0.1, SCOLS_FL_RIGHT},
+    };
+    struct libscols_table *table = table_with(columns, sizeof(columns) / sizeof(columns[0]));
+    for (size_t i = 0; i < status->n_nodes; i++) {
+        const Control__Watchdog *watchdog = status->nodes[i]->watchdog;
+        struct libscols_line *line = new_line(table);
+        put(line, 0, "%s", status->nodes[i]->name);
+        if (watchdog != NULL) {
+            const uint32_t terms[] = {watchdog->vouch_ms,
+                                      watchdog->feed_ms,
+                                      watchdog->fires_ms,
+                                      watchdog->drift_ms,
+                                      watchdog->schedule_ms,
+                                      watchdog->deadline_ms,
+                                      watchdog->drift_ms + watchdog->schedule_ms};
+            for (size_t term = 0; term < sizeof(terms) / sizeof(terms[0]); term++) {
+                put(line, term + 1, "%u ms", terms[term]);
+            }
+        }
+        for (size_t term = 1; watchdog == NULL && term < sizeof(columns) / sizeof(columns[0]);
+             term++) {
+            put(line, term, "-");
+        }
+    }
+    print_table(table);
+    puts("A lost node counts as reset DEADLINE after a quorum has stopped answering it, where the "
+         "policy\n(config get proof) has `watchdog`. -: no armed watchdog is counted on.");
+}

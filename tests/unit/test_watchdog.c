@@ -7,6 +7,7 @@
 #define N2 1 /* slots */
 #define N3 2
 #define FIRES 20000u
+#define VOUCH 2000u /* fresh_ms twice */
 
 static void keeper_is(struct unit *u, bool armed, const char *trouble)
 {
@@ -155,6 +156,44 @@ TEST(it_is_let_go_only_after_a_committed_off)
     free(u);
 }
 
+static void end(struct unit *u)
+{
+    struct event event = unit_event(EVENT_LEAVING, 0);
+    event.leaving.agent = true;
+    unit_step(u, &event);
+    unit_pass(u, 300);
+}
+
+/* An agent that ends lets an empty host go on: it says so, and waits for the committed off. */
+TEST(an_agent_that_ends_has_the_watchdog_of_an_empty_host_let_go)
+{
+    struct unit *u = armed();
+    u->core.cluster.nodes[N2].watchdog = true;
+    end(u);
+    assert_true(watchdog_is_ending(&u->core));
+    assert_int_equal(u->core.local.beat.watchdog, WATCHDOG_OFF);
+    unit_none(u, ACTION_KEEPER_DISARM);
+    u->core.cluster.nodes[N2].watchdog = false;
+    (void)unit_take(u, ACTION_KEEPER_DISARM);
+    keeper_is(u, false, "");
+    assert_false(watchdog_is_ending(&u->core));
+    unit_forget(u);
+    unit_pass(u, 3000);
+    unit_none(u, ACTION_KEEPER_ARM);
+    free(u);
+}
+
+TEST(an_agent_that_ends_beside_guests_leaves_it_armed)
+{
+    struct unit *u = armed();
+    unit_domain(u, 0, DOMAIN_RUNNING, END_UNKNOWN);
+    u->core.cluster.nodes[N2].watchdog = true;
+    end(u);
+    assert_false(watchdog_is_ending(&u->core));
+    assert_int_equal(u->core.local.beat.watchdog, WATCHDOG_ARMED);
+    free(u);
+}
+
 /* Before it knows anything, an agent vouches by freshness and lets nothing go. */
 TEST(a_restarted_agent_lets_nothing_go)
 {
@@ -233,9 +272,11 @@ static void n3_arms(struct unit *u)
 {
     u->peers[3].watchdog = WATCHDOG_ARMED;
     u->peers[3].watchdog_fires_ms = FIRES;
+    u->peers[3].watchdog_vouch_ms = VOUCH;
     settle_knowing(u, 1000);
     assert_true(unit_copy_node(u, 3)->watchdog);
     assert_int_equal(unit_copy_node(u, 3)->watchdog_fires_ms, FIRES);
+    assert_int_equal(unit_copy_node(u, 3)->watchdog_vouch_ms, VOUCH);
 }
 
 TEST(an_armed_watchdog_is_committed_and_its_end_too)
@@ -290,7 +331,7 @@ TEST(it_has_fired_after_the_deadline_and_not_before)
     struct unit *u = acting(PROOF_WATCHDOG);
     n3_arms(u);
     n3_dies(u);
-    uint32_t wait_ms = timing_watchdog_ms(&u->core.cluster.settings, FIRES);
+    uint32_t wait_ms = timing_watchdog_ms(VOUCH, FIRES);
     settle_knowing(u, wait_ms - 500);
     assert_int_equal(unit_copy_node(u, 3)->state, NODE_LOST);
     settle_knowing(u, 1500);
@@ -306,9 +347,9 @@ TEST(the_time_runs_from_a_quorum_that_knows)
     n3_arms(u);
     n3_dies(u); /* n2 says of no copy that it has this version */
     u->peers[2].version = unit_copy_node(u, 3)->fence_term; /* an old one */
-    unit_settle(u, 2ull * timing_watchdog_ms(&u->core.cluster.settings, FIRES));
+    unit_settle(u, 2ull * timing_watchdog_ms(VOUCH, FIRES));
     assert_int_equal(unit_copy_node(u, 3)->state, NODE_LOST);
-    settle_knowing(u, timing_watchdog_ms(&u->core.cluster.settings, FIRES) - 1000);
+    settle_knowing(u, timing_watchdog_ms(VOUCH, FIRES) - 1000);
     assert_int_equal(unit_copy_node(u, 3)->state, NODE_LOST);
     settle_knowing(u, 2000);
     assert_int_equal(unit_copy_node(u, 3)->state, NODE_FENCED);
@@ -320,8 +361,60 @@ TEST(time_alone_proves_nothing)
 {
     struct unit *u = acting(PROOF_WATCHDOG);
     n3_dies(u);
-    settle_knowing(u, 3ull * timing_watchdog_ms(&u->core.cluster.settings, FIRES));
+    settle_knowing(u, 3ull * timing_watchdog_ms(VOUCH, FIRES));
     assert_int_equal(unit_copy_node(u, 3)->state, NODE_LOST);
+    free(u);
+}
+
+/* n3 was cut off before it read that fresh_ms is less now: it vouches as far as it last said. */
+TEST(who_has_not_read_a_shorter_setting_gets_the_longer_time)
+{
+    struct unit *u = acting(PROOF_WATCHDOG);
+    n3_arms(u);
+    u->peers[3].watchdog_vouch_ms = 5 * VOUCH;
+    settle_knowing(u, 1000);
+    n3_dies(u);
+    settle_knowing(u, timing_watchdog_ms(5 * VOUCH, FIRES) - 500);
+    assert_int_equal(unit_copy_node(u, 3)->state, NODE_LOST);
+    settle_knowing(u, 1500);
+    assert_int_equal(unit_copy_node(u, 3)->state, NODE_FENCED);
+    free(u);
+}
+
+static bool agrees(struct unit *u, struct settings next)
+{
+    struct text why = {0};
+    bool good = watchdog_agrees(&u->core, &next, &why);
+    assert_int_equal(good, why.length == 0);
+    return good;
+}
+
+/* Changed twice before a node has read it once, nobody would know how far it vouches. */
+TEST(fresh_ms_is_changed_again_only_once_all_have_taken_it_up)
+{
+    struct unit *u = acting(PROOF_WATCHDOG);
+    struct settings next = u->core.cluster.settings;
+    next.fresh_ms = 3000;
+    assert_true(agrees(u, next)); /* nobody is counted on */
+    n3_arms(u);
+    assert_true(agrees(u, next));
+    u->core.cluster.nodes[N3].watchdog_vouch_ms = 3 * VOUCH;
+    assert_false(agrees(u, next));
+    next.proof = PROOF_STORAGE;
+    assert_true(agrees(u, next));
+    free(u);
+}
+
+/* Its host says within which time it fires: no timeout may be longer than that. */
+TEST(a_timeout_longer_than_a_host_says_is_refused)
+{
+    struct unit *u = acting(PROOF_WATCHDOG);
+    struct settings next = u->core.cluster.settings;
+    n3_arms(u);
+    next.watchdog_ms = FIRES;
+    assert_true(agrees(u, next));
+    next.watchdog_ms = FIRES + 1000;
+    assert_false(agrees(u, next));
     free(u);
 }
 
@@ -349,7 +442,7 @@ TEST(only_who_could_be_proven_dead_gets_a_vm)
         struct node_record node = u->core.cluster.nodes[N3];
         u->core.cluster.settings.proof = cases[i].proof;
         node.watchdog = cases[i].watchdog;
-        node.bmc.verified = cases[i].bmc;
+        node.bmc = (struct bmc_address){.address = "10.1.0.3", .verified = cases[i].bmc};
         assert_int_equal(watchdog_fits(&u->core, &node), cases[i].fits);
     }
     free(u);
@@ -365,6 +458,8 @@ int main(void)
         cmocka_unit_test(an_empty_host_is_vouched_for_while_it_is_cut_off),
         cmocka_unit_test(a_host_that_does_not_know_its_guests_is_not_empty),
         cmocka_unit_test(it_is_let_go_only_after_a_committed_off),
+        cmocka_unit_test(an_agent_that_ends_has_the_watchdog_of_an_empty_host_let_go),
+        cmocka_unit_test(an_agent_that_ends_beside_guests_leaves_it_armed),
         cmocka_unit_test(a_restarted_agent_lets_nothing_go),
         cmocka_unit_test(who_is_lost_with_an_armed_watchdog_is_not_answered),
         cmocka_unit_test(who_has_no_copy_answers_nobody_whose_watchdog_runs),
@@ -374,6 +469,9 @@ int main(void)
         cmocka_unit_test(it_has_fired_after_the_deadline_and_not_before),
         cmocka_unit_test(the_time_runs_from_a_quorum_that_knows),
         cmocka_unit_test(time_alone_proves_nothing),
+        cmocka_unit_test(who_has_not_read_a_shorter_setting_gets_the_longer_time),
+        cmocka_unit_test(fresh_ms_is_changed_again_only_once_all_have_taken_it_up),
+        cmocka_unit_test(a_timeout_longer_than_a_host_says_is_refused),
         cmocka_unit_test(only_who_could_be_proven_dead_gets_a_vm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -66,6 +66,7 @@ static const struct unit_field unit_node_fields[] = {
     N(power_on),
     N(watchdog),
     N(watchdog_fires_ms),
+    N(watchdog_vouch_ms),
     N(readmitted_ms),
 };
 
