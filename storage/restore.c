@@ -6,8 +6,8 @@
  * guests and are admitted anew with empty hands; a VM that was not stopped is recovering from the
  * holder the backup knew, so it waits for its lease, as it is now, and for the barrier on the
  * clients that lease names. What had been fenced stays fenced. The epoch, the term and the version
- * are above those of the backup and of the object in the pool, so no commit under way can land and
- * every copy is replaced.
+ * are above those of the backup and of the object in the pool (where that cannot be read, the epoch
+ * is above any there was), so no commit under way can land and every copy is replaced.
  * Assumes: the image's digest was right. Never: frees a lease, or makes a VM startable without one.
  */
 #include "storage/restore.h"
@@ -76,6 +76,13 @@ static uint64_t later(uint64_t a, uint64_t b)
     return (a > b ? a : b) + 1;
 }
 
+/* What cannot be read may have been an epoch of this very backup, and somebody may hold a copy of
+ * it: then the seconds since 1970 are the epoch, which are above all that a person made before. */
+static uint64_t epoch_floor(const struct restore *restore)
+{
+    return restore->version != 0 ? restore->epoch : restore->wall_ms / 1000;
+}
+
 void restore_image(struct cluster *image, const struct restore *restore)
 {
     struct header *header = &image->header;
@@ -88,7 +95,7 @@ void restore_image(struct cluster *image, const struct restore *restore)
     for (uint32_t i = 0; i < image->vm_end; i++) {
         orphan(&image->vms[i]);
     }
-    header->epoch = (uint32_t)later(header->epoch, restore->epoch);
+    header->epoch = (uint32_t)later(header->epoch, epoch_floor(restore));
     header->term = later(header->term, restore->term);
     header->version = later(version, restore->version);
     memset(header->corosync, 0, NAME_BYTES); /* whichever it is restored under */

@@ -42,8 +42,9 @@ void sim_restore(struct sim *sim)
 {
     const struct header *present = &sim->rados.state->header;
     bool read = !sim->rados.gone && !sim->rados.garbled;
-    struct restore order = {
-        .start = sim_rng_range(&sim->rng, 1, UINT32_MAX), .wall_ms = SIM_WALL_MS, .by = "operator"};
+    struct restore order = {.start = sim_rng_range(&sim->rng, 1, UINT32_MAX),
+                            .wall_ms = SIM_WALL_MS + sim->now_us / MS,
+                            .by = "operator"};
     ASSERT(sim->rados.kept != NULL); /* the parser saw to it */
     if (sim->rados.stalled) {
         sim_log(sim, SIM_NO_HOST, "operator: not restored: the pool does not answer");

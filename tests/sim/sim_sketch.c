@@ -235,6 +235,7 @@ static void make_odd(struct sketch *sketch, uint32_t node, uint32_t vm)
     switch (sketch_any(sketch, 0, 10)) {
     case 9:
     case 10:
+        sketch->version[node] = true;
         sketch_at(sketch, "version n%u %u", node, FEATURE_LEVEL + sketch_any(sketch, 0, 1));
         return;
     case 7:

@@ -16,6 +16,7 @@ struct sketch {
     bool pdu[SIM_NODES_MAX + 1];        /* it has one */
     bool cut[SIM_NODES_MAX + 1];        /* it and the next one ever were cut */
     uint32_t home[SIM_VMS_MAX + 1];     /* where each VM was in the beginning */
+    bool version[SIM_NODES_MAX + 1];    /* its agent's ever was another */
     bool kept;                          /* there is a backup of the state */
 };
 

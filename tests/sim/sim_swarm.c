@@ -84,7 +84,9 @@ static void make_heal(struct sketch *sketch)
         sketch_at(sketch, "libvirt n%u ok", n);
         sketch_at(sketch, "start n%u corosync", n);
         sketch_at(sketch, "start n%u agent", n);
-        sketch_at(sketch, "version n%u %u", n, FEATURE_LEVEL + 1);
+        if (sketch->version[n]) { /* else no agent is restarted: what it knows must do */
+            sketch_at(sketch, "version n%u %u", n, FEATURE_LEVEL + 1);
+        }
     }
     for (uint32_t i = 0; i < UNFENCE_TRIES; i++) {
         for (uint32_t n = 1; n <= sketch->nodes; n++) {

@@ -65,6 +65,19 @@ TEST(the_history_goes_on_and_says_so)
     free(u);
 }
 
+/* An object that cannot be read may have been of any epoch, this backup's next one among them. */
+TEST(unread_it_is_above_all_there_may_have_been)
+{
+    struct unit *u = unit_new(1);
+    struct restore blind = order;
+    blind.epoch = 0;
+    blind.version = 0;
+    blind.wall_ms = UINT64_C(1700000000999);
+    restore_image(&u->image, &blind);
+    assert_int_equal(u->image.header.epoch, 1700000001);
+    free(u);
+}
+
 TEST(no_life_of_before_counts)
 {
     struct unit *u = restored(1);
@@ -177,6 +190,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_new_epoch_is_above_all_there_was),
+        cmocka_unit_test(unread_it_is_above_all_there_may_have_been),
         cmocka_unit_test(no_life_of_before_counts),
         cmocka_unit_test(a_lost_node_counts_as_fenced),
         cmocka_unit_test(a_lease_made_anew_is_held),
