@@ -90,10 +90,11 @@ static void identity_answer(struct agent_run *run, bool verified)
     event.bmc_identity.verified = verified;
     event.bmc_identity.device = 1 + run->own;
     sink_put(&run->io->sink, &event);
-    snprintf(text, sizeof(text),
-             "fence device %s reads off while this host runs: it is another's, or lies, and is "
-             "never used; correct [fence %s] in stead.conf",
-             run->device.name, run->device.name);
+    snprintf(
+        text, sizeof(text),
+        "fence device %s reads off while this host runs: it is off, another's, or lies, and is "
+        "not used; switch it on, or correct [fence %s] in stead.conf",
+        run->device.name, run->device.name);
     trouble_tell(run->io, run->own, verified ? NULL : text);
 }
 

@@ -67,11 +67,11 @@ static const struct alarm_about table[ALARM_KIND_COUNT] = {
                             "libvirt does not answer",
                             "systemctl restart libvirtd there; its VMs run on", false, NODE, 10000,
                             3000},
-    [ALARM_BMC_UNVERIFIED] =
-        {"bmc-unverified", "53989fa45ee55e1a89a87c3094c05470",
-         "its BMC does not answer, or is another host's",
-         "check [bmc] in its stead.conf and the credentials: journalctl -u stead-agent there",
-         false, CLUSTER, 120000, 5000},
+    [ALARM_BMC_UNVERIFIED] = {"bmc-unverified", "53989fa45ee55e1a89a87c3094c05470",
+                              "its BMC or a fence device does not answer, or is another host's",
+                              "check [bmc] and [fence NAME] in its stead.conf and the credentials: "
+                              "stead-agent --check there",
+                              false, CLUSTER, 120000, 5000},
     [ALARM_CLOCK_JUMPED] = {"clock-jumped", "df6397449b63558b810dcd54970db937",
                             "the wall clock jumped",
                             "check NTP; times in the history are off, nothing else is", false, NODE,
