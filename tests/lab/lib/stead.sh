@@ -57,4 +57,5 @@ stead_form() { # one cluster of all nodes
         stead_step "$k" cluster join || return
     done
     stead_step 1 config set flap_ms 0 # here a node dies every minute, and is not the worse for it
+    stead_step 1 config set fence_budget 64
 }
