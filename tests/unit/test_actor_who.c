@@ -1,0 +1,178 @@
+/* Whom the actor waits for, what its term says, and how long a commit may be on its way. */
+#include "agent/actor.h"
+#include "tests/unit/unit_core.h"
+
+#define N1 0 /* slot */
+
+/* All hosts lost power and are back with empty hands; we are n2. */
+static struct unit *rebooted(void)
+{
+    struct unit *u = unit_new(2);
+    for (uint32_t id = 1; id <= UNIT_NODES; id++) {
+        struct beat *beat = &u->peers[id];
+        beat->boot = unit_uuid((uint8_t)(0x60 + id));
+        beat->incarnation = (struct incarnation){0};
+        beat->able = false;
+        beat->empty = true;
+        beat->client = unit_client(id, 900 + id);
+    }
+    u->facts.boot = u->peers[2].boot;
+    u->facts.incarnation = (struct incarnation){0};
+    return u;
+}
+
+/* Does n2 take the term, as it does if n1 cannot? */
+static bool begins(struct unit *u)
+{
+    unit_open(u, unit_client(2, 902));
+    unit_ring(u, true, 3, u->ring.nodeids);
+    unit_domains(u);
+    struct action kill = unit_take(u, ACTION_KILL);
+    unit_killed(u, &kill, OUTCOME_DONE, 0);
+    struct action block = unit_take(u, ACTION_BLOCK_ADD);
+    unit_block(u, &block, OUTCOME_DONE, 0);
+    unit_pass(u, 1000);
+    bool does = unit_logged(u, ACTION_COMMIT) > 0;
+    free(u);
+    return does;
+}
+
+/* The lowest that could be admitted begins; one that could not is not waited for. */
+TEST(who_could_not_be_admitted_is_not_waited_for)
+{
+    assert_false(begins(rebooted())); /* n1 does */
+    for (unsigned i = 0; i < 7; i++) {
+        struct unit *u = rebooted();
+        struct node_record *node = &u->image.nodes[N1];
+        struct beat *beat = &u->peers[1];
+        beat->empty = i != 0;
+        beat->halted = i == 1;
+        beat->storage = i != 2;
+        beat->client = i == 3 ? (struct client){{0}} : i == 4 ? node->client : beat->client;
+        beat->machine = i == 5 ? unit_uuid(0x77) : beat->machine;
+        node->state = i == 6 ? NODE_FENCED : node->state;
+        assert_true(begins(u));
+    }
+}
+
+/* ... nor whom the state does not know, or remembers as removed, and who says nothing. */
+TEST(outsiders_are_not_waited_for)
+{
+    for (unsigned i = 0; i < 3; i++) {
+        struct unit *u = rebooted();
+        u->silent[1] = true;
+        if (i == 0) {
+            memset(&u->image.nodes[N1], 0, sizeof(u->image.nodes[N1]));
+        } else if (i == 1) {
+            u->image.nodes[N1].state = NODE_REMOVED;
+        }
+        assert_int_equal(begins(u), i < 2);
+    }
+}
+
+/* One that is out is known by its name, on whatever machine; a life may go on only on the very one.
+ */
+TEST(one_that_is_out_may_have_another_machine)
+{
+    struct unit *u = rebooted();
+    u->image.nodes[N1].state = NODE_OUT;
+    u->peers[1].machine = unit_uuid(0x77);
+    assert_false(begins(u));
+    u = rebooted();
+    u->image.nodes[N1].state = NODE_OUT;
+    u->peers[1].machine = unit_uuid(0x77);
+    name_set(u->peers[1].name, NAME_BYTES, "other");
+    assert_true(begins(u));
+}
+
+static struct unit *n1_gone(void)
+{
+    struct unit *u = unit_new(2);
+    unit_start(u);
+    unit_leave(u, 1);
+    return u;
+}
+
+TEST(a_term_says_who_took_it_and_why_it_may)
+{
+    struct unit *u = unit_new(2);
+    name_set(u->ring.cluster, NAME_BYTES, "lab");
+    unit_start(u);
+    unit_leave(u, 1);
+    unit_commit(u);
+    const struct history_entry *entry = &u->core.cluster.history[1];
+    assert_int_equal(entry->kind, HISTORY_TERM);
+    assert_int_equal(entry->nodeid, 2);
+    assert_string_equal(entry->cause, "n2 takes term 4: quorum is 2, in the ring are 2");
+    assert_string_equal(u->core.cluster.header.corosync, "lab");
+    free(u);
+}
+
+/* What was asked for in a term before says nothing in this one. */
+TEST(a_term_begins_with_empty_hands)
+{
+    struct unit *u = n1_gone();
+    u->core.local.acting.fences[N1].proofs = PROOF_STORAGE;
+    u->core.local.acting.barriers[0].vm = unit_uuid(9);
+    u->core.local.acting.barrier_end = 1;
+    u->core.local.acting.vm_retry_ms[7] = u->now_ms + 60000;
+    unit_commit(u);
+    assert_int_equal(u->core.local.acting.term, 4);
+    assert_int_equal(u->core.local.acting.fences[N1].proofs, 0);
+    assert_int_equal(u->core.local.acting.vm_retry_ms[7], 0);
+    assert_int_equal(u->core.local.acting.barrier_end, 0);
+    assert_true(uuid_is_zero(&u->core.local.acting.barriers[0].vm));
+    free(u);
+}
+
+/* A commit of unknown fate is sent again after a pause; one never answered, after its time. */
+TEST(a_commit_is_sent_again_in_its_time)
+{
+    struct unit *u = n1_gone();
+    struct action commit = unit_take(u, ACTION_COMMIT);
+    unit_commit_is(u, &commit, OUTCOME_UNKNOWN, NULL);
+    unit_pass(u, u->core.cluster.settings.retry_ms / 4 - UNIT_TICK_MS);
+    unit_none(u, ACTION_COMMIT);
+    unit_pass(u, 2 * UNIT_TICK_MS);
+    assert_true(unit_find(u, ACTION_COMMIT, &commit));
+    unit_pass(u, u->core.cluster.settings.call_ms);
+    unit_none(u, ACTION_COMMIT);
+    unit_pass(u, 3000);
+    commit = unit_take(u, ACTION_COMMIT);
+    unit_commit_is(u, &commit, OUTCOME_DONE, NULL);
+    assert_true(actor_holds(&u->core));
+    assert_int_equal(u->core.local.committed.header.version, u->core.cluster.header.version);
+    assert_int_equal(u->core.local.storage.newest_ms, u->now_ms);
+    free(u);
+}
+
+/* Nobody is overtaken for a wait that is over. */
+TEST(a_wait_ends_with_what_was_waited_for)
+{
+    struct unit *u = unit_new(2);
+    unit_vm(u, 0, VM_STOPPED, NODE_NONE);
+    unit_start(u);
+    unit_pass(u, u->core.cluster.settings.actor_ms - 500);
+    assert_int_not_equal(u->core.local.acting.waits_since_ms, 0);
+    (void)unit_foreign(u);
+    unit_foreign_vm(u, 0)->want = WANT_STOPPED;
+    unit_foreign_send(u);
+    unit_pass(u, 5000);
+    assert_int_equal(u->core.local.acting.waits_since_ms, 0);
+    unit_none(u, ACTION_COMMIT);
+    free(u);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(who_could_not_be_admitted_is_not_waited_for),
+        cmocka_unit_test(outsiders_are_not_waited_for),
+        cmocka_unit_test(one_that_is_out_may_have_another_machine),
+        cmocka_unit_test(a_term_says_who_took_it_and_why_it_may),
+        cmocka_unit_test(a_term_begins_with_empty_hands),
+        cmocka_unit_test(a_commit_is_sent_again_in_its_time),
+        cmocka_unit_test(a_wait_ends_with_what_was_waited_for),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
