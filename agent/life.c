@@ -55,7 +55,7 @@ static void move(struct core *core, enum life_state state, struct caller *caller
     text_add(text_add(&text, " -> "), lives[state].word);
     text_add(text_add(&text, " ("), lives[state].sentence);
     trace(caller, text_add(&text, ")"));
-    if (life->state == LIFE_ADMITTED || state == LIFE_LOST || life->state == LIFE_UNKNOWN) {
+    if (life->state == LIFE_ADMITTED || state == LIFE_LOST) {
         life->empty = false; /* look in /proc anew */
     }
     if (state != LIFE_ADMITTED) {
@@ -180,7 +180,6 @@ void life_on_saved(struct core *core, const struct event *event)
     if (event->done.outcome == OUTCOME_DONE) {
         life->saved = incarnation_equal(life->saving, life->incarnation);
         life->save_tries = 0;
-        life->save_retry_ms = 0;
     } else { /* a full disk, say: tried for ever, and ever more seldom */
         life->save_retry_ms =
             event->now_ms + timing_retry_ms(&core->cluster.settings, life->save_tries++);

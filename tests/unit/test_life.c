@@ -78,8 +78,14 @@ TEST(killing_goes_on_until_none_is_left)
     const enum outcome outcomes[] = {OUTCOME_DONE, OUTCOME_UNKNOWN, OUTCOME_FAILED};
     for (unsigned i = 0; i < UNIT_COUNT(outcomes); i++) {
         struct action kill = unit_take(u, ACTION_KILL);
+        struct action anothers = {.id = kill.id + 77};
+        unit_killed(u, &anothers, OUTCOME_DONE, 0);
         unit_killed(u, &kill, outcomes[i], outcomes[i] == OUTCOME_DONE ? 1 : 0);
         assert_false(u->core.local.life.empty);
+        unit_pass(u, u->core.cluster.settings.retry_ms / 4 - UNIT_TICK_MS);
+        unit_none(u, ACTION_KILL);
+        unit_pass(u, 2 * UNIT_TICK_MS);
+        assert_int_equal(unit_logged(u, ACTION_KILL), 1);
     }
     hands_empty(u);
     unit_pass(u, 3000);
@@ -301,7 +307,12 @@ TEST(saving_is_tried_again)
     save = unit_take(u, ACTION_SAVE_INCARNATION);
     event = unit_event(EVENT_SAVED, save.id);
     event.done.outcome = OUTCOME_DONE;
+    struct event strange = event;
+    strange.id += 77;
+    unit_step(u, &strange);
+    assert_false(u->core.local.life.saved);
     unit_step(u, &event);
+    assert_int_equal(u->core.local.life.save_tries, 0);
     unit_pass(u, 1000);
     unit_none(u, ACTION_SAVE_INCARNATION);
     free(u);
@@ -329,6 +340,78 @@ TEST(a_stranger_is_outside)
     memset(&u->image.nodes[OUR_SLOT], 0, sizeof(u->image.nodes[0]));
     unit_open(u, unit_client(2, 999));
     assert_int_equal(standing(u), LIFE_OUTSIDE);
+    free(u);
+}
+
+/* Whoever was admitted with empty hands has them full by now: they are looked at anew. */
+TEST(empty_hands_are_not_for_ever)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        struct unit *u = outside_with_empty_hands();
+        admit(u, unit_client(2, 999), u->facts.boot);
+        assert_int_equal(standing(u), LIFE_ADMITTED);
+        if (i == 0) {
+            record(u, NODE_LOST);
+        } else {
+            admit(u, unit_client(2, 998), unit_uuid(0x66)); /* another life of ours */
+        }
+        assert_int_equal(standing(u), i == 0 ? LIFE_LOST : LIFE_OUTSIDE);
+        assert_false(u->core.local.life.empty);
+        (void)unit_take(u, ACTION_KILL);
+        free(u);
+    }
+}
+
+/* What is killed as a whole is not carried on one by one. */
+TEST(a_lost_life_drops_its_runs)
+{
+    struct unit *u = unit_new(2);
+    unit_vm(u, 0, VM_RUNNING, OUR_SLOT);
+    unit_start(u);
+    unit_domain(u, 0, DOMAIN_RUNNING, END_UNKNOWN);
+    unit_pass(u, 100);
+    assert_int_equal(u->core.local.run_count, 1);
+    record(u, NODE_LOST);
+    assert_int_equal(u->core.local.run_count, 0);
+    free(u);
+}
+
+/* The others hear of it at once, not with the next regular heartbeat. */
+TEST(a_new_standing_is_told_at_once)
+{
+    struct unit *u = unit_new(2);
+    unit_start(u);
+    unit_pass(u, 600);
+    while (u->now_ms - u->core.local.beat_last_ms != 60) { /* between two of them */
+        unit_pass(u, UNIT_TICK_MS);
+    }
+    uint64_t lost_ms = u->now_ms;
+    record(u, NODE_LOST);
+    unit_pass(u, UNIT_TICK_MS);
+    assert_true(u->core.local.beat_last_ms >= lost_ms);
+    unit_pass(u, 60);
+    uint64_t empty_ms = u->now_ms;
+    hands_empty(u);
+    unit_pass(u, UNIT_TICK_MS);
+    assert_true(u->core.local.beat_last_ms >= empty_ms);
+    free(u);
+}
+
+/* With a new handle the copy is still that of before: it does not make us well again. */
+TEST(lost_until_the_state_is_read_again)
+{
+    struct unit *u = unit_new(2);
+    unit_start(u);
+    u->polls_hang = true;
+    unit_pass(u, 1000);
+    struct event event = unit_event(EVENT_POLL, u->core.local.storage.poll_call.id);
+    event.poll.outcome = OUTCOME_BLOCKLISTED;
+    unit_step(u, &event);
+    hands_empty(u);
+    struct action open = unit_take(u, ACTION_HANDLE_OPEN);
+    unit_handle(u, &open, OUTCOME_DONE, unit_client(2, 999));
+    unit_pass(u, 100);
+    assert_int_equal(standing(u), LIFE_LOST);
     free(u);
 }
 
@@ -366,6 +449,10 @@ int main(void)
         cmocka_unit_test(a_lost_life_is_given_up),
         cmocka_unit_test(a_stranger_is_outside),
         cmocka_unit_test(standings_have_words),
+        cmocka_unit_test(empty_hands_are_not_for_ever),
+        cmocka_unit_test(a_lost_life_drops_its_runs),
+        cmocka_unit_test(a_new_standing_is_told_at_once),
+        cmocka_unit_test(lost_until_the_state_is_read_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
