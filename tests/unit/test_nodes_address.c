@@ -33,33 +33,43 @@ TEST(a_present_node_without_storage_is_unbarred)
     for (unsigned i = 0; i < UNIT_COUNT(states); i++) {
         struct unit *u = cut_off(states[i]);
         unit_settle(u, call_ms(u) - 1000);
-        unit_none(u, ACTION_BLOCK_REMOVE);
+        unit_none(u, ACTION_BLOCK_CHECK);
         unit_settle(u, 1500);
+        struct action look = unit_take(u, ACTION_BLOCK_CHECK);
+        assert_int_equal(look.block.count, 1);
+        assert_true(unit_holds(&look.block, unit_client(3, 0)));
+        unit_none(u, ACTION_BLOCK_REMOVE);
+        unit_block(u, &look, OUTCOME_DONE, 1);
         struct action off = unit_take(u, ACTION_BLOCK_REMOVE);
         assert_int_equal(off.block.count, 1);
         assert_true(unit_holds(&off.block, unit_client(3, 0)));
         assert_int_not_equal(off.valid_until_ms, 0); /* only while we are fresh */
+        unit_block(u, &off, OUTCOME_DONE, 0);
+        assert_false(u->core.local.acting.addresses[N3].off); /* that is for fenced nodes */
+        unit_settle(u, 500);
+        unit_none(u, ACTION_BLOCK_REMOVE);
         free(u);
     }
 }
 
 /* One at a time, and no more often than a call may take; one never answered is asked once more. */
-TEST(an_entry_is_taken_off_at_a_bounded_rate)
+TEST(an_entry_is_looked_for_at_a_bounded_rate)
 {
     struct unit *u = cut_off(NODE_ADMITTED);
     unit_settle(u, call_ms(u) + 500);
-    struct action off = unit_take(u, ACTION_BLOCK_REMOVE);
+    struct action look = unit_take(u, ACTION_BLOCK_CHECK);
+    unit_settle(u, 1000);
+    unit_none(u, ACTION_BLOCK_CHECK);
+    unit_block(u, &look, OUTCOME_UNKNOWN, 0);
+    unit_settle(u, call_ms(u) - 2000);
+    unit_none(u, ACTION_BLOCK_CHECK);
+    unit_settle(u, 1500);
+    (void)unit_take(u, ACTION_BLOCK_CHECK);
+    unit_settle(u, call_ms(u) + 3000);
+    look = unit_take(u, ACTION_BLOCK_CHECK);
+    unit_block(u, &look, OUTCOME_DONE, 0); /* none stands: there is nothing to take off */
     unit_settle(u, 1000);
     unit_none(u, ACTION_BLOCK_REMOVE);
-    unit_block(u, &off, OUTCOME_UNKNOWN, 0);
-    unit_settle(u, call_ms(u) - 2000);
-    unit_none(u, ACTION_BLOCK_REMOVE);
-    unit_settle(u, 1500);
-    off = unit_take(u, ACTION_BLOCK_REMOVE);
-    unit_settle(u, call_ms(u) + 3000);
-    off = unit_take(u, ACTION_BLOCK_REMOVE);
-    unit_block(u, &off, OUTCOME_DONE, 0);
-    assert_false(u->core.local.acting.address_off[N3]); /* that is for fenced nodes */
     free(u);
 }
 
@@ -74,7 +84,7 @@ TEST(who_never_had_a_handle_was_never_barred)
     u->peers[3].able = false;
     unit_lead(u);
     unit_settle(u, 2 * call_ms(u));
-    unit_none(u, ACTION_BLOCK_REMOVE);
+    unit_none(u, ACTION_BLOCK_CHECK);
     free(u);
 }
 
@@ -89,7 +99,7 @@ TEST(who_is_well_or_away_is_left_alone)
             unit_leave(u, 3);
         }
         unit_settle(u, 2 * call_ms(u));
-        unit_none(u, ACTION_BLOCK_REMOVE);
+        unit_none(u, ACTION_BLOCK_CHECK);
         free(u);
     }
 }
@@ -113,7 +123,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_present_node_without_storage_is_unbarred),
-        cmocka_unit_test(an_entry_is_taken_off_at_a_bounded_rate),
+        cmocka_unit_test(an_entry_is_looked_for_at_a_bounded_rate),
         cmocka_unit_test(who_never_had_a_handle_was_never_barred),
         cmocka_unit_test(who_is_well_or_away_is_left_alone),
         cmocka_unit_test(a_fence_never_answered_is_begun_again),

@@ -154,7 +154,7 @@ TEST(back_from_a_fence_nothing_is_wanted_any_more)
     assert_int_equal(node->state, NODE_OUT);
     assert_false(node->unfence_wanted);
     assert_false(node->address_blocked);
-    assert_false(u->core.local.acting.address_off[N3]);
+    assert_false(u->core.local.acting.addresses[N3].off);
     assert_non_null(strstr(told(u, HISTORY_NODE_UNFENCED)->cause, "n3 is back"));
     free(u);
 }
@@ -232,14 +232,14 @@ TEST(a_removal_forgets_what_was_taken_off)
     struct unit *u = acting();
     fence_by_hand(u);
     bar(u);
-    u->core.local.acting.address_off[N3] = true;
+    u->core.local.acting.addresses[N3].off = true;
     (void)unit_foreign(u);
     unit_foreign_node(u, N3)->removing = true;
     unit_foreign_vm(u, 0)->node = 1;
     unit_foreign_send(u);
     unit_settle(u, 300);
     assert_int_equal(unit_copy_node(u, 3)->state, NODE_REMOVED);
-    assert_false(u->core.local.acting.address_off[N3]);
+    assert_false(u->core.local.acting.addresses[N3].off);
     free(u);
 }
 
