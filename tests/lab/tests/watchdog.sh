@@ -108,14 +108,15 @@ test_watchdog_agent_killed() {
 # Corosync stands still on one node: no heartbeat is answered, so nobody vouches for it any more.
 test_watchdog_corosync_hangs() {
     local stopped expired_at pid feed_ms=600
+    lab bmc 3 dead # should it be taken for lost after all
     keepers watchdog
     add_vm dog3 3
     mapfile -t pid < <(on_node 3 $(pgrep -x corosync))
     stopped=$(now_us)
     kill -STOP "${pid[@]}"
-    sleep 2.5
+    sleep 1.7 # Corosync's own token and consensus take 2.1 s: nobody is lost
     kill -CONT "${pid[@]}"
-    within 15 'n3 is in the ring' is_true "node['n3']['in_ring'] and node['n3']['agent_alive']"
+    within 20 'n3 is in the ring' is_true "node['n3']['in_ring'] and node['n3']['agent_alive']"
     expired_at=$(keeper_us 3 "$stopped" 'feeding -> expired')
     must 'the keeper fed no more' [ -n "$expired_at" ]
     tell "Corosync stopped: the keeper's word ran out $(ms_between "$stopped" "$expired_at") ms later, of $((1000 + feed_ms)) ms (fresh_ms and one feed): margin $((1000 + feed_ms - $(ms_between "$stopped" "$expired_at"))) ms"
