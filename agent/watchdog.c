@@ -34,6 +34,8 @@ static bool accepted(const struct core *core)
 
 /* --- on each node --- */
 
+_Static_assert(RUN_BLOCK > RUN_KILL && RUN_OVER > RUN_BLOCK, "the end of a run, in order");
+
 /* Can no guest of ours be alive here, nor one begin, before we are fresh again? */
 static bool is_empty(const struct core *core)
 {
@@ -46,8 +48,8 @@ static bool is_empty(const struct core *core)
     for (uint32_t i = 0; i < local->domain_count; i++) {
         empty = empty && local->domains[i].state == DOMAIN_GONE;
     }
-    for (uint32_t i = 0; i < local->run_count; i++) {
-        empty = empty && (local->runs[i].state == RUN_IDLE || local->runs[i].state == RUN_OVER);
+    for (uint32_t i = 0; i < local->run_count; i++) { /* from RUN_BLOCK on its process is gone */
+        empty = empty && (local->runs[i].state == RUN_IDLE || local->runs[i].state >= RUN_BLOCK);
     }
     return empty;
 }
