@@ -226,14 +226,17 @@ static void destroy(struct sim *sim, struct sim_call *call, uint32_t guest)
             (struct sim_task){.run = run_destroyed, .object = call, .number = guest});
 }
 
-static void carry_out(struct sim *sim, struct sim_call *call)
+/* libvirt looks the domain up when a call comes in, and then waits for its turn on that very one:
+ * however late, it never meets another that took its name. `asked`: what it found. */
+static void carry_out(struct sim *sim, struct sim_call *call, uint32_t asked)
 {
     uint32_t vm = sim_vm_by_uuid(sim, &call->action.vm.uuid);
     if (vm == SIM_VMS_MAX) {
         domain_done(sim, call, OUTCOME_MISSING, "no such VM");
         return;
     }
-    uint32_t guest = sim_guest_find(sim, vm, call->node);
+    bool there = asked != UINT32_MAX && sim->guests[asked].alive;
+    uint32_t guest = there ? asked : UINT32_MAX;
     if (call->action.kind == ACTION_DOMAIN_CREATE) {
         create(sim, call, vm);
     } else if (call->action.kind == ACTION_DOMAIN_RESUME) {
@@ -250,7 +253,7 @@ static void carry_out(struct sim *sim, struct sim_call *call)
 
 static void run_inside(struct sim *sim, struct sim_task *task)
 {
-    carry_out(sim, task->object);
+    carry_out(sim, task->object, (uint32_t)task->number);
     sim_call_done(sim, task->object);
 }
 
@@ -271,8 +274,12 @@ static void run_worker(struct sim *sim, struct sim_task *task)
     } else {
         sim_check_fresh(sim, call);
         uint64_t late_us = host->libvirt == LIBVIRT_LATE ? host->libvirt_late_us : 0;
-        sim_call_put(sim, call, late_us + sim_rng_range(&sim->rng, 1 * MS, 15 * MS), call->node,
-                     run_inside);
+        uint32_t vm = sim_vm_by_uuid(sim, &call->action.vm.uuid);
+        call->refs++;
+        sim_put(sim, late_us + sim_rng_range(&sim->rng, 1 * MS, 15 * MS), call->node,
+                (struct sim_task){.run = run_inside,
+                                  .object = call,
+                                  .number = sim_guest_find(sim, vm, call->node)});
     }
     sim_call_done(sim, call);
 }
