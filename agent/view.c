@@ -44,19 +44,10 @@ void view_note(struct core *core, uint64_t id, enum outcome outcome)
     }
 }
 
-/* A record may name an address alone, after a restore: no handle that could be ended. */
-static bool names_no_handle(const struct client *client)
-{
-    if (client_is_none(client)) {
-        return true;
-    }
-    struct client address = client_address_entry(client);
-    return client_equal(&address, client);
-}
-
 /* Our record, while it names a handle that may be our predecessor's: of this life, or of one that a
- * reboot of this machine ended and nobody has fenced (a fence has blocklisted it already). Another
- * machine's handle is not ours to end: it may be another cluster's, well and at work. */
+ * reboot of this machine ended and nobody has fenced. Another machine's handle is not ours to end:
+ * it may be another cluster's, well and at work. Or while we are out: whichever handle it names
+ * then was barred by the fence that put us there. */
 static const struct node_record *own_record(const struct core *core)
 {
     const struct life *life = &core->local.life;
@@ -68,8 +59,8 @@ static const struct node_record *own_record(const struct core *core)
     bool rebooted = life->state == LIFE_OUTSIDE && life->empty &&
                     uuid_equal(&node->machine, &core->local.facts.machine) &&
                     (node->state == NODE_ADMITTED || node->state == NODE_LOST);
-    bool never = node->state == NODE_OUT && names_no_handle(&node->client); /* none to be ended */
-    return life->state == LIFE_ADMITTED || rebooted || never ? node : NULL;
+    bool out = node->state == NODE_OUT;
+    return life->state == LIFE_ADMITTED || rebooted || out ? node : NULL;
 }
 
 struct client view_announced(const struct core *core)
@@ -93,7 +84,7 @@ static void end_predecessor(struct core *core, struct caller *caller)
         call_open(&storage->predecessor_call) || caller->now_ms < storage->predecessor_retry_ms) {
         return;
     }
-    if (names_no_handle(&node->client)) {
+    if (node->state == NODE_OUT || client_is_none(&node->client)) {
         storage->predecessor_blocked = true;
         return;
     }
