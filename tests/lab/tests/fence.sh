@@ -27,7 +27,6 @@ agents_gone() { # as it was
 }
 
 node_shows() { stead node show n3 | grep -qE -- "$1"; } # PATTERN
-no_power() { lab status | grep -E '^ *n3 ' | grep -qw off; }
 
 bmc_alone() { # no BMC of stead's own for n3: only what follows
     agent3 "$@"
@@ -50,7 +49,7 @@ test_fence_agent() {
     lab freeze 3
     recovered agent1 3 40
     history_has "$from" 'bmc n3 - power of n3: off, read back, after [0-9]+ ms; fence_ipmilan lan: reads off' 'node-fenced n3 - n3 fenced, proof: storage\+power'
-    must 'n3 has no power' no_power
+    must "n3's old QEMU is gone with its power" no_qemu agent1 3
     tell "$(history_since "$from" | grep -m1 '^node-fenced')"
     must 'one QEMU' runs_once agent1
     clean agent1 2
