@@ -21,7 +21,8 @@ bool ledger_keeps(const struct core *core, enum history_kind kind, uint32_t node
     ASSERT(kind < HISTORY_KIND_COUNT);
     bool about_fences = kind == HISTORY_NODE_LOST || kind == HISTORY_BARRIER ||
                         kind == HISTORY_BMC || kind == HISTORY_NODE_FENCED ||
-                        kind == HISTORY_NODE_UNFENCED || kind == HISTORY_NODE_REMOVED;
+                        kind == HISTORY_NODE_UNFENCED || kind == HISTORY_NODE_REMOVED ||
+                        kind == HISTORY_FENCE_HELD;
     bool asked = kind == HISTORY_REQUEST && nodeid != 0; /* a person: for a fence, or its end */
     return (about_fences || asked) && core->cluster.header.feature_level >= LEVEL_LEDGER;
 }

@@ -248,6 +248,7 @@ struct acting {
     struct fence fences[NODES_MAX];
     uint64_t lost_version[NODES_MAX]; /* of the copy when that fence was begun */
     struct address addresses[NODES_MAX];
+    uint64_t held; /* mask of nodes whose fence is held back, and the history says so */
     uint64_t vm_retry_ms[VMS_MAX];
     uint16_t barrier_of[VMS_MAX]; /* index in barriers + 1; 0: none */
     uint32_t refused_next;

@@ -134,7 +134,12 @@ static void draft_absent(struct core *core, uint32_t slot, const struct node_rec
     }
     uint64_t due = spare_due(core);
     struct text spared;
-    if ((due & bit(slot)) != 0 && !spare_holds_back(core, due, slot, &spared)) {
+    if ((due & bit(slot)) == 0) {
+        return;
+    }
+    if (spare_holds_back(core, due, slot, &spared)) {
+        spare_draft(core, slot, &spared);
+    } else {
         lose(core, slot, false, why_absent(core, node));
     }
 }
@@ -369,6 +374,7 @@ static void draft_one(struct core *core, uint32_t slot, const struct node_record
             return;
         }
         if (peer != NULL) {
+            core->local.acting.held &= ~bit(slot);
             draft_member(core, slot, node, peer);
         } else if (peers_see(core, node->nodeid) == NULL) {
             draft_absent(core, slot, node);

@@ -135,6 +135,22 @@ bool spare_holds_back(const struct core *core, uint64_t due, uint32_t slot, stru
     return mass_loss(core, due, ret_why) || budget_spent(core, slot, ret_why);
 }
 
+void spare_draft(struct core *core, uint32_t slot, const struct text *why)
+{
+    const struct node_record *node = draft_peek_node(core, slot);
+    struct acting *acting = &core->local.acting;
+    ASSERT(why->length > 0);
+    bool new_term = core->local.draft.delta.header.term != core->cluster.header.term;
+    if ((acting->held & bit(slot)) != 0 || new_term ||
+        core->cluster.header.feature_level < LEVEL_LEDGER) {
+        return; /* who takes a term has time for it in the next commit */
+    }
+    struct text text = {0};
+    text_add(text_add(text_add(&text, node->name), " is gone, and "), why->bytes);
+    draft_history(core, HISTORY_FENCE_HELD, node->nodeid, NULL, text.bytes);
+    acting->held |= bit(slot);
+}
+
 void spare_note_loss(const struct core *core, struct node_record *node)
 {
     const struct settings *settings = &core->cluster.settings;

@@ -12,6 +12,9 @@ uint64_t spare_due(const struct core *core);
  * on. */
 bool spare_holds_back(const struct core *core, uint64_t due, uint32_t slot, struct text *ret_why);
 
+/* Drafts that it is held back, once for each absence. Needs room for two. */
+void spare_draft(struct core *core, uint32_t slot, const struct text *why);
+
 /* Its drafted record has just become lost, while absent. */
 void spare_note_loss(const struct core *core, struct node_record *node);
 

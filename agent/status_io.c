@@ -375,6 +375,7 @@ static const char *history_word(enum history_kind kind)
         [HISTORY_LEVEL] = "feature-level",
         [HISTORY_NODE_WATCHDOG] = "node-watchdog",
         [HISTORY_BARRIER] = "barrier",
+        [HISTORY_FENCE_HELD] = "fence-withheld",
         [HISTORY_NODE_READMITTED] = "node-readmitted",
     };
     ASSERT((unsigned)kind < HISTORY_KIND_COUNT);

@@ -268,6 +268,7 @@ enum history_kind {
     HISTORY_NODE_WATCHDOG,   /* its keeper is armed: number = by when it fires, ms; 0: no more */
     HISTORY_BARRIER,         /* of a node: its entries stand; number = OSD map epoch */
     HISTORY_NODE_READMITTED, /* it had no quorum; number = for how many ms its guests stood still */
+    HISTORY_FENCE_HELD,      /* of a node that is gone: its fence is held back, and why */
     HISTORY_KIND_COUNT
 };
 

@@ -7,8 +7,7 @@
 _Static_assert((int)STEAD__NODE_STATE__NODE_REMOVED == NODE_STATE_COUNT - 1, "as in types.h");
 _Static_assert((int)STEAD__VM_WANT__WANT_RUNNING == WANT_RUNNING, "as in types.h");
 _Static_assert((int)STEAD__VM_STATE__VM_RECOVERING == VM_STATE_COUNT - 1, "as in types.h");
-_Static_assert((int)STEAD__HISTORY_KIND__HISTORY_NODE_READMITTED == HISTORY_KIND_COUNT - 1,
-               "types.h");
+_Static_assert((int)STEAD__HISTORY_KIND__HISTORY_FENCE_HELD == HISTORY_KIND_COUNT - 1, "types.h");
 _Static_assert((int)STEAD__RECORD_KIND__RECORD_HISTORY == RECORD_KIND_COUNT - 1, "as in types.h");
 
 #define PROOFS_ALL                                                                                 \

@@ -43,6 +43,15 @@ static const char *told(const struct unit *u)
     return text.bytes;
 }
 
+static uint32_t held_count(const struct unit *u)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < HISTORY_MAX; i++) {
+        count += u->core.cluster.history[i].kind == HISTORY_FENCE_HELD;
+    }
+    return count;
+}
+
 TEST(a_failure_is_noted)
 {
     struct unit *u = vm_on_n3();
@@ -93,6 +102,9 @@ TEST(the_budget_holds_back)
     unit_set(u, "fence_budget", 1);
     failed_before(u, N2, 2 * MINUTE);
     assert_int_equal(lose_n3(u), NODE_ADMITTED);
+    assert_int_equal(held_count(u), 1);
+    unit_settle(u, 2000);
+    assert_int_equal(held_count(u), 1); /* told once */
     assert_non_null(strstr(told(u), "fence_budget"));
     assert_non_null(strstr(told(u), "stead node fence"));
     free(u);
