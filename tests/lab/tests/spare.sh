@@ -65,7 +65,7 @@ test_fence_budget() {
 test_node_kept_out() {
     add_vm flap1 1
     local i
-    stead config set flap_ms 40s
+    stead config set flap_ms 4m
     for i in 1 2 3; do
         add_vm "flap3$i" 3
         lab cut 3
