@@ -88,7 +88,8 @@ static void on_killed(struct core *core, const struct event *event, struct calle
     }
 }
 
-static void on_domain_done(struct core *core, const struct event *event, struct caller *caller)
+/* What was done to a guest, or to what one left behind. */
+static void on_guest(struct core *core, const struct event *event, struct caller *caller)
 {
     if (!suspend_on_answer(core, event, caller)) {
         (void)run_on_answer(core, event, caller);
@@ -168,7 +169,7 @@ static void on_event(struct core *core, const struct event *event, struct caller
         return;
     case EVENT_LOCKS:
     case EVENT_DOMAIN_DONE:
-        on_domain_done(core, event, caller);
+        on_guest(core, event, caller);
         return;
     case EVENT_POWER:
         (void)nodes_on_power(core, event);

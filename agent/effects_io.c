@@ -78,6 +78,15 @@ static void create(struct effects *effects, const struct action *action)
     sink_put(&sink, &event);
 }
 
+static void act_on_domain(struct effects *effects, const struct action *action)
+{
+    if (action->kind == ACTION_DOMAIN_CREATE) {
+        create(effects, action);
+    } else {
+        libvirt_io_act(effects->edges.libvirt, action);
+    }
+}
+
 static void switch_power(const struct edges *edges, const struct action *action)
 {
     if (action->power.device.agent[0] != '\0') {
@@ -131,13 +140,11 @@ static void carry_out(struct effects *effects, const struct action *action)
         switch_power(edges, action);
         break;
     case ACTION_DOMAIN_CREATE:
-        create(effects, action);
-        break;
     case ACTION_DOMAIN_RESUME:
     case ACTION_DOMAIN_SUSPEND:
     case ACTION_DOMAIN_SHUTDOWN:
     case ACTION_DOMAIN_DESTROY:
-        libvirt_io_act(edges->libvirt, action);
+        act_on_domain(effects, action);
         break;
     case ACTION_KILL:
         guest_io_act(edges->guests, action);

@@ -196,8 +196,9 @@ bool query_vm_suspended(const struct core *core, const struct vm_record *vm,
         return false;
     }
     if (vm->node == query_own_slot(core)) {
-        *ret_since_wall_ms = own->since_wall_ms;
-        return suspend_of(core, &vm->uuid);
+        bool still = suspend_of(core, &vm->uuid);
+        *ret_since_wall_ms = still ? own->since_wall_ms : *ret_since_wall_ms;
+        return still;
     }
     const struct peer *peer = speaking(core, vm->node);
     if (peer == NULL || peer->beat.suspended_ms == 0) {

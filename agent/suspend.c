@@ -3,11 +3,11 @@
  *
  * Decides: when a suspension begins (Corosync says that there is no quorum, or our own heartbeats
  * go unanswered for so long that it should have), and when it is over: once the acting node has
- * committed that it sees this very suspension (`readmitted_ms`), and the present term counts us
- * among its members. While it lasts, whatever runs here is suspended through libvirt; what is not
- * seen to stand still by the deadline is killed by pidfd. Where nobody has a quorum nobody fences,
- * so all stand still for however long it takes and go on when it is over; where others have one,
- * the storage says so, and life.c and run_end.c kill. Letting each guest go on is run_wake.c's.
+ * committed that it sees this very suspension (`readmitted_ms`). While it lasts, whatever runs here
+ * is suspended through libvirt; what is not seen to stand still by the deadline is killed by pidfd.
+ * Where nobody has a quorum nobody fences, so all stand still for however long it takes and go on
+ * when it is over; where others have one, the storage says so, and life.c and run_end.c kill.
+ * Letting each guest go on is run_wake.c's.
  * Assumes: a suspension is named by the moment it began, on a clock that restarts with the boot and
  * so with the incarnation: no two of one incarnation have the same name. Never: suspends without a
  * copy of the state, or below the feature level at which an end can be committed.
@@ -47,20 +47,30 @@ static bool is_ours(const struct core *core, const struct domain *domain)
     return run_slot(core, &domain->vm, domain->slot) != VMS_MAX;
 }
 
-static uint32_t count(const struct core *core, enum domain_state state)
+uint32_t suspend_count(const struct core *core)
 {
-    uint32_t found = 0;
+    uint32_t count = 0;
     ASSERT(core->local.domain_count <= RUNS_MAX);
     for (uint32_t i = 0; i < core->local.domain_count; i++) {
         const struct domain *domain = &core->local.domains[i];
-        found += domain->state == state && is_ours(core, domain);
+        count += domain->state == DOMAIN_SUSPENDED && is_ours(core, domain);
     }
-    return found;
+    return count;
 }
 
-uint32_t suspend_count(const struct core *core)
+/* Is there one that runs, or waits to be woken? Where time proves, any that is there at all. */
+static bool concerns_any(const struct core *core)
 {
-    return count(core, DOMAIN_SUSPENDED);
+    bool any = proof_rests_on_time(core->cluster.settings.proof);
+    ASSERT(core->local.domain_count <= RUNS_MAX);
+    for (uint32_t i = 0; i < core->local.domain_count; i++) {
+        const struct domain *domain = &core->local.domains[i];
+        bool goes = domain->state == DOMAIN_RUNNING || domain->state == DOMAIN_SUSPENDED;
+        if ((any || goes) && is_ours(core, domain)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 bool suspend_of(const struct core *core, const struct uuid *vm)
@@ -134,18 +144,13 @@ static void begin(struct core *core, const char *why, struct caller *caller)
     peers_hurry(core);
 }
 
-/* The acting node of the present term saw this very suspension, and us as a member since. */
-static bool readmitted(const struct core *core, const struct caller *caller)
+/* An acting node saw this very suspension. That its term counts us as a member and that quorum is
+ * fresh is asked for each guest (run_may_begin). */
+static bool readmitted(const struct core *core)
 {
     const struct node_record *node = own_record(core);
-    if (node == NULL || !caller_fresh(caller)) {
-        return false;
-    }
-    uint64_t bit = UINT64_C(1) << (node - core->cluster.nodes);
-    return node->state == NODE_ADMITTED &&
-           incarnation_equal(node->incarnation, core->local.life.incarnation) &&
-           node->readmitted_ms == core->local.suspension.since_ms &&
-           (core->cluster.header.members & bit) != 0;
+    ASSERT(core->local.life.state == LIFE_ADMITTED);
+    return node != NULL && node->readmitted_ms == core->local.suspension.since_ms;
 }
 
 static void judge(struct core *core, struct caller *caller)
@@ -153,11 +158,11 @@ static void judge(struct core *core, struct caller *caller)
     struct suspension *now = &core->local.suspension;
     const char *why = lost_quorum(core);
     bool found = now->since_ms == 0 && suspend_count(core) > 0; /* by the agent before us */
-    if (!suspend_on(core) && why != NULL && count(core, DOMAIN_RUNNING) + suspend_count(core) > 0) {
+    if (!suspend_on(core) && why != NULL && concerns_any(core)) {
         begin(core, why, caller);
     } else if (!suspend_on(core) && found) {
         begin(core, "as the agent before this one left them", caller);
-    } else if (suspend_on(core) && why == NULL && readmitted(core, caller)) {
+    } else if (suspend_on(core) && why == NULL && readmitted(core)) {
         now->over = true;
         trace_words(caller, "self: readmitted: guests may go on");
         peers_hurry(core);
@@ -168,7 +173,10 @@ static void judge(struct core *core, struct caller *caller)
  * lease is being asked for still, that follows once it is gone. */
 static void kill_it(struct core *core, struct domain *domain, struct caller *caller)
 {
-    if (run_kill(core, &domain->vm, "it was not seen to stand still in time", caller)) {
+    const char *why = domain->state == DOMAIN_RUNNING
+                          ? "it was not seen to stand still in time"
+                          : "no quorum for long, and time may prove this host dead";
+    if (run_kill(core, &domain->vm, why, caller)) {
         return;
     }
     (void)call_overdue(&domain->kill_call, caller->now_ms);
@@ -185,8 +193,7 @@ static void let_stand(struct core *core, struct domain *domain, struct caller *c
     uint64_t from_ms = domain->runs_ms > now->since_ms ? domain->runs_ms : now->since_ms;
     uint64_t until_ms = from_ms + timing_suspend_ms();
     bool runs = domain->state == DOMAIN_RUNNING;
-    bool mortal =
-        domain->state == DOMAIN_SUSPENDED && proof_rests_on_time(core->cluster.settings.proof);
+    bool mortal = proof_rests_on_time(core->cluster.settings.proof);
     (void)call_overdue(&domain->suspend_call, caller->now_ms);
     if ((runs || mortal) && caller->now_ms >= until_ms) {
         kill_it(core, domain, caller);

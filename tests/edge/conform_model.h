@@ -135,7 +135,8 @@ static inline void model_act(uint32_t seat, const struct action *action)
 {
     if (action->kind == ACTION_POWER) {
         sim_bmc_act(model.sim, seat, action);
-    } else if (action->kind >= ACTION_DOMAIN_CREATE && action->kind <= ACTION_KILL) {
+    } else if ((action->kind >= ACTION_DOMAIN_CREATE && action->kind <= ACTION_KILL) ||
+               action->kind == ACTION_DOMAIN_SUSPEND) {
         sim_virt_act(model.sim, seat, action);
     } else {
         sim_rados_act(model.sim, seat, action);

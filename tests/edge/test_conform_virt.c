@@ -35,8 +35,8 @@ struct hands {
     /* Lets it go on until libvirt has told this of the VM, for TOLD_MS at most. */
     bool (*told)(struct conform *conform, uint32_t vm, enum domain_state state,
                  enum domain_end end);
-    void (*pause)(struct conform *conform, uint32_t vm); /* by another hand */
-    void (*late)(struct conform *conform, bool on);      /* libvirtd stands still meanwhile */
+    void (*pause)(struct conform *conform, uint32_t vm, bool still); /* by another hand */
+    void (*late)(struct conform *conform, bool on); /* libvirtd stands still meanwhile */
     void (*pass)(struct conform *conform, uint64_t ms);
 };
 
@@ -75,6 +75,7 @@ static void told(struct list *list, uint32_t vm, enum domain_state state, enum d
 static void list_nothing(struct list *list)
 {
     plain(list, "nothing: resume", ACTION_DOMAIN_RESUME, LIFE);
+    plain(list, "nothing: suspend", ACTION_DOMAIN_SUSPEND, LIFE);
     plain(list, "nothing: shutdown", ACTION_DOMAIN_SHUTDOWN, LIFE);
     plain(list, "nothing: destroy", ACTION_DOMAIN_DESTROY, LIFE);
     plain(list, "nothing: kill", ACTION_KILL, LIFE);
@@ -82,6 +83,23 @@ static void list_nothing(struct list *list)
     action.valid_until_ms = CONFORM_PAST_MS;
     act_on(list, "create, too late", action);
     plain(list, "so nothing is there", ACTION_DOMAIN_RESUME, LIFE);
+}
+
+static void list_suspend(struct list *list)
+{
+    struct action other = of_vm(list, ACTION_DOMAIN_SUSPEND, LIFE);
+    other.vm.action.counter++;
+    act_on(list, "suspend by another start", other);
+    plain(list, "suspend", ACTION_DOMAIN_SUSPEND, LIFE);
+    told(list, LIFE, DOMAIN_SUSPENDED, END_UNKNOWN);
+    plain(list, "suspend twice", ACTION_DOMAIN_SUSPEND, LIFE);
+    plain(list, "shutdown of what stands still", ACTION_DOMAIN_SHUTDOWN, LIFE);
+    struct action late = of_vm(list, ACTION_DOMAIN_RESUME, LIFE);
+    late.valid_until_ms = CONFORM_PAST_MS;
+    act_on(list, "let it go on, too late", late);
+    told(list, LIFE, DOMAIN_SUSPENDED, END_UNKNOWN);
+    plain(list, "let it go on", ACTION_DOMAIN_RESUME, LIFE);
+    told(list, LIFE, DOMAIN_RUNNING, END_UNKNOWN);
 }
 
 static void list_life(struct list *list)
@@ -99,12 +117,17 @@ static void list_life(struct list *list)
     told(list, LIFE, DOMAIN_RUNNING, END_UNKNOWN);
     plain(list, "resume twice", ACTION_DOMAIN_RESUME, LIFE);
     act_on(list, "resume what runs by another start", other);
-    list->hands->pause(&list->conform, LIFE);
+    list->hands->pause(&list->conform, LIFE, true);
     told(list, LIFE, DOMAIN_PAUSED, END_UNKNOWN);
     plain(list, "shutdown of what is paused", ACTION_DOMAIN_SHUTDOWN, LIFE);
     act_on(list, "resume what was paused by another start", other);
-    plain(list, "resume what was paused", ACTION_DOMAIN_RESUME, LIFE);
+    plain(list, "resume what somebody paused", ACTION_DOMAIN_RESUME, LIFE);
+    plain(list, "suspend what somebody paused", ACTION_DOMAIN_SUSPEND, LIFE);
+    list->hands->pass(&list->conform, SHORT_MS);
+    told(list, LIFE, DOMAIN_PAUSED, END_UNKNOWN);
+    list->hands->pause(&list->conform, LIFE, false);
     told(list, LIFE, DOMAIN_RUNNING, END_UNKNOWN);
+    list_suspend(list);
     plain(list, "shutdown", ACTION_DOMAIN_SHUTDOWN, LIFE);
     plain(list, "shutdown twice", ACTION_DOMAIN_SHUTDOWN, LIFE);
     plain(list, "destroy", ACTION_DOMAIN_DESTROY, LIFE);
@@ -165,11 +188,11 @@ static bool model_told(struct conform *conform, uint32_t vm, enum domain_state s
     return domain->state == state && domain->end == end && action_id_equal(domain->action, mine);
 }
 
-static void model_pause(struct conform *conform, uint32_t vm)
+static void model_pause(struct conform *conform, uint32_t vm, bool still)
 {
     (void)conform;
     const struct scenario_step step = {
-        .kind = STEP_HAND, .deed = DEED_PAUSE, .vm = vm, .node = HOST};
+        .kind = STEP_HAND, .deed = still ? DEED_PAUSE : DEED_RESUME, .vm = vm, .node = HOST};
     sim_hand_step(model.sim, &step);
 }
 
@@ -280,13 +303,13 @@ static bool real_told(struct conform *conform, uint32_t vm, enum domain_state st
     return false;
 }
 
-static void real_pause(struct conform *conform, uint32_t vm)
+static void real_pause(struct conform *conform, uint32_t vm, bool still)
 {
     const struct part *part = conform->part;
     virDomainPtr domain =
         virDomainLookupByUUID(part->real->world->other, part->list->vms[vm].bytes);
     assert_non_null(domain);
-    assert_int_equal(virDomainSuspend(domain), 0);
+    assert_int_equal(still ? virDomainSuspend(domain) : virDomainResume(domain), 0);
     virDomainFree(domain);
 }
 

@@ -133,6 +133,7 @@ struct sim_host {
     bool marked;             /* /run/stead/halted */
     struct mark mark;
     struct incarnation file;
+    uint64_t excused_us;   /* until then nothing said that its guests must stand still */
     uint64_t hook_version; /* of the copy that the list for libvirt's hook was written from */
     uint32_t hook_epoch;
     bool hook_has[SIM_VMS_MAX]; /* that list */

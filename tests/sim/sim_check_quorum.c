@@ -30,20 +30,31 @@ static uint64_t able_since_us(const struct sim *sim, uint32_t node)
     return latest(since_us, host->libvirt_until_us);
 }
 
+/* What its agent has read excuses it: HA is paused, or its absence was announced and lasts. */
+static bool is_excused(const struct sim *sim, uint32_t node)
+{
+    const struct cluster *copy = &sim->hosts[node].agent.core->cluster;
+    uint64_t gone_us = sim->now_us - sim->cpg.members[node].works_us;
+    return copy->header.version == 0 || copy->settings.ha != HA_ON ||
+           sim->rados.state->header.feature_level < LEVEL_SUSPENDS ||
+           sim->hosts[node].level < LEVEL_SUSPENDS || gone_us < copy->nodes[node].away_ms * MS;
+}
+
 void sim_check_quorum(struct sim *sim, uint32_t node)
 {
-    const struct sim_host *host = &sim->hosts[node];
-    const struct sim_agent *agent = &host->agent;
-    if (!agent->alive || sim_cpg_works(sim, node) || agent->core->cluster.header.version == 0 ||
-        sim->rados.state->header.feature_level < LEVEL_SUSPENDS || host->level < LEVEL_SUSPENDS ||
-        agent->core->cluster.settings.ha != HA_ON) {
+    struct sim_host *host = &sim->hosts[node];
+    if (!host->agent.alive || sim_cpg_works(sim, node)) {
+        return;
+    }
+    if (is_excused(sim, node)) {
+        host->excused_us = sim->now_us;
         return;
     }
     const struct settings *settings = &sim->rados.state->settings;
-    uint32_t detect_ms = sim_cpg_detect_ms(sim);
-    uint64_t bound_us = MS * (timing_unanswered_ms(settings, detect_ms) + timing_suspend_ms() +
-                              SLACK_MS + sim->rados.state->nodes[node].away_ms);
+    uint64_t bound_us = MS * (timing_unanswered_ms(settings, sim_cpg_detect_ms(sim)) +
+                              timing_suspend_ms() + SLACK_MS);
     uint64_t lost_us = latest(sim->cpg.members[node].works_us, able_since_us(sim, node));
+    lost_us = latest(lost_us, host->excused_us);
     for (uint32_t i = 0; i < sim->guest_count; i++) {
         const struct sim_guest *guest = &sim->guests[i];
         uint64_t from_us = latest(lost_us, guest->runs_us);

@@ -121,6 +121,8 @@ static void resume(struct sim *sim, struct sim_call *call, uint32_t guest)
         domain_done(sim, call, OUTCOME_REFUSED, "the domain here was not made by this start");
     } else if (sim->guests[guest].state == GUEST_RUNNING) {
         domain_done(sim, call, OUTCOME_DONE, "");
+    } else if (sim->guests[guest].state == GUEST_PAUSED) {
+        domain_done(sim, call, OUTCOME_REFUSED, "somebody paused it");
     } else if (sim->guests[guest].state != GUEST_PANICKED) {
         sim_check_told(sim, guest);
         sim_guest_run(sim, guest);

@@ -252,10 +252,11 @@ TEST(not_while_the_suspend_is_open)
     unit_ring(w->u, false, 1, alone);
     struct action action = unit_take(w->u, ACTION_DOMAIN_SUSPEND);
     unit_domain(w->u, 0, DOMAIN_SUSPENDED, END_UNKNOWN);
+    w->runs = false;
     heal(w);
     readmit(w, told_ms(w));
-    unit_pass(w->u, 1000);
-    unit_none(w->u, ACTION_DOMAIN_RESUME);
+    world_settle(w, 1000);
+    assert_false(w->runs);
     unit_domain_done(w->u, &action, OUTCOME_DONE);
     world_settle(w, 1000);
     assert_true(world_place_of(w, ACTION_DOMAIN_RESUME) >= 0);

@@ -1,0 +1,126 @@
+# shellcheck shell=bash
+# Hosts without a quorum: where nobody has one every guest stands still and goes on; where the others have one, each runs once elsewhere.
+
+each_node() { # CMD...: for all three at the same time; K stands for its number
+    local k
+    for k in 1 2 3; do "${@//K/$k}" & done
+    wait
+}
+
+one_each() { # PREFIX: a guest on each node, all writing; three booting at once are slow
+    local k
+    for k in 1 2 3; do lab vm "$1$k" "$k" 96 50; done
+    for k in 1 2 3; do within 120 "the guest of $1$k writes" wrote "$1$k" 1 50; done
+}
+
+domain_is() { [[ $(lab sh "$2" virsh domstate "$1" 2>/dev/null) = "$3" ]]; } # NAME K STATE
+all_are() { domain_is "${1}1" 1 "$2" && domain_is "${1}2" 2 "$2" && domain_is "${1}3" 3 "$2"; }
+stood_still() { lab log "$1" --since "@$(($2 / 1000000))" | grep -cF 'guests stand still' || true; } # K SINCE_US
+
+# Every guest is the QEMU it was and has lost nothing, and nobody was fenced.
+all_untouched() { # PREFIX QEMUS MARK
+    local k
+    for k in 1 2 3; do
+        within 20 "$1$k runs" domain_is "$1$k" "$k" running
+        must "the same QEMU of $1$k" [ "$(sed -n "${k}p" <<<"$2")" = "$(qemus_of "$1$k")" ]
+        goes_on "$1$k"
+        clean "$1$k" 1
+        tell "$1$k: longest gap between two writes $(longest_pause "$1$k") ms"
+    done
+    history_lacks "$3" '(node-lost|node-fenced|vm-starting|vm-recovering|vm-ended) '
+}
+
+qemus_each() { # PREFIX
+    local k
+    for k in 1 2 3; do qemus_of "$1$k"; done
+}
+
+# All cluster links are out for so long, and the storage's, too, where $3 is "storage".
+nobody_quorate() { # PREFIX SECONDS [storage]
+    local from since qemus k
+    one_each "$1"
+    from=$(mark)
+    qemus=$(qemus_each "$1")
+    since=$(now_us)
+    each_node lab net K down
+    [[ ${3:-} != storage ]] || each_node lab storage K down
+    if (($2 > 5)); then
+        within 10 'all stand still' all_are "$1" paused
+        tell "$(lab sh 1 stead vm list | grep "${1}1")"
+        sleep 3
+        lab sh 1 stead vm show "${1}1" --json >"$WORK/said"
+        must 'it says so' said '"state": *"suspended"'
+        must 'an alarm says so' eval "lab sh 1 stead status --json | grep -q guests-suspended"
+        sleep $(($2 - ($(now_us) - since) / 1000000))
+        must 'they stand still yet' all_are "$1" paused
+    else
+        sleep "$2"
+    fi
+    [[ ${3:-} != storage ]] || each_node lab storage K up
+    each_node lab net K up
+    within 40 'all are in one ring' is_true "all(n['in_ring'] and n['agent_alive'] for n in d['nodes'])"
+    within 40 'all run' all_are "$1" running
+    for k in 1 2 3; do
+        must "the guests of n$k stood still" [ "$(stood_still "$k" "$since")" -ge 1 ]
+    done
+    all_untouched "$1" "$qemus" "$from"
+    history_has "$from" 'node-readmitted n1 ' 'node-readmitted n2 ' 'node-readmitted n3 '
+    tell "$(history_since "$from" | grep '^node-readmitted')"
+}
+
+test_blip() { # shorter than Corosync's token: nobody notices
+    local from since qemus k
+    one_each blip
+    from=$(mark)
+    qemus=$(qemus_each blip)
+    since=$(now_us)
+    each_node lab net K down
+    sleep 1
+    each_node lab net K up
+    sleep 8
+    for k in 1 2 3; do
+        must "the guests of n$k ran on" [ "$(stood_still "$k" "$since")" = 0 ]
+    done
+    all_untouched blip "$qemus" "$from"
+}
+
+test_no_quorum_anywhere() { nobody_quorate still 3; }
+test_no_quorum_for_a_minute() { nobody_quorate long 60; }
+test_no_quorum_nor_storage() { nobody_quorate both 60 storage; }
+
+test_cut_for_three_seconds() { # the rest is quorate: its guest is started there, once, and ended here
+    local from
+    add_vm three3 3 0
+    ASK=1
+    ! acts 3 || lab sh 3 systemctl restart stead-agent
+    within 15 'another than n3 acts' not acts 3
+    from=$(mark)
+    lab bmc 3 dead
+    lab net 3 down
+    sleep 3
+    lab net 3 up
+    recovered three3 3
+    within 15 'the old side ends its guest' no_qemu three3 3
+    must 'one QEMU' runs_once three3
+    must 'one start' [ "$(started_times "$from" three3)" = 1 ]
+    clean three3 2
+    comes_back 3
+}
+
+test_corosync_stopped() { # a Corosync that hangs says nothing: the storage does
+    local from pid
+    add_vm hang3 3 0
+    ASK=1
+    ! acts 3 || lab sh 3 systemctl restart stead-agent
+    within 15 'another than n3 acts' not acts 3
+    from=$(mark)
+    lab bmc 3 dead
+    pid=$(lab sh 3 pidof corosync)
+    lab sh 3 kill -STOP "$pid"
+    recovered hang3 3
+    within 15 'the old side ends its guest' no_qemu hang3 3
+    must 'one start' [ "$(started_times "$from" hang3)" = 1 ]
+    clean hang3 2
+    lab sh 3 kill -CONT "$pid"
+    comes_back 3
+}
