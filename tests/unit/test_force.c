@@ -40,6 +40,7 @@ TEST(everything_under_way_is_left_behind)
     assert_int_equal(header->term, 4);
     assert_int_equal(header->version, 11);
     assert_int_equal(header->actor, 0);
+    assert_int_equal(header->actor_start, 0);
     assert_int_equal(header->members, N1);
     assert_true(origin_equal(&header->commit, &(struct origin){0, 77, 1}));
     assert_int_equal(header->digest, state_digest(&u->image));
@@ -105,7 +106,10 @@ TEST(the_absent_without_a_life_stop_counting)
     u->image.nodes[1].proofs = PROOF_STORAGE;
     u->image.nodes[1].unfence_wanted = true;
     u->image.nodes[2].state = NODE_OUT;
+    u->image.header.next_history = 0; /* a history that never began */
     force_image(&u->image, &force);
+    assert_int_equal(u->image.history[1].sequence, 1);
+    assert_int_equal(u->image.header.next_history, 2);
     assert_int_equal(u->image.nodes[1].state, NODE_FENCED);
     assert_false(u->image.nodes[1].unfence_wanted);
     assert_int_equal(u->image.nodes[2].state, NODE_OUT);

@@ -182,6 +182,7 @@ TEST(vm_end_follows_the_highest_slot)
 TEST(removal_leaves_nothing)
 {
     struct position *p = begun();
+    p->copy.counting = 4;
     add(p, RECORD_NODE, 2)->removed = true;
     add(p, RECORD_VM, 6)->removed = true;
     add(p, RECORD_HISTORY, 4)->removed = true;
@@ -261,6 +262,7 @@ TEST(a_life_is_node_and_incarnation)
     assert_true(state_incarnation_lives(&p->copy, 2, life));
     assert_false(state_incarnation_lives(&p->copy, 2, (struct incarnation){1, 4}));
     assert_false(state_incarnation_lives(&p->copy, NODE_NONE, life));
+    assert_false(state_incarnation_lives(&p->copy, NODES_MAX, life));
     p->copy.nodes[2].state = NODE_LOST;
     assert_false(state_incarnation_lives(&p->copy, 2, life));
     free(p);
@@ -273,6 +275,7 @@ TEST(commands_are_found_by_id)
     struct origin id = {2, 1002, 6};
     struct origin none = {0};
     p->copy.history[4].request = id;
+    p->copy.history[5] = (struct history_entry){.sequence = 5}; /* nobody asked for that */
     assert_ptr_equal(state_find_request(&p->copy, &id), &p->copy.history[4]);
     assert_null(state_find_request(&p->copy, &none));
     id.agent_start = 1003;
