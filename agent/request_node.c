@@ -60,8 +60,9 @@ static const char *clash(struct core *core, const struct request *request,
         return NULL;
     }
     if (same_name && same_id) {
-        return other->removing ? "its removal is still under way; see stead node list"
-                               : "this node is in the cluster already";
+        return other->removing
+                   ? "its removal is under way; once it is fenced, join again to call it off"
+                   : "this node is in the cluster already";
     }
     if (same_id) {
         text_add_u64(text_add(&text, "node id "), other->nodeid);
@@ -96,8 +97,24 @@ static uint32_t slot_for(const struct core *core, const struct request *request)
     return free_slot != NODES_MAX ? free_slot : spare;
 }
 
+/* It is fenced for its removal, and that waits for its VMs to find room elsewhere. */
+static bool waits_to_go(const struct request *request, const struct node_record *node)
+{
+    return node->state == NODE_FENCED && node->removing && node->nodeid == request->nodeid &&
+           name_equal(node->name, request->name);
+}
+
 const char *request_node_join(struct core *core, const struct request *request)
 {
+    uint8_t own = state_find_node(&core->cluster, request->nodeid);
+    if (own != NODE_NONE && waits_to_go(request, draft_peek_node(core, own))) {
+        struct node_record *node = draft_node(core, own);
+        node->removing = false;
+        node->unfence_wanted = true;
+        request_entry(core, request, HISTORY_NODE_JOINED, node->nodeid, NULL,
+                      "joined again: its removal is called off");
+        return NULL;
+    }
     for (uint32_t slot = 0; slot < NODES_MAX; slot++) {
         const char *refused = clash(core, request, draft_peek_node(core, slot));
         if (refused != NULL) {

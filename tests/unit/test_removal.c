@@ -275,6 +275,25 @@ TEST(a_removed_node_joins_through_its_tombstone)
     free(u);
 }
 
+/* What waits to go for want of room elsewhere may be joined again; before its fence it may not. */
+TEST(joining_calls_a_removal_off)
+{
+    struct unit *u = acting(PROOF_STORAGE);
+    remove_n3(u);
+    struct reply reply = ask(u, REQUEST_NODE_JOIN, "n3", 3, false);
+    assert_false(reply.accepted);
+    assert_non_null(strstr(reply.text, "once it is fenced, join again"));
+    bar(u);
+    unit_settle(u, 500);
+    assert_int_equal(unit_copy_node(u, 3)->state, NODE_FENCED);
+    assert_false(ask(u, REQUEST_NODE_JOIN, "other", 3, false).accepted);
+    assert_true(unit_copy_node(u, 3)->removing);
+    assert_true(ask(u, REQUEST_NODE_JOIN, "n3", 3, false).accepted);
+    assert_false(unit_copy_node(u, 3)->removing);
+    assert_true(unit_copy_node(u, 3)->unfence_wanted);
+    free(u);
+}
+
 /* Where every slot is taken, a tombstone nobody in the ring belongs to makes room. */
 TEST(a_tombstone_makes_room)
 {
@@ -321,6 +340,7 @@ int main(void)
         cmocka_unit_test(another_machine_proves_nothing),
         cmocka_unit_test(empty_hands_do_not_replace_the_barrier),
         cmocka_unit_test(the_tombstone_waits_for_the_vms),
+        cmocka_unit_test(joining_calls_a_removal_off),
         cmocka_unit_test(a_tombstone_is_not_admitted),
         cmocka_unit_test(unlawful_removals_are_refused),
         cmocka_unit_test(a_removed_node_joins_through_its_tombstone),
