@@ -231,7 +231,6 @@ TEST(each_read_begins_with_no_deltas)
 {
     struct position *p = begun();
     const unsigned pages[KEYS] = {0, 0, 0};
-    reload_begin(&p->reload);
     reload_keep(&p->reload, &p->deltas[1]);
     reload_begin(&p->reload);
     read_pages(p, pages);
