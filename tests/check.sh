@@ -94,6 +94,7 @@ check_sim() {
     build CC=clang build-clang/stead-sim &&
         tally "the same stories, by gcc twice and by clang" tests/sim/same.sh build/stead-sim build/stead-sim build-clang/stead-sim
     tally "swarm, 200 seeds" build/stead-sim swarm --seeds 1..200
+    one "what the swarm hardly meets is met by scenarios" tests/sim/rare.py build/stead-sim
     tally "swarm, 20 seeds with sanitizers" build-san/stead-sim swarm --seeds 201..220
     tally "kill the acting node after each action" build/stead-sim kills tests/scenarios/010-host-dies.stead
 }
@@ -132,7 +133,9 @@ check_lab() {
 check_long() {
     build all SAN=1 || return 0
     build all bench || return 0
-    tally "swarm, 10000 seeds" build/stead-sim swarm --seeds 1..10000
+    tally "swarm, 10000 seeds" build/stead-sim swarm --seeds 1..10000 --coverage
+    cp "$work/log" "$work/swarm"
+    one "what the swarm hardly meets is listed" tests/sim/rare.py build/stead-sim "$work/swarm"
     tally "the swarm finds what is broken on purpose" tests/mutants/breaks
     one "simulator benchmark" tests/bench/sim
     tail -n 1 "$work/log"
