@@ -43,6 +43,7 @@ test_fence_agent() {
     check3 0 '^note +BMC +none is configured' '^ok +fence device lan \(fence_ipmilan, level 2\) reads on'
     starts_again
     within 60 'it is verified' node_shows '^Fence +lan \(fence_ipmilan\), level 2, verified'
+    sleep 3 # until its new agent has said what it can do
     stead config set proof=power
     add_vm agent1 3
     from=$(mark)

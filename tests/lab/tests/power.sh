@@ -48,12 +48,15 @@ test_two_of_three_gone() {
     must 'and says so' eval "says \"d['situation']\" | grep -qi quorum"
     history_lacks "$from" '(term|node-lost|node-fenced|vm-starting) '
     must 'two3 runs nowhere' no_qemu two3
-    goes_on two1
+    within 10 'two1 stands still, and status says so' vm_is two1 suspended
+    local qemu
+    qemu=$(qemus_of two1)
     lab on 2 # now there is a quorum: what was on n3 runs again, and n3 is told off, should it be on
     within 30 'both run' is_true "all(v['state'] == 'running' and v['node'] != 'n3' for v in d['vms'])"
     lab on 3
     within 30 'all nodes are online' is_true "all(n['state'] == 'online' for n in d['nodes'])"
-    must 'two1 runs once' runs_once two1
+    must 'two1 runs in the same QEMU' eval "[[ -n '$qemu' && \$(qemus_of two1) = '$qemu' ]]"
+    goes_on two1
     must 'two3 runs once' runs_once two3
     within 20 'two3 writes' wrote two3 2 50
     clean two1 1

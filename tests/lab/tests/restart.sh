@@ -40,6 +40,7 @@ test_corosync_restart() {
     ASK=1
     ! acts 3 || lab sh 3 systemctl restart stead-agent
     within 15 'another than n3 acts' not acts 3
+    sleep 3 # until its new agent has said what it can do
     corosync_restarts 3 cor3
 }
 

@@ -50,6 +50,7 @@ restore() {
     done
     wait
     ! is_true "'HA is paused' in d['situation']" || stead ha resume
+    "$LAB" sh 3 test ! -e /root/good.conf || agents_gone # a test of fence devices failed
     within 45 'all nodes are online' all_online
     within 45 'all VMs are stopped and gone' forget_vms
     for k in 1 2 3; do
