@@ -5,8 +5,8 @@
  * another incarnation than ours, or a read refused because our handle is blocklisted, each mean
  * that the cluster may have given our VMs to others: every guest of ours is killed, by pidfd, with
  * no libvirt in the path, until /proc shows none. Then, and only then, our hands are empty and we
- * can be admitted. Being absent from the view, or without quorum, alone does nothing: the barrier
- * protects the disks. Never: kills for want of knowledge (no copy of the state, storage away).
+ * can be admitted. Being absent from the view, or without quorum, ends nobody: guests stand still
+ * then (agent/suspend.c). Never: kills for want of knowledge (no copy of the state, storage away).
  */
 #include "agent/life.h"
 

@@ -386,21 +386,10 @@ TEST(a_new_handle_is_recorded_with_the_term)
     free(u);
 }
 
-/* All hosts lost power and are back, hands empty, nobody admitted in his present life. */
 static struct unit *all_rebooted(uint32_t self)
 {
-    struct unit *u = unit_new(self);
+    struct unit *u = unit_all_rebooted(self);
     unit_vm(u, 0, VM_RUNNING, N3);
-    for (uint32_t id = 1; id <= UNIT_NODES; id++) {
-        struct beat *beat = &u->peers[id];
-        beat->boot = unit_uuid((uint8_t)(0x60 + id));
-        beat->incarnation = (struct incarnation){0};
-        beat->able = false;
-        beat->empty = true;
-        beat->client = unit_client(id, 900 + id);
-    }
-    u->facts.boot = u->peers[self].boot;
-    u->facts.incarnation = (struct incarnation){0};
     return u;
 }
 

@@ -4,23 +4,6 @@
 
 #define N1 0 /* slot */
 
-/* All hosts lost power and are back with empty hands; we are n2. */
-static struct unit *rebooted(void)
-{
-    struct unit *u = unit_new(2);
-    for (uint32_t id = 1; id <= UNIT_NODES; id++) {
-        struct beat *beat = &u->peers[id];
-        beat->boot = unit_uuid((uint8_t)(0x60 + id));
-        beat->incarnation = (struct incarnation){0};
-        beat->able = false;
-        beat->empty = true;
-        beat->client = unit_client(id, 900 + id);
-    }
-    u->facts.boot = u->peers[2].boot;
-    u->facts.incarnation = (struct incarnation){0};
-    return u;
-}
-
 /* Does n2 take the term, as it does if n1 cannot? */
 static bool begins(struct unit *u)
 {
@@ -40,9 +23,9 @@ static bool begins(struct unit *u)
 /* The lowest that could be admitted begins; one that could not is not waited for. */
 TEST(who_could_not_be_admitted_is_not_waited_for)
 {
-    assert_false(begins(rebooted())); /* n1 does */
+    assert_false(begins(unit_all_rebooted(2))); /* n1 does */
     for (unsigned i = 0; i < 7; i++) {
-        struct unit *u = rebooted();
+        struct unit *u = unit_all_rebooted(2);
         struct node_record *node = &u->image.nodes[N1];
         struct beat *beat = &u->peers[1];
         beat->empty = i != 0;
@@ -59,7 +42,7 @@ TEST(who_could_not_be_admitted_is_not_waited_for)
 TEST(outsiders_are_not_waited_for)
 {
     for (unsigned i = 0; i < 3; i++) {
-        struct unit *u = rebooted();
+        struct unit *u = unit_all_rebooted(2);
         u->silent[1] = true;
         if (i == 0) {
             memset(&u->image.nodes[N1], 0, sizeof(u->image.nodes[N1]));
@@ -74,11 +57,11 @@ TEST(outsiders_are_not_waited_for)
  */
 TEST(one_that_is_out_may_have_another_machine)
 {
-    struct unit *u = rebooted();
+    struct unit *u = unit_all_rebooted(2);
     u->image.nodes[N1].state = NODE_OUT;
     u->peers[1].machine = unit_uuid(0x77);
     assert_false(begins(u));
-    u = rebooted();
+    u = unit_all_rebooted(2);
     u->image.nodes[N1].state = NODE_OUT;
     u->peers[1].machine = unit_uuid(0x77);
     name_set(u->peers[1].name, NAME_BYTES, "other");

@@ -117,6 +117,23 @@ static inline struct unit *unit_new(uint32_t self)
     return u;
 }
 
+/* All hosts lost power and are back, hands empty, nobody admitted in his present life. */
+static inline struct unit *unit_all_rebooted(uint32_t self)
+{
+    struct unit *u = unit_new(self);
+    for (uint32_t id = 1; id <= UNIT_NODES; id++) {
+        struct beat *beat = &u->peers[id];
+        beat->boot = unit_uuid((uint8_t)(0x60 + id));
+        beat->incarnation = (struct incarnation){0};
+        beat->able = false;
+        beat->empty = true;
+        beat->client = unit_client(id, 900 + id);
+    }
+    u->facts.boot = u->peers[self].boot;
+    u->facts.incarnation = (struct incarnation){0};
+    return u;
+}
+
 /* Somebody set a setting before the story begins. */
 static inline void unit_set(struct unit *u, const char *name, uint32_t value)
 {
