@@ -119,6 +119,8 @@ struct suspension {
     bool over;            /* we were readmitted: each guest may go on once it is vetted */
     uint64_t answered_ms; /* the newest sending time of ours that a quorum ever answered */
     uint64_t left_ms;     /* when Corosync here ended, until its next one has a quorum; 0: not */
+    bool without;         /* a quorum, exempt from standing still or not */
+    uint64_t without_ms;  /* until when that was so last; 0: never */
 };
 
 /* One VM this node runs, starts or ends. */

@@ -109,8 +109,11 @@ static const char *why_absent(const struct core *core, const struct node_record 
     if (peers_ended(core, node->nodeid)) {
         return "its host shut down with VMs on it";
     }
-    return peers_never_seen(core, node->nodeid)
-               ? "it did not come up within grace_ms of the quorum, and VMs are on it"
+    if (peers_never_seen(core, node->nodeid)) {
+        return "it did not come up within grace_ms of the quorum, and VMs are on it";
+    }
+    return peers_left_before_quorum(core, node->nodeid)
+               ? "it was gone before the quorum was back and did not follow, and VMs are on it"
                : "it left the ring and VMs are on it";
 }
 

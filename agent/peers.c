@@ -73,16 +73,6 @@ bool peers_never_seen(const struct core *core, uint32_t nodeid)
     return !was_seen(&core->local, nodeid);
 }
 
-bool peers_may_be_booting(const struct core *core, uint32_t nodeid)
-{
-    const struct local *local = &core->local;
-    if (was_seen(local, nodeid)) {
-        return false;
-    }
-    return local->first_fresh_ms == 0 ||
-           local->now_ms - local->first_fresh_ms < core->cluster.settings.grace_ms;
-}
-
 uint64_t peers_absent_ms(const struct core *core, uint32_t nodeid)
 {
     const struct local *local = &core->local;
@@ -93,6 +83,30 @@ uint64_t peers_absent_ms(const struct core *core, uint32_t nodeid)
         }
     }
     return local->now_ms - local->started_ms;
+}
+
+bool peers_left_before_quorum(const struct core *core, uint32_t nodeid)
+{
+    const struct local *local = &core->local;
+    uint64_t left_ms = local->now_ms - peers_absent_ms(core, nodeid);
+    return was_seen(local, nodeid) && left_ms <= local->suspension.without_ms;
+}
+
+uint64_t peers_late_ms(const struct core *core, uint32_t nodeid)
+{
+    const struct local *local = &core->local;
+    uint64_t from_ms = 0;
+    uint64_t span_ms = 0;
+    if (!was_seen(local, nodeid)) {
+        from_ms = local->first_fresh_ms != 0 ? local->first_fresh_ms : local->now_ms;
+        span_ms = core->cluster.settings.grace_ms;
+    } else if (peers_left_before_quorum(core, nodeid) && !peers_ended(core, nodeid)) {
+        from_ms = local->suspension.without_ms;
+        span_ms = timing_rejoin_ms(local->ring.detect_ms);
+    }
+    ASSERT(from_ms <= local->now_ms);
+    uint64_t for_ms = local->now_ms - from_ms;
+    return for_ms < span_ms ? span_ms - for_ms : 0;
 }
 
 bool peers_ended(const struct core *core, uint32_t nodeid)

@@ -12,10 +12,14 @@ void peers_on_left(struct core *core, uint32_t nodeid);
 struct peer *peers_find(struct local *local, uint32_t nodeid);
 const struct peer *peers_see(const struct core *core, uint32_t nodeid);
 
-/* Could this absent node merely be slow to boot? True while this process is young and has never
- * seen it in the ring: after a power failure of all, hosts come back one by one. */
 bool peers_never_seen(const struct core *core, uint32_t nodeid); /* in the ring, by this process */
-bool peers_may_be_booting(const struct core *core, uint32_t nodeid);
+
+/* Did it leave the ring before we last had a quorum again? */
+bool peers_left_before_quorum(const struct core *core, uint32_t nodeid);
+
+/* For how long yet this absent node may merely be late (ms). After a power failure of all, hosts
+ * come back one by one; after a cut of all links, those do. */
+uint64_t peers_late_ms(const struct core *core, uint32_t nodeid);
 
 /* How long this absent node has been absent, as far as this process saw it. */
 uint64_t peers_absent_ms(const struct core *core, uint32_t nodeid);

@@ -128,6 +128,7 @@ void query_agent_trouble(const struct core *core, uint8_t slot, char ret_text[TE
                         "systemctl status libvirtd");
     } else {
         spare_tell(core, spare_due(core), slot, &text);
+        (void)(text.length == 0 && spare_tell_late(core, slot, &text));
     }
     memcpy(ret_text, text.bytes, TEXT_BYTES);
 }
@@ -360,6 +361,15 @@ static bool tell_stranger(const struct core *core, struct text *text)
     return false;
 }
 
+static bool tell_late(const struct core *core, struct text *text)
+{
+    bool any = false;
+    for (uint32_t slot = 0; slot < NODES_MAX && !any; slot++) {
+        any = spare_tell_late(core, slot, text);
+    }
+    return any;
+}
+
 static bool was_removed(const struct core *core)
 {
     uint8_t own = query_own_slot(core);
@@ -439,7 +449,7 @@ void query_situation(const struct core *core, uint64_t now_ms, char ret_text[TEX
         uint32_t busy = count_busy(core);
         if (busy > 0) {
             text_add_u64(text_add(&text, "VMs being started, stopped or recovered: "), busy);
-        } else if (!tell_stranger(core, &text)) {
+        } else if (!tell_late(core, &text) && !tell_stranger(core, &text)) {
             text_add(&text, "all is settled");
         }
     }

@@ -4,7 +4,8 @@
  * Decides: whether the fence of an absent node is held back, though it would help a VM. It is while
  * HA is paused; while more nodes are gone at once than can be believed (a switch, a mistake in
  * corosync.conf): a person is asked; and once fence_budget other nodes were fenced within
- * fence_window_ms. And how long a node that fails again and again is kept out before it is admitted
+ * fence_window_ms. Who was gone before we had a quorum may be late, and is waited for
+ * (agent/peers.c). And how long a node that fails again and again is kept out before it is admitted
  * anew: its VMs would only be torn down once more.
  * A host that ended in order, an announced absence, a reboot that was over before anybody missed it
  * and a fence that a person asked for are no failures: they count for nothing here.
@@ -54,13 +55,19 @@ static uint64_t holders(const struct core *core)
     return mask;
 }
 
+/* Gone, and nothing was said of it. */
+static bool missing(const struct core *core, const struct node_record *node)
+{
+    return node->state == NODE_ADMITTED && peers_see(core, node->nodeid) == NULL &&
+           !leave_covers(core, node);
+}
+
 uint64_t spare_due(const struct core *core)
 {
     uint64_t due = 0;
     for (uint32_t slot = 0; slot < NODES_MAX; slot++) {
         const struct node_record *node = draft_peek_node(core, slot);
-        if (node->state == NODE_ADMITTED && peers_see(core, node->nodeid) == NULL &&
-            !leave_covers(core, node) && !peers_may_be_booting(core, node->nodeid)) {
+        if (missing(core, node) && peers_late_ms(core, node->nodeid) == 0) {
             due |= bit(slot);
         }
     }
@@ -173,6 +180,21 @@ uint64_t spare_out_ms(const struct core *core, const struct node_record *node)
     uint64_t since_ms = ago_ms(core, node->lost_ms);
     ASSERT(node->state < NODE_STATE_COUNT);
     return since_ms < out_ms ? out_ms - since_ms : 0;
+}
+
+bool spare_tell_late(const struct core *core, uint32_t slot, struct text *ret_text)
+{
+    const struct node_record *node = draft_peek_node(core, slot);
+    uint64_t late_ms = missing(core, node) ? peers_late_ms(core, node->nodeid) : 0;
+    ASSERT(core->local.peer_count <= NODES_MAX);
+    if (late_ms == 0 || !core->local.ring.quorate || (holders(core) & bit(slot)) == 0) {
+        return false;
+    }
+    text_add(text_add(ret_text, node->name), " was not here when the quorum came, and may be late: "
+                                             "not fenced for ");
+    text_add_u64(ret_text, late_ms / 1000 + 1);
+    text_add(ret_text, " s yet; at once: stead node fence it");
+    return true;
 }
 
 void spare_tell(const struct core *core, uint64_t due, uint32_t slot, struct text *ret_text)

@@ -21,7 +21,10 @@ void spare_note_loss(const struct core *core, struct node_record *node);
 /* For how long this node, which failed again and again, is not admitted yet (ms); 0: it may be. */
 uint64_t spare_out_ms(const struct core *core, const struct node_record *node);
 
-/* The same two for people: why its fence is held back or it stays out; empty: neither is so. */
+/* It is gone with VMs on it, and not fenced while it may merely be late: says so; else false. */
+bool spare_tell_late(const struct core *core, uint32_t slot, struct text *ret_text);
+
+/* Its fence is held back, or it stays out: why; empty: neither is so. */
 void spare_tell(const struct core *core, uint64_t due, uint32_t slot, struct text *ret_text);
 
 #endif

@@ -7,10 +7,11 @@
  * is suspended through libvirt; what is not seen to stand still by the deadline is killed by pidfd.
  * Where nobody has a quorum nobody fences, so all stand still for however long it takes and go on
  * when it is over; where others have one, the storage says so, and life.c and run_end.c kill.
- * Letting each guest go on is run_wake.c's.
- * Assumes: a suspension is named by the moment it began, on a clock that restarts with the boot and
- * so with the incarnation: no two of one incarnation have the same name. Never: suspends without a
- * copy of the state, or below the feature level at which an end can be committed.
+ * Letting each guest go on is run_wake.c's. Until when this node was without a quorum is noted
+ * here, too: agent/peers.c goes by it. Assumes: a suspension is named by the moment it began, on a
+ * clock that restarts with the boot and so with the incarnation: no two of one incarnation have the
+ * same name. Never: suspends without a copy of the state, or below the feature level at which an
+ * end can be committed.
  */
 #include "agent/suspend.h"
 
@@ -114,7 +115,7 @@ static bool not_missed_yet(const struct core *core)
 }
 
 /* Why there is no quorum; NULL: there is one, as far as anybody could have told. */
-static const char *lost_quorum(const struct core *core)
+static const char *no_quorum(const struct core *core)
 {
     const struct local *local = &core->local;
     const struct suspension *now = &local->suspension;
@@ -122,13 +123,27 @@ static const char *lost_quorum(const struct core *core)
     uint64_t base_ms = now->answered_ms > local->started_ms ? now->answered_ms : local->started_ms;
     uint32_t limit_ms = timing_unanswered_ms(&core->cluster.settings, local->ring.detect_ms);
     ASSERT(base_ms <= local->now_ms);
-    if (not_missed_yet(core) || nobody_takes_over(core)) {
-        return NULL;
-    }
     if (told && !local->ring.quorate) {
         return local->ring.away ? "Corosync does not run here" : "Corosync has no quorum";
     }
     return local->now_ms - base_ms > limit_ms ? "too few agents answer" : NULL;
+}
+
+/* ... and that is a reason to let guests stand still. */
+static const char *lost_quorum(const struct core *core)
+{
+    return not_missed_yet(core) || nobody_takes_over(core) ? NULL : no_quorum(core);
+}
+
+/* Until the event that brings it there was none: who leaves by that very ring was gone before. */
+static void note_without(struct core *core)
+{
+    struct suspension *now = &core->local.suspension;
+    bool before = now->without;
+    now->without = no_quorum(core) != NULL;
+    if (before || now->without) {
+        now->without_ms = core->local.now_ms;
+    }
 }
 
 static void begin(struct core *core, const char *why, struct caller *caller)
@@ -217,6 +232,7 @@ void suspend_carry_on(struct core *core, struct caller *caller)
     } else if (now->left_ms == 0 && local->ring.away) {
         now->left_ms = caller->now_ms;
     }
+    note_without(core);
     if (local->life.state == LIFE_OUTSIDE || local->life.state == LIFE_LOST) {
         now->since_ms = 0; /* what runs here is killed */
         return;

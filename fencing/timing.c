@@ -27,6 +27,8 @@
  * on the hosts that stay, too; twice, should a second one die before the ring has formed. Only
  * longer than that is it no ring that will be quorate in a moment; no guest is suspended for a blip
  * that Corosync gets over, or for another host's death.
+ *   rejoin          2 * detect_ms after the quorum is back: links that come back one by one, each a
+ * second or so after the last, and Corosync takes token or consensus to take a member in.
  *   SUSPEND_MS      QEMU stops its vCPUs in milliseconds and says so; libvirtd under load, in a
  * second or two. With a disk that is away `stop` itself does not return, but the vCPUs stand.
  */
@@ -84,6 +86,12 @@ uint32_t timing_unanswered_ms(const struct settings *settings, uint32_t detect_m
 {
     ASSERT(settings->fresh_ms > 0);
     return settings->fresh_ms + 2 * detect_ms;
+}
+
+uint32_t timing_rejoin_ms(uint32_t detect_ms)
+{
+    ASSERT(detect_ms < UINT32_MAX / 2);
+    return 2 * detect_ms;
 }
 
 uint32_t timing_suspend_ms(void)

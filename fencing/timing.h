@@ -36,6 +36,9 @@ uint32_t timing_watchdog_ms(uint32_t vouch_ms, uint32_t fires_ms);
  * `detect_ms`: Corosync's token and consensus timeouts, in which it misses a member. */
 uint32_t timing_unanswered_ms(const struct settings *settings, uint32_t detect_ms);
 
+/* Who was gone before a quorum was back may follow within this: links come back one by one. */
+uint32_t timing_rejoin_ms(uint32_t detect_ms);
+
 /* A guest that is to stand still and was not seen to, so long after it was to, is killed. */
 uint32_t timing_suspend_ms(void);
 

@@ -1,7 +1,9 @@
 /* Whom not to fence: every way in which the fence of an absent node is held back, or must not be.
  */
 #include "agent/pause.h"
+#include "agent/query.h"
 #include "agent/spare.h"
+#include "fencing/timing.h"
 #include "tests/unit/unit_request.h"
 
 #define N2 1 /* slot */
@@ -189,6 +191,128 @@ TEST(a_host_that_ends_in_order_is_no_failure)
     free(u);
 }
 
+/* All links were cut; those between n1 and n2 are back. */
+static struct unit *half_healed(void)
+{
+    const uint32_t alone[] = {1};
+    const uint32_t two[] = {1, 2};
+    struct unit *u = vm_on_n3();
+    unit_lead(u);
+    unit_ring(u, false, 1, alone);
+    unit_pass(u, 60000);
+    unit_ring(u, true, 2, two);
+    return u;
+}
+
+static bool told_late(const struct unit *u, const char *words)
+{
+    struct text text = {0};
+    char situation[TEXT_BYTES];
+    query_situation(&u->core, u->now_ms, situation);
+    bool late = spare_tell_late(&u->core, N3, &text);
+    assert_int_equal(late, strstr(situation, "may be late") != NULL);
+    return late && strstr(text.bytes, words) != NULL;
+}
+
+TEST(who_was_gone_before_the_quorum_is_waited_for)
+{
+    struct unit *u = half_healed();
+    unit_settle(u, timing_rejoin_ms(UNIT_DETECT_MS) - 400);
+    assert_int_equal(unit_copy_node(u, 3)->state, NODE_ADMITTED);
+    assert_true(told_late(u, "not fenced for 1 s yet"));
+    assert_string_equal(told(u), "");
+    unit_settle(u, 800);
+    assert_true(is_gone(unit_copy_node(u, 3)->state));
+    assert_int_equal(held_count(u), 0);
+    assert_false(told_late(u, ""));
+    free(u);
+}
+
+TEST(who_is_late_and_comes_is_not_fenced)
+{
+    struct unit *u = half_healed();
+    const uint32_t all[] = {1, 2, 3};
+    unit_settle(u, timing_rejoin_ms(UNIT_DETECT_MS) - 400);
+    unit_ring(u, true, 3, all);
+    unit_settle(u, 60000);
+    assert_int_equal(unit_copy_node(u, 3)->state, NODE_ADMITTED);
+    free(u);
+}
+
+/* It has been here since: it is no latecomer. */
+TEST(who_goes_after_the_quorum_came_is_not_waited_for)
+{
+    struct unit *u = half_healed();
+    const uint32_t all[] = {1, 2, 3};
+    unit_ring(u, true, 3, all);
+    unit_settle(u, 500);
+    unit_leave(u, 3);
+    assert_false(told_late(u, ""));
+    unit_settle(u, 500);
+    assert_true(is_gone(unit_copy_node(u, 3)->state));
+    free(u);
+}
+
+/* The ring of n1 and n3 had no quorum; the one with n2 has, and n3 has dropped out of it. */
+TEST(who_is_left_out_by_the_ring_that_brings_the_quorum_is_waited_for)
+{
+    const uint32_t before[] = {1, 3};
+    const uint32_t after[] = {1, 2};
+    struct unit *u = vm_on_n3();
+    unit_lead(u);
+    unit_ring(u, false, 2, before);
+    unit_pass(u, 60000);
+    unit_ring(u, true, 2, after);
+    unit_settle(u, 1000);
+    assert_int_equal(unit_copy_node(u, 3)->state, NODE_ADMITTED);
+    assert_true(told_late(u, "n3 was not here"));
+    free(u);
+}
+
+/* Corosync never said it: nobody answered for so long that there was none (a ring that
+ * livelocks). */
+TEST(a_ring_in_which_nobody_answered_had_no_quorum)
+{
+    struct unit *u = vm_on_n3();
+    unit_lead(u);
+    u->silent[2] = true;
+    u->silent[3] = true;
+    unit_pass(u, timing_unanswered_ms(&u->core.cluster.settings, UNIT_DETECT_MS) + 400);
+    u->silent[2] = false;
+    unit_leave(u, 3);
+    unit_settle(u, 1000);
+    assert_int_equal(unit_copy_node(u, 3)->state, NODE_ADMITTED);
+    assert_true(told_late(u, "n3 was not here"));
+    free(u);
+}
+
+TEST(who_said_that_it_ends_is_not_waited_for)
+{
+    struct unit *u = vm_on_n3();
+    const uint32_t alone[] = {1};
+    const uint32_t two[] = {1, 2};
+    unit_lead(u);
+    u->peers[3].leaving = LEAVING_HOST;
+    unit_pass(u, 500);
+    unit_ring(u, false, 1, alone);
+    unit_pass(u, 10000);
+    unit_ring(u, true, 2, two);
+    unit_settle(u, 500);
+    assert_true(is_gone(unit_copy_node(u, 3)->state));
+    free(u);
+}
+
+TEST(a_person_does_not_wait)
+{
+    struct unit *u = half_healed();
+    struct request fence = command(REQUEST_NODE_FENCE, "n3", 1);
+    unit_settle(u, 200);
+    check_accepted(u, &fence);
+    unit_settle(u, 500);
+    assert_true(is_gone(unit_copy_node(u, 3)->state));
+    free(u);
+}
+
 /* A node as it is once it is out, after `losses` in a row, the last `ago_ms` ago. */
 static struct node_record out(uint32_t losses, uint64_t wall_ms)
 {
@@ -267,6 +391,13 @@ int main(void)
         cmocka_unit_test(a_row_ends_after_a_while),
         cmocka_unit_test(an_asked_fence_is_carried_out_and_begins_no_row),
         cmocka_unit_test(a_host_that_ends_in_order_is_no_failure),
+        cmocka_unit_test(who_was_gone_before_the_quorum_is_waited_for),
+        cmocka_unit_test(who_is_late_and_comes_is_not_fenced),
+        cmocka_unit_test(who_goes_after_the_quorum_came_is_not_waited_for),
+        cmocka_unit_test(who_is_left_out_by_the_ring_that_brings_the_quorum_is_waited_for),
+        cmocka_unit_test(a_ring_in_which_nobody_answered_had_no_quorum),
+        cmocka_unit_test(who_said_that_it_ends_is_not_waited_for),
+        cmocka_unit_test(a_person_does_not_wait),
         cmocka_unit_test(who_fails_again_and_again_stays_out_for_longer_and_longer),
         cmocka_unit_test(it_is_not_admitted_meanwhile),
         cmocka_unit_test(a_person_lets_it_in_at_once),
