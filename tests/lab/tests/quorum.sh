@@ -25,7 +25,7 @@ all_untouched() { # PREFIX QEMUS MARK
         must "the same QEMU of $1$k" [ "$(sed -n "${k}p" <<<"$2")" = "$(qemus_of "$1$k")" ]
         goes_on "$1$k"
         clean "$1$k" 1
-        tell "$1$k: longest gap between two writes $(longest_pause "$1$k") ms"
+        tell "$1$k: longest gap between two writes $(longest_pause "$1$k") ms by its own clock, which stands still with it"
     done
     history_lacks "$3" '(node-lost|node-fenced|vm-starting|vm-recovering|vm-ended) '
 }
@@ -35,8 +35,22 @@ qemus_each() { # PREFIX
     for k in 1 2 3; do qemus_of "$1$k"; done
 }
 
+still_ms() { # K NAME SINCE_US: from its host's word until it goes on
+    ms_between "$(journal_us "$1" "$3" 'guests stand still')" "$(journal_us "$1" "$3" "vm $2: goes on")"
+}
+
+links_back() { # HOW: at once, or the last one so late that the others have a quorum before
+    if [[ $1 != late ]]; then
+        each_node lab net K up
+    else
+        lab net 1 up && lab net 2 up
+        within 10 'n1 and n2 have a quorum' eval "domain_is ${2}1 1 running"
+        lab net 3 up
+    fi
+}
+
 # All cluster links are out for so long, and the storage's, too, where $3 is "storage".
-nobody_quorate() { # PREFIX SECONDS [storage]
+nobody_quorate() { # PREFIX SECONDS [storage|late]
     local from since qemus k
     one_each "$1"
     from=$(mark)
@@ -57,11 +71,12 @@ nobody_quorate() { # PREFIX SECONDS [storage]
         sleep "$2"
     fi
     [[ ${3:-} != storage ]] || each_node lab storage K up
-    each_node lab net K up
+    links_back "${3:-}" "$1"
     within 40 'all are in one ring' is_true "all(n['in_ring'] and n['agent_alive'] for n in d['nodes'])"
     within 40 'all run' all_are "$1" running
     for k in 1 2 3; do
         must "the guests of n$k stood still" [ "$(stood_still "$k" "$since")" -ge 1 ]
+        tell "$1$k stood still for $(still_ms "$k" "$1$k" "$since") ms"
     done
     all_untouched "$1" "$qemus" "$from"
     history_has "$from" 'node-readmitted n1 ' 'node-readmitted n2 ' 'node-readmitted n3 '
@@ -85,6 +100,7 @@ test_blip() { # shorter than Corosync's token: nobody notices
 }
 
 test_no_quorum_anywhere() { nobody_quorate still 3; }
+test_no_quorum_and_one_late() { nobody_quorate late 3 late; }
 test_no_quorum_for_a_minute() { nobody_quorate long 60; }
 test_no_quorum_nor_storage() { nobody_quorate both 60 storage; }
 
