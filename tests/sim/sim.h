@@ -203,7 +203,6 @@ struct sim_rados {
     bool damaged; /* the record of the last node, until it is written again */
     bool stalled; /* its placement group */
     bool monitors_stalled;
-    uint64_t restored_us;            /* when a backup was restored last */
     uint64_t beat_us[SIM_NODES_MAX]; /* when each agent last wrote its key there */
     bool lease_exists[SIM_VMS_MAX];
     bool lease_stalled[SIM_VMS_MAX];

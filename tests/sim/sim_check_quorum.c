@@ -1,17 +1,17 @@
 /*
  * The checker of I4: a host that has no quorum, in truth, has no guest that runs.
  *
- * In truth: it is in no ring whose token goes round and that has the votes. From the last moment
- * that it was, its agent has so long: until its own heartbeats have gone unanswered for too long,
- * and then until what does not stand still is killed. Nobody can ask that of an agent that is dead,
- * hangs, has just begun, never came to read the state or read there that HA is paused, of a frozen
- * host, of one whose libvirt does not even list its domains, of one that announced its absence, for
- * as long as that lasts, or about a guest that no signal ends.
+ * In truth: it is in no ring whose token goes round and that has the votes. One rule: so much time
+ * since the last moment at which nobody could have asked it. That is while the ring worked; while
+ * the agent was dead, hung, had just begun, or had read nothing that binds it (no state, a lower
+ * feature level, HA paused, an absence announced that lasts); while its host was frozen or its
+ * libvirt did not even list its domains; and, of one guest, while it did not run or no signal ended
+ * it. The time: until our own heartbeats have gone unanswered for too long, and then until what does
+ * not stand still is killed.
  */
 #include "fencing/timing.h"
 #include "tests/sim/sim_check.h"
 #include "tests/sim/sim_cpg.h"
-#include "tests/sim/sim_virt.h"
 
 #define SLACK_MS 1500    /* a step comes at least every beat_ms; a kill takes some 30 ms */
 #define LISTED_US SECOND /* after its start: libvirt's list, the state, the ring */
@@ -27,17 +27,18 @@ static uint64_t able_since_us(const struct sim *sim, uint32_t node)
     const struct sim_host *host = &sim->hosts[node];
     uint64_t since_us = latest(host->agent.began_us + LISTED_US, host->agent.hung_until_us);
     since_us = latest(since_us, host->thaw_us);
-    since_us = latest(since_us, sim->rados.restored_us); /* which forgets what was announced */
-    return latest(since_us, host->libvirt_until_us);
+    since_us = latest(since_us, host->libvirt_until_us);
+    since_us = latest(since_us, host->excused_us);
+    return latest(since_us, sim->cpg.members[node].works_us);
 }
 
-/* What its agent has read excuses it: HA is paused, or its absence was announced and lasts. */
+/* By what its agent has read, whatever was committed since. */
 static bool is_excused(const struct sim *sim, uint32_t node)
 {
     const struct cluster *copy = &sim->hosts[node].agent.core->cluster;
     uint64_t gone_us = sim->now_us - sim->cpg.members[node].works_us;
     return copy->header.version == 0 || copy->settings.ha != HA_ON ||
-           sim->rados.state->header.feature_level < LEVEL_SUSPENDS ||
+           copy->header.feature_level < LEVEL_SUSPENDS ||
            sim->hosts[node].level < LEVEL_SUSPENDS || gone_us < copy->nodes[node].away_ms * MS;
 }
 
@@ -51,20 +52,18 @@ void sim_check_quorum(struct sim *sim, uint32_t node)
         host->excused_us = sim->now_us;
         return;
     }
-    const struct settings *settings = &sim->rados.state->settings;
+    const struct settings *settings = &host->agent.core->cluster.settings;
     uint64_t bound_us = MS * (timing_unanswered_ms(settings, sim_cpg_detect_ms(sim)) +
                               timing_suspend_ms() + SLACK_MS);
-    uint64_t lost_us = latest(sim->cpg.members[node].works_us, able_since_us(sim, node));
-    lost_us = latest(lost_us, host->excused_us);
+    uint64_t able_us = able_since_us(sim, node);
     for (uint32_t i = 0; i < sim->guest_count; i++) {
         const struct sim_guest *guest = &sim->guests[i];
-        uint64_t from_us = latest(lost_us, guest->runs_us);
+        uint64_t from_us = latest(able_us, latest(guest->runs_us, guest->stuck_until_us));
         if (guest->alive && guest->node == node && guest->state == GUEST_RUNNING &&
-            !guest->by_hand && !sim_guest_sticks(sim, i) &&
-            sim->now_us > from_us + bound_us + bound_us / 100) {
+            !guest->by_hand && sim->now_us > from_us + bound_us + bound_us / 100) {
             sim_violation(sim, "I4: %s still runs on %s, %llu ms after that lost its quorum",
                           sim->story->vms[guest->vm].name, sim->story->nodes[node].name,
-                          (unsigned long long)((sim->now_us - lost_us) / MS));
+                          (unsigned long long)((sim->now_us - able_us) / MS));
         }
     }
 }

@@ -34,7 +34,6 @@ static void put(struct sim *sim, const struct cluster *image)
     sim->rados.gone = false;
     sim->rados.garbled = false;
     sim->rados.damaged = false;
-    sim->rados.restored_us = sim->now_us;
     sim_check_restored(sim, next_history);
 }
 
