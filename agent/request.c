@@ -102,19 +102,31 @@ static void keep_pending(struct core *core, const struct request *request, struc
                caller);
 }
 
+/* By its own word: a node that is barred reads no state, and may be the only one left to ask. */
+static const struct peer *peer_called(const struct core *core, const char *name)
+{
+    ASSERT(core->local.peer_count <= NODES_MAX);
+    for (uint32_t i = 0; i < core->local.peer_count; i++) {
+        const struct peer *peer = &core->local.peers[i];
+        if (peers_speaks(core, peer) && name_equal(peer->beat.name, name)) {
+            return peer;
+        }
+    }
+    return NULL;
+}
+
 /* `node resume`, given here. The node itself answers; nothing is committed, since perhaps nobody
  * may commit anything before. */
 static void give_resume(struct core *core, const struct request *request, struct caller *caller)
 {
-    uint8_t slot = state_find_node_name(&core->cluster, request->name);
-    const struct peer *peer =
-        slot == NODE_NONE ? NULL : peers_see(core, core->cluster.nodes[slot].nodeid);
+    const struct peer *peer = peer_called(core, request->name);
+    bool known = state_find_node_name(&core->cluster, request->name) != NODE_NONE;
     if (name_equal(request->name, core->local.facts.name)) {
         bool resumed = halt_resume(core, caller);
         answer_now(core, request, resumed, resumed ? RESUMED : NOT_HALTED, caller);
-    } else if (slot == NODE_NONE) {
+    } else if (peer == NULL && !known) {
         answer_now(core, request, false, "no such node; see stead node list", caller);
-    } else if (peer == NULL || !peers_speaks(core, peer)) {
+    } else if (peer == NULL) {
         answer_now(core, request, false,
                    "its agent is not heard here; give the command on that node itself", caller);
     } else if (!peer->beat.halted) {

@@ -188,6 +188,19 @@ TEST(a_resume_is_passed_on)
     free(u);
 }
 
+/* ... also by one that does not know it from the state: a barred node reads none. */
+TEST(a_resume_is_passed_on_by_a_stranger)
+{
+    struct unit *u = unit_new(2);
+    halt_peer(u, 3);
+    memset(&u->image.nodes[N3], 0, sizeof(u->image.nodes[N3]));
+    unit_start(u);
+    resume(u, 2, "n3");
+    unit_none(u, ACTION_ANSWER);
+    (void)unit_take(u, ACTION_SEND_REQUEST);
+    free(u);
+}
+
 /* Refused at once: what is not halted, not known, not heard. */
 TEST(a_senseless_resume_is_refused)
 {
@@ -288,6 +301,7 @@ int main(void)
         cmocka_unit_test(an_operator_ends_it),
         cmocka_unit_test(an_operator_ends_it_from_elsewhere),
         cmocka_unit_test(a_resume_is_passed_on),
+        cmocka_unit_test(a_resume_is_passed_on_by_a_stranger),
         cmocka_unit_test(a_senseless_resume_is_refused),
         cmocka_unit_test(it_takes_no_commands),
         cmocka_unit_test(with_one_halted_another_acts),
