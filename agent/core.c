@@ -178,6 +178,7 @@ static void on_event(struct core *core, const struct event *event, struct caller
         devices_on_identity(&core->local.facts, event);
         return;
     case EVENT_DOMAIN:
+        life_on_domain(core, &event->domain);
         run_on_domain(core, &event->domain, caller);
         return;
     case EVENT_DOMAINS:

@@ -5,8 +5,9 @@
  * another incarnation than ours, or a read refused because our handle is blocklisted, each mean
  * that the cluster may have given our VMs to others: every guest of ours is killed, by pidfd, with
  * no libvirt in the path, until /proc shows none. Then, and only then, our hands are empty and we
- * can be admitted. Being absent from the view, or without quorum, ends nobody: guests stand still
- * then (agent/suspend.c). Never: kills for want of knowledge (no copy of the state, storage away).
+ * can be admitted. A guest that somebody brings here afterwards, past stead, ends likewise. Being
+ * absent from the view, or without quorum, ends nobody: guests stand still then (agent/suspend.c).
+ * Never: kills for want of knowledge (no copy of the state, storage away).
  */
 #include "agent/life.h"
 
@@ -119,6 +120,7 @@ static void empty_hands(struct core *core, struct caller *caller)
         return;
     }
     (void)call_begin(caller, &life->kill_call, ACTION_KILL, KILL_LIMIT_MS, false);
+    life->brought = false;
 }
 
 static void keep_incarnation(struct core *core, struct caller *caller)
@@ -163,11 +165,25 @@ void life_on_killed(struct core *core, const struct event *event, struct caller 
     }
     bool outside = life->state == LIFE_OUTSIDE || life->state == LIFE_LOST;
     if (outside && event->killed.outcome == OUTCOME_DONE && event->killed.alive_count == 0) {
+        if (life->brought) { /* it may have looked before: at once again */
+            return;
+        }
         life->empty = true;
         trace_words(caller, "self: hands are empty, no guest of ours in /proc");
         peers_hurry(core);
     } else {
         life->kill_retry_ms = event->now_ms + core->cluster.settings.retry_ms / 4;
+    }
+}
+
+void life_on_domain(struct core *core, const struct event_domain *told)
+{
+    struct life *life = &core->local.life;
+    bool outside = life->state == LIFE_OUTSIDE || life->state == LIFE_LOST;
+    ASSERT(!uuid_is_zero(&told->vm));
+    if (outside && told->state != DOMAIN_GONE) {
+        life->empty = false;
+        life->brought = true;
     }
 }
 

@@ -9,6 +9,8 @@
  * ours is killed until /proc shows none; newly admitted, the incarnation is kept in /run/stead. */
 void life_carry_on(struct core *core, struct caller *caller);
 
+/* libvirt tells of a domain: where we stand outside our hands are empty no more. */
+void life_on_domain(struct core *core, const struct event_domain *told);
 void life_on_killed(struct core *core, const struct event *event, struct caller *caller);
 void life_on_saved(struct core *core, const struct event *event);
 

@@ -67,6 +67,7 @@ struct life {
     enum life_state state;
     struct incarnation incarnation; /* 0/0: none */
     bool empty;                     /* no guest of ours in /proc, asked since we stood outside */
+    bool brought; /* one was told of since the look under way, or the last, began */
     struct call kill_call;
     uint64_t kill_retry_ms;
     struct call save_call;

@@ -6,8 +6,8 @@
  * the agent was dead, hung, had just begun, or had read nothing that binds it (no state, a lower
  * feature level, HA paused, an absence announced that lasts); while its host was frozen or its
  * libvirt did not even list its domains; and, of one guest, while it did not run or no signal ended
- * it. The time: until our own heartbeats have gone unanswered for too long, and then until what does
- * not stand still is killed.
+ * it. The time: until our own heartbeats have gone unanswered for too long, and then until what
+ * does not stand still is killed.
  */
 #include "fencing/timing.h"
 #include "tests/sim/sim_check.h"
@@ -38,8 +38,8 @@ static bool is_excused(const struct sim *sim, uint32_t node)
     const struct cluster *copy = &sim->hosts[node].agent.core->cluster;
     uint64_t gone_us = sim->now_us - sim->cpg.members[node].works_us;
     return copy->header.version == 0 || copy->settings.ha != HA_ON ||
-           copy->header.feature_level < LEVEL_SUSPENDS ||
-           sim->hosts[node].level < LEVEL_SUSPENDS || gone_us < copy->nodes[node].away_ms * MS;
+           copy->header.feature_level < LEVEL_SUSPENDS || sim->hosts[node].level < LEVEL_SUSPENDS ||
+           gone_us < copy->nodes[node].away_ms * MS;
 }
 
 void sim_check_quorum(struct sim *sim, uint32_t node)

@@ -362,6 +362,28 @@ TEST(empty_hands_are_not_for_ever)
     }
 }
 
+/* Somebody brings a guest to a host that is out, past stead: its hands are not empty any more, also
+ * where /proc was being looked at just then. */
+TEST(a_guest_brought_later_is_ended)
+{
+    for (unsigned under_way = 0; under_way < 2; under_way++) {
+        struct unit *u = outside_with_empty_hands();
+        unit_vm(u, 0, VM_RUNNING, 0);
+        unit_domain(u, 0, DOMAIN_RUNNING, END_UNKNOWN);
+        assert_false(u->core.local.life.empty);
+        if (under_way == 1) {
+            struct action kill = unit_take(u, ACTION_KILL);
+            unit_domain(u, 0, DOMAIN_PAUSED, END_UNKNOWN);
+            unit_killed(u, &kill, OUTCOME_DONE, 0);
+            assert_false(u->core.local.life.empty);
+        }
+        hands_empty(u);
+        unit_domain(u, 0, DOMAIN_GONE, END_CRASHED);
+        assert_true(u->core.local.life.empty);
+        free(u);
+    }
+}
+
 /* What is killed as a whole is not carried on one by one. */
 TEST(a_lost_life_drops_its_runs)
 {
@@ -450,6 +472,7 @@ int main(void)
         cmocka_unit_test(a_stranger_is_outside),
         cmocka_unit_test(standings_have_words),
         cmocka_unit_test(empty_hands_are_not_for_ever),
+        cmocka_unit_test(a_guest_brought_later_is_ended),
         cmocka_unit_test(a_lost_life_drops_its_runs),
         cmocka_unit_test(a_new_standing_is_told_at_once),
         cmocka_unit_test(lost_until_the_state_is_read_again),
