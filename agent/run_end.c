@@ -4,10 +4,10 @@
  * Decides the order of an end: domain gone; unless the guest shut down by itself, the dead
  * process's clients (and, should it have been moved past stead, whoever has its images open)
  * blocklisted and its image locks broken (its last write may still be queued in an OSD, and waiting
- * for a dead lock takes 29 s, measured); only then the lease freed, or taken again. While up, the
- * lease is looked at every few polls, and at once on an I/O error: one that is no longer ours, or a
- * blocklisted client of ours, ends the guest by SIGKILL. Never: releases a lease while a process
- * that may write could live.
+ * for a dead lock takes 29 s, measured), whoever else died with one barred as well; only then the
+ * lease freed, or taken again. While up, the lease is looked at every few polls, and at once on an
+ * I/O error: one that is no longer ours, or a blocklisted client of ours, ends the guest by
+ * SIGKILL. Never: releases a lease while a process that may write could live.
  */
 #include <stddef.h>
 #include <string.h>
@@ -327,11 +327,17 @@ static void on_release(struct run_step *step, const struct event_lease *answer)
     }
 }
 
-static void on_unlock(struct run_step *step, enum outcome outcome)
+static void on_unlock(struct run_step *step, const struct event *event)
 {
+    enum outcome outcome = event->locks.outcome;
     bool open = outcome != OUTCOME_DONE && outcome != OUTCOME_MISSING;
     if (open) {
         run_retry(step);
+        return;
+    }
+    if (outcome == OUTCOME_DONE && event->locks.dead.count > 0) {
+        step->run->wanted.clients = event->locks.dead;
+        run_move(step, RUN_BLOCK, "one that died elsewhere holds an image's lock");
         return;
     }
     run_move(step, step->run->again ? RUN_TAKE : RUN_RELEASE, "nothing of it can write any more");
@@ -372,7 +378,7 @@ void run_end_on_answer(struct run_step *step, const struct event *event)
         }
         return;
     case RUN_UNLOCK:
-        on_unlock(step, event->done.outcome);
+        on_unlock(step, event);
         return;
     case RUN_RELEASE:
         on_release(step, &event->lease);

@@ -2,11 +2,12 @@
  * Starting one VM on this host, up to RUN_UP.
  *
  * Decides the order that keeps one writer per disk (I1, I2): take the lease by compare-and-set on
- * the very generation we were told; create the domain paused; read which RADOS clients that QEMU
- * opened; write them into the lease; see that neither they nor this host are blocklisted; only then
- * let it run. A guest never runs with a client its lease does not name, and any failed step
- * destroys it. Taking the lease and resuming need fresh quorum at the moment of the call; both
- * carry it to the edge. Never: takes a timed-out step for a failed one. A lease change is asked
+ * the very generation we were told, while nobody else has its images open; bar whoever died with
+ * one of their locks; create the domain paused; read which RADOS clients that QEMU opened; write
+ * them into the lease; see that neither they nor this host are blocklisted; only then let it run. A
+ * guest never runs with a client its lease does not name, and any failed step destroys it. Taking
+ * the lease, barring and resuming need fresh quorum at the moment of the call; all carry it to the
+ * edge. Never: takes a timed-out step for a failed one. A lease change is asked
  * again with the same bytes; a creation of unknown outcome is destroyed.
  */
 #include <string.h>
@@ -64,12 +65,32 @@ static void begin_take(struct run_step *step)
     }
 }
 
+/* Whoever may have a write under way holds an image's lock. What is barred loses it; one that died
+ * elsewhere, under no lease, is barred first. */
+static void see_to_locks(struct run_step *step)
+{
+    struct run *run = step->run;
+    const struct clients *dead = &run->wanted.clients;
+    ASSERT(run->state == RUN_CREATE);
+    if (dead->count == 0) {
+        (void)run_call(step, &run->side_call, ACTION_LOCKS_BREAK, run_settings(step)->call_ms,
+                       false);
+        return;
+    }
+    if (!run_may_begin(step)) {
+        return;
+    }
+    struct action *action = call_begin(step->caller, &run->side_call, ACTION_BLOCK_ADD,
+                                       run_settings(step)->call_ms, true);
+    action->block.count = dead->count;
+    memcpy(action->block.entries, dead->list, dead->count * sizeof(struct client));
+}
+
 static void begin_create(struct run_step *step)
 {
     struct run *run = step->run;
     if (!run->side_done && !call_open(&run->side_call)) {
-        (void)run_call(step, &run->side_call, ACTION_LOCKS_BREAK, run_settings(step)->call_ms,
-                       false);
+        see_to_locks(step);
     }
     if (!run->done && !call_open(&run->call)) {
         run->has_domain = true; /* or may have, from here on */
@@ -377,6 +398,24 @@ void run_start_on_answer(struct run_step *step, const struct event *event)
     IMPOSSIBLE("an answer in a state that asks nothing");
 }
 
+static void on_locks(struct run_step *step, const struct event *event)
+{
+    struct run *run = step->run;
+    ASSERT(run->state == RUN_CREATE);
+    bool block = event->kind == EVENT_BLOCK;
+    enum outcome outcome = block ? event->block.outcome : event->locks.outcome;
+    if (outcome == OUTCOME_DONE) { /* barred: the locks once more */
+        run->wanted.clients = block ? (struct clients){0} : event->locks.dead;
+    } else if (outcome != OUTCOME_MISSING) {
+        run_retry(step);
+        return;
+    }
+    run->side_done = !block && run->wanted.clients.count == 0;
+    if (run->side_done && run->done) {
+        run_move(step, RUN_WATCHERS, "created, paused");
+    }
+}
+
 void run_start_on_side(struct run_step *step, const struct event *event)
 {
     struct run *run = step->run;
@@ -394,11 +433,5 @@ void run_start_on_side(struct run_step *step, const struct event *event)
         taken(step);
         return;
     }
-    ASSERT(run->state == RUN_CREATE);
-    run->side_done = event->done.outcome == OUTCOME_DONE || event->done.outcome == OUTCOME_MISSING;
-    if (!run->side_done) {
-        run_retry(step);
-    } else if (run->done) {
-        run_move(step, RUN_WATCHERS, "created, paused");
-    }
+    on_locks(step, event);
 }

@@ -14,29 +14,30 @@
 #include "proto/message.h"
 
 enum action_kind {
-    ACTION_TRACE,            /* one line for journal or trace: `trace` */
-    ACTION_SEND_BEAT,        /* multicast actions.beat through CPG */
-    ACTION_SEND_DELTA,       /* multicast actions.committed */
-    ACTION_SEND_REQUEST,     /* multicast `request` */
-    ACTION_SEND_REPLY,       /* multicast `reply` */
-    ACTION_ANSWER,           /* tell the operator whose command (reply.id) was given on this node */
-    ACTION_HANDLE_OPEN,      /* drop the RADOS handle if there is one and open a new one */
-    ACTION_POLL,             /* read the header; with poll.write, first set our beat key there */
-    ACTION_STATE_READ,       /* read the whole state object, in pages */
-    ACTION_COMMIT,           /* compare-and-set actions.delta; with commit.create make the object */
-    ACTION_LEASE_READ,       /* read `lease.vm` */
-    ACTION_LEASE_CHANGE,     /* compare-and-set: lease.generation - 1 -> `lease` whole */
-    ACTION_LEASE_REMOVE,     /* remove lease and definition of lease.vm if still in lease.state, by
-                                lease.incarnation, at lease.generation; no answer: what is left behind
-                                is reported at the next add */
-    ACTION_BLOCK_ADD,        /* blocklist block.entries for years, read back, wait for the map */
-    ACTION_BLOCK_REMOVE,     /* take block.entries off, read back */
-    ACTION_BLOCK_CHECK,      /* are block.entries on the list? */
-    ACTION_LOCKS_BREAK,      /* break the image locks of vm.uuid held by blocklisted clients */
-    ACTION_WATCHERS_READ,    /* who has the images of vm.uuid open */
-    ACTION_POWER,            /* `power.order` by the device of `power`, and read it back */
-    ACTION_DOMAIN_CREATE,    /* create `vm` paused, marked with vm.action */
-    ACTION_DOMAIN_RESUME,    /* let it run, and drop the mark */
+    ACTION_TRACE,         /* one line for journal or trace: `trace` */
+    ACTION_SEND_BEAT,     /* multicast actions.beat through CPG */
+    ACTION_SEND_DELTA,    /* multicast actions.committed */
+    ACTION_SEND_REQUEST,  /* multicast `request` */
+    ACTION_SEND_REPLY,    /* multicast `reply` */
+    ACTION_ANSWER,        /* tell the operator whose command (reply.id) was given on this node */
+    ACTION_HANDLE_OPEN,   /* drop the RADOS handle if there is one and open a new one */
+    ACTION_POLL,          /* read the header; with poll.write, first set our beat key there */
+    ACTION_STATE_READ,    /* read the whole state object, in pages */
+    ACTION_COMMIT,        /* compare-and-set actions.delta; with commit.create make the object */
+    ACTION_LEASE_READ,    /* read `lease.vm` */
+    ACTION_LEASE_CHANGE,  /* compare-and-set: lease.generation - 1 -> `lease` whole */
+    ACTION_LEASE_REMOVE,  /* remove lease and definition of lease.vm if still in lease.state, by
+                             lease.incarnation, at lease.generation; no answer: what is left behind
+                             is reported at the next add */
+    ACTION_BLOCK_ADD,     /* blocklist block.entries for years, read back, wait for the map */
+    ACTION_BLOCK_REMOVE,  /* take block.entries off, read back */
+    ACTION_BLOCK_CHECK,   /* are block.entries on the list? */
+    ACTION_LOCKS_BREAK,   /* break the image locks of vm.uuid held by blocklisted clients, and tell
+                             who else holds one and is dead */
+    ACTION_WATCHERS_READ, /* who has the images of vm.uuid open */
+    ACTION_POWER,         /* `power.order` by the device of `power`, and read it back */
+    ACTION_DOMAIN_CREATE, /* create `vm` paused, marked with vm.action */
+    ACTION_DOMAIN_RESUME, /* let it run, and drop the mark */
     ACTION_DOMAIN_SHUTDOWN,  /* ask the guest to shut down; DONE means asked */
     ACTION_DOMAIN_DESTROY,   /* through libvirt; DONE means it is gone */
     ACTION_KILL,             /* SIGKILL guests of ours by pidfd, no libvirt in the path: the one of

@@ -121,7 +121,11 @@ struct event {
         struct event_block block;
         struct {
             enum outcome outcome;
-        } done; /* LOCKS, SAVED */
+        } done; /* SAVED */
+        struct {
+            enum outcome outcome;
+            struct clients dead; /* hold an image's lock, watch it no more, and are not barred */
+        } locks;
         struct {
             enum outcome outcome;
             struct clients clients;

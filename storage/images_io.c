@@ -25,7 +25,7 @@ struct images_op {
     int result;       /* the worker's; -ESTALE: the right ran out before the first break */
     const char *step; /* where it failed */
     struct blocklist list;
-    struct clients clients;
+    struct clients clients; /* the watchers; of locks: the dead that hold one, not barred */
     uint32_t image_count;
 };
 
@@ -73,13 +73,38 @@ static int for_each_image(struct images_op *images, bool writable,
 
 /* ---- locks */
 
+/* An owner that is alive watches its image. */
+static int note_dead(struct images_op *images, rbd_image_t image, const struct client *owner)
+{
+    rbd_image_watcher_t watchers[WATCHERS_MAX];
+    size_t count = WATCHERS_MAX;
+    int r = rbd_watchers_list(image, watchers, &count);
+    if (r < 0) {
+        return r;
+    }
+    bool alive = false;
+    for (size_t i = 0; i < count; i++) {
+        struct client client;
+        alive =
+            alive || (client_normalise(watchers[i].addr, &client) && client_equal(&client, owner));
+    }
+    rbd_watchers_list_cleanup(watchers, count);
+    if (!alive) {
+        (void)clients_add(&images->clients, owner); /* full: the rest once these are barred */
+    }
+    return 0;
+}
+
 /* A lock that went meanwhile is as good as broken. */
-static int break_lock(const struct images_op *images, rbd_image_t image, rbd_lock_mode_t mode,
+static int break_lock(struct images_op *images, rbd_image_t image, rbd_lock_mode_t mode,
                       const char *owner)
 {
     struct client client;
-    if (!client_normalise(owner, &client) || !blocklist_holds(&images->list, &client)) {
+    if (!client_normalise(owner, &client)) {
         return 0;
+    }
+    if (!blocklist_holds(&images->list, &client)) {
+        return note_dead(images, image, &client);
     }
     if (op_stale(&images->op)) {
         return -ESTALE;
@@ -168,6 +193,8 @@ static void images_after(struct job *job)
     } else if (op->kind == ACTION_WATCHERS_READ) {
         op->event.watchers.clients = images->clients;
         op->event.watchers.image_count = images->image_count;
+    } else {
+        op->event.locks.dead = images->clients;
     }
     op_answer(op, images->result == -ESTALE ? OUTCOME_STALE : op_outcome(images->result));
 }

@@ -127,7 +127,7 @@ static void set_outcome(struct event *event, enum outcome outcome)
         [EVENT_HANDLE] = &event->handle.outcome,     [EVENT_POLL] = &event->poll.outcome,
         [EVENT_STATE] = &event->state.outcome,       [EVENT_COMMIT] = &event->commit.outcome,
         [EVENT_LEASE] = &event->lease.outcome,       [EVENT_BLOCK] = &event->block.outcome,
-        [EVENT_WATCHERS] = &event->watchers.outcome, [EVENT_LOCKS] = &event->done.outcome,
+        [EVENT_WATCHERS] = &event->watchers.outcome, [EVENT_LOCKS] = &event->locks.outcome,
     };
     if (places[event->kind] != NULL) {
         *places[event->kind] = outcome;

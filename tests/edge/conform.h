@@ -34,7 +34,7 @@ struct conform {
                         const struct delta *delta);
     struct client clients[CONFORM_SEATS]; /* as their handles told */
     uint64_t osd_epoch;                   /* the newest that was told */
-    const struct client *guest;           /* whom to look for among watchers; may be NULL */
+    const struct client *guest; /* whom to look for among watchers and the dead; may be NULL */
     uint32_t line_count;
     char lines[CONFORM_LINES_MAX][CONFORM_LINE_BYTES];
 };
@@ -127,6 +127,9 @@ static inline void conform_describe(struct conform *conform, uint32_t seat,
         snprintf(ret, size, " images %u clients %u, the guest %d", event->watchers.image_count,
                  event->watchers.clients.count,
                  conform->guest != NULL && clients_hold(&event->watchers.clients, conform->guest));
+    } else if (event->kind == EVENT_LOCKS && event->locks.outcome == OUTCOME_DONE) {
+        snprintf(ret, size, " dead %u, the guest %d", event->locks.dead.count,
+                 conform->guest != NULL && clients_hold(&event->locks.dead, conform->guest));
     } else if (event->kind == EVENT_KILLED) {
         snprintf(ret, size, " alive %u", event->killed.alive_count);
     }

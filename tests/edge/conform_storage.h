@@ -347,8 +347,12 @@ static void list_guests(struct list *list)
     list->hands->guest_end(conform, false);
     list->hands->pass(conform, 1000, 10000);
     (void)ask_both(list, "killed, it watches on", A, watchers);
+    (void)ask_both(list, "and counts as alive", A, locks);
     list->hands->pass(conform, WATCH_REAL_S * 1000 + 1000, WATCH_MODEL_S * 1000 + 1000);
     (void)ask_both(list, "until its watch runs out", A, watchers);
+    (void)ask_both(list, "it is dead and holds its lock", A, locks);
+    (void)ask_both(list, "blocked", A, block(ACTION_BLOCK_ADD, &guest, NULL));
+    (void)ask_both(list, "it holds it no more", A, locks);
     guest = list->hands->guest_start(conform, DB);
     list->hands->guest_end(conform, false);
     (void)ask_both(list, "killed and blocked", A, block(ACTION_BLOCK_ADD, &guest, NULL));

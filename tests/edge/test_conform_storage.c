@@ -41,6 +41,8 @@ static struct client model_guest_start(struct conform *conform, uint32_t vm)
     (void)conform;
     const uint32_t guest = sim_guest_new(model.sim, vm, C, (struct action_id){1, 1});
     sim_guest_open(model.sim, guest);
+    model.sim->vms[vm].newest_guest = guest; /* which takes the lock */
+    model.sim->vms[vm].newest_order = guest + 1;
     return sim_address_client(model.sim->guests[guest].client);
 }
 

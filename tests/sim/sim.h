@@ -91,6 +91,7 @@ struct sim_host {
     bool powered;
     bool up; /* booted: Corosync and libvirt run */
     bool frozen;
+    uint64_t froze_us; /* when it began */
     uint64_t thaw_us;
     uint32_t life; /* changes with each loss and return of power */
     struct uuid machine;

@@ -181,17 +181,38 @@ void sim_guest_suspend(struct sim *sim, uint32_t index)
     sim_guest_tell(sim, guest);
 }
 
+/* A watch lasts so long after the client's last word: of one that died, or stands still. */
+static bool watches(const struct sim *sim, const struct sim_guest *guest)
+{
+    const struct sim_host *host = &sim->hosts[guest->node];
+    uint64_t silent_us = !guest->alive  ? guest->ended_us
+                         : host->frozen ? host->froze_us
+                                        : sim->now_us;
+    bool closed = !guest->alive && guest->ended_clean;
+    return guest->has_client && !closed && sim->now_us - silent_us < WATCH_US &&
+           !sim_block_hits(sim, guest->client);
+}
+
 void sim_virt_watchers(struct sim *sim, uint32_t vm, struct clients *ret_clients)
 {
     for (uint32_t i = 0; i < sim->guest_count; i++) {
         const struct sim_guest *guest = &sim->guests[i];
-        bool watches = guest->alive || sim->now_us - guest->ended_us < WATCH_US;
-        bool closed = !guest->alive && guest->ended_clean;
-        if (guest->vm == vm && guest->has_client && watches && !closed &&
-            !sim_block_hits(sim, guest->client)) {
+        if (guest->vm == vm && watches(sim, guest)) {
             struct client client = sim_address_client(guest->client);
             (void)clients_add(ret_clients, &client); /* more than eight: the list is cut */
         }
+    }
+}
+
+/* The guest that began last has it: it takes it from the one before with its first write, and that
+ * one gives it up, or is broken, only with nothing under way. */
+void sim_virt_locker(struct sim *sim, uint32_t vm, struct clients *ret_clients)
+{
+    const struct sim_guest *guest = &sim->guests[sim->vms[vm].newest_guest];
+    if (sim->vms[vm].newest_order != 0 && !watches(sim, guest) &&
+        (guest->alive || !guest->ended_clean) && !sim_block_hits(sim, guest->client)) {
+        struct client client = sim_address_client(guest->client);
+        (void)clients_add(ret_clients, &client);
     }
 }
 

@@ -95,7 +95,8 @@ static void move(struct sim *sim, const struct scenario_step *step)
 {
     uint32_t from = guest_of(sim, step->vm, SIM_NODES_MAX);
     if (from == UINT32_MAX || sim->guests[from].node == step->node ||
-        sim->guests[from].state != GUEST_RUNNING || sim->guests[from].write_held) {
+        sim->hosts[sim->guests[from].node].frozen || sim->guests[from].state != GUEST_RUNNING ||
+        sim->guests[from].write_held) {
         return;
     }
     uint32_t to = new_by_hand(sim, step->vm, step->node, sim->guests[from].action);

@@ -197,6 +197,7 @@ void sim_host_freeze(struct sim *sim, uint32_t node, uint64_t for_us)
     sim_host_hurt(sim, node);
     note_fault(sim, until_us);
     sim_log(sim, node, "stands still");
+    host->froze_us = host->frozen ? host->froze_us : sim->now_us;
     host->frozen = true;
     host->thaw_us = until_us;
     sim->writers_changed = true;

@@ -380,18 +380,20 @@ static void do_handle(struct sim *sim, struct sim_call *call)
 
 static void do_images(struct sim *sim, struct sim_call *call)
 {
-    struct event event = {.kind = EVENT_LOCKS, .done.outcome = OUTCOME_DONE};
+    struct event event = {.kind = EVENT_LOCKS, .locks.outcome = OUTCOME_DONE};
     uint32_t vm = sim_vm_by_uuid(sim, &call->action.vm.uuid);
     bool watchers = call->action.kind == ACTION_WATCHERS_READ;
     event.kind = watchers ? EVENT_WATCHERS : EVENT_LOCKS;
     if (!admitted(sim, call)) {
-        event.done.outcome = OUTCOME_BLOCKLISTED;
+        event.locks.outcome = OUTCOME_BLOCKLISTED; /* at the same place in both */
     } else if (vm == SIM_VMS_MAX || !sim->vms[vm].known) {
-        event.done.outcome = OUTCOME_MISSING;
+        event.locks.outcome = OUTCOME_MISSING;
     } else if (watchers) {
         event.watchers.outcome = OUTCOME_DONE;
         event.watchers.image_count = 1;
         sim_virt_watchers(sim, vm, &event.watchers.clients);
+    } else {
+        sim_virt_locker(sim, vm, &event.locks.dead);
     }
     answer(sim, call, false, &event);
 }

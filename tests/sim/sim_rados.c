@@ -250,7 +250,7 @@ static struct event unknown_of(const struct action *action)
         break;
     case ACTION_LOCKS_BREAK:
         event.kind = EVENT_LOCKS;
-        event.done.outcome = OUTCOME_UNKNOWN;
+        event.locks.outcome = OUTCOME_UNKNOWN;
         break;
     case ACTION_WATCHERS_READ:
         event.kind = EVENT_WATCHERS;

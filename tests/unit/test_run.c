@@ -466,9 +466,40 @@ TEST(unbroken_locks_are_tried_again)
 {
     struct world *w = world_at(RUN_CREATE);
     struct action locks = unit_take(w->u, ACTION_LOCKS_BREAK);
-    unit_locks(w->u, &locks, OUTCOME_FAILED);
+    world_tell(w, &locks, OUTCOME_FAILED);
     world_until(w, RUN_UP);
     assert_true(w->locks_broken);
+    world_end(w);
+}
+
+/* One that died elsewhere with a lock, named by no lease, is barred before the guest runs; as a
+ * lease is taken, only while we are fresh, and tried again where that failed. */
+TEST(a_dead_holder_of_a_lock_is_barred)
+{
+    struct world *w = world_at(RUN_CREATE);
+    w->dead = unit_client(3, 4711);
+    struct action locks = unit_take(w->u, ACTION_LOCKS_BREAK);
+    world_do(w, &locks);
+    struct action block = unit_take(w->u, ACTION_BLOCK_ADD);
+    assert_int_equal(block.block.count, 1);
+    assert_true(client_equal(&block.block.entries[0], &w->dead));
+    assert_true(block.valid_until_ms != 0);
+    world_tell(w, &block, OUTCOME_UNKNOWN);
+    world_until(w, RUN_UP);
+    assert_false(world_dead_may_write(w));
+    world_end(w);
+}
+
+/* ... and not at all by one that is not fresh. */
+TEST(nobody_is_barred_without_a_quorum)
+{
+    struct world *w = world_at(RUN_CREATE);
+    w->dead = unit_client(3, 4711);
+    struct action locks = unit_take(w->u, ACTION_LOCKS_BREAK);
+    unit_ring(w->u, false, 1, (uint32_t[]){OURS});
+    world_do(w, &locks);
+    unit_pass(w->u, 200);
+    unit_none(w->u, ACTION_BLOCK_ADD);
     world_end(w);
 }
 
@@ -537,6 +568,8 @@ int main(void)
         cmocka_unit_test(a_start_no_longer_wanted_is_undone),
         cmocka_unit_test(the_domain_is_marked_with_its_start),
         cmocka_unit_test(unbroken_locks_are_tried_again),
+        cmocka_unit_test(a_dead_holder_of_a_lock_is_barred),
+        cmocka_unit_test(nobody_is_barred_without_a_quorum),
         cmocka_unit_test(a_take_no_longer_wanted_is_not_repeated),
         cmocka_unit_test(running_is_told_until_reflected),
     };

@@ -36,6 +36,20 @@ TEST(an_unclean_end_is_barred_first)
     }
 }
 
+/* So is one that died elsewhere with a lock, and that no lease names. */
+TEST(a_dead_holder_is_barred_before_the_lease_is_free)
+{
+    struct world *w = world_up();
+    w->dead = unit_client(3, 4711);
+    world_guest_ends(w, END_CRASHED);
+    world_until(w, RUN_RELEASE);
+    assert_false(world_dead_may_write(w));
+    assert_true(w->locks_broken);
+    world_until(w, RUN_OVER);
+    check_barred_before_free(w);
+    world_end(w);
+}
+
 /* What clears a dead guest away needs no quorum: nothing of it is bound to freshness. */
 TEST(an_end_is_bound_to_nothing)
 {
@@ -501,6 +515,7 @@ int main(void)
         cmocka_unit_test(a_copy_started_during_the_end_is_killed),
         cmocka_unit_test(a_clean_end_only_frees_the_lease),
         cmocka_unit_test(an_unclean_end_is_barred_first),
+        cmocka_unit_test(a_dead_holder_is_barred_before_the_lease_is_free),
         cmocka_unit_test(an_end_is_bound_to_nothing),
         cmocka_unit_test(an_end_missed_by_libvirt_is_unclean),
         cmocka_unit_test(the_end_is_told_with_its_generation),

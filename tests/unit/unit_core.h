@@ -394,10 +394,13 @@ static inline void unit_block(struct unit *u, const struct action *action, enum 
     unit_step(u, &event);
 }
 
-static inline void unit_locks(struct unit *u, const struct action *action, enum outcome outcome)
+/* One that died holds a lock, or none for a zero client. */
+static inline void unit_locks(struct unit *u, const struct action *action, enum outcome outcome,
+                              struct client dead)
 {
     struct event event = unit_event(EVENT_LOCKS, action->id);
-    event.done.outcome = outcome;
+    event.locks.outcome = outcome;
+    (void)clients_add(&event.locks.dead, &dead);
     unit_step(u, &event);
 }
 

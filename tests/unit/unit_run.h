@@ -20,7 +20,8 @@ struct world {
     bool runs;          /* ... and its guest may write */
     bool clean;         /* the last one shut down by itself */
     bool locks_broken;
-    uint32_t nonce; /* of its RADOS client */
+    struct client dead; /* holds the image's lock and died elsewhere; none */
+    uint32_t nonce;     /* of its RADOS client */
     struct clients blocked;
     uint32_t done_count;
     enum action_kind done[64]; /* what was carried out, in order */
@@ -81,6 +82,11 @@ static inline void world_check_free(const struct world *w)
     assert_true(w->clean || w->lease.clients.count == 0 || w->locks_broken);
 }
 
+static inline bool world_dead_may_write(const struct world *w)
+{
+    return !client_is_none(&w->dead) && !clients_hold(&w->blocked, &w->dead);
+}
+
 /* Does the compare-and-set. */
 static inline bool world_change(struct world *w, const struct lease *lease)
 {
@@ -117,6 +123,7 @@ static inline bool world_effect(struct world *w, const struct action *action)
         assert_true(world_held(w));
         assert_true(clients_hold(&w->lease.clients, &client));
         assert_false(clients_hold(&w->blocked, &client));
+        assert_false(world_dead_may_write(w));
         w->runs = true;
         return true;
     case ACTION_DOMAIN_SUSPEND:
@@ -167,7 +174,7 @@ static inline void world_tell(struct world *w, const struct action *action, enum
         unit_block(u, action, outcome, world_count_blocked(w, action));
         return;
     case ACTION_LOCKS_BREAK:
-        unit_locks(u, action, outcome);
+        unit_locks(u, action, outcome, world_dead_may_write(w) ? w->dead : (struct client){{0}});
         return;
     case ACTION_DOMAIN_CREATE:
     case ACTION_DOMAIN_RESUME:
