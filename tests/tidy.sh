@@ -60,5 +60,10 @@ while read -r script; do
     shellcheck -x -P SCRIPTDIR "$script" >&2 || fail "$script: shellcheck"
 done < <(git ls-files | while read -r f; do head -c 64 "$f" 2>/dev/null | head -n 1 | grep -qaE '^#!.*(bash|/sh)' && echo "$f"; done)
 
+# A lab test that nothing runs is none.
+while read -r name; do
+    fail "tests/lab/test: $name is in no list"
+done < <(comm -23 <(git ls-files 'tests/lab/tests/*.sh' | xargs sed -n 's/^test_\([a-z_0-9]*\)().*/\1/p' | tr _ - | sort) <(bash tests/lab/test list | sort))
+
 [ "$bad" = 0 ] && echo "tidy: all rules hold"
 exit "$bad"

@@ -102,6 +102,7 @@ test_blip() { # shorter than Corosync's token: nobody notices
 test_no_quorum_anywhere() { nobody_quorate still 3; }
 test_no_quorum_and_one_late() { nobody_quorate late 3 late; }
 test_no_quorum_for_a_minute() { nobody_quorate long 60; }
+test_no_quorum_nor_storage_shortly() { nobody_quorate short 3 storage; }
 test_no_quorum_nor_storage() { nobody_quorate both 60 storage; }
 
 test_cut_for_three_seconds() { # the rest is quorate: its guest is started there, once, and ended here
