@@ -95,18 +95,15 @@ bool peers_left_before_quorum(const struct core *core, uint32_t nodeid)
 uint64_t peers_late_ms(const struct core *core, uint32_t nodeid)
 {
     const struct local *local = &core->local;
-    uint64_t from_ms = 0;
-    uint64_t span_ms = 0;
-    if (!was_seen(local, nodeid)) {
-        from_ms = local->first_fresh_ms != 0 ? local->first_fresh_ms : local->now_ms;
-        span_ms = core->cluster.settings.grace_ms;
-    } else if (peers_left_before_quorum(core, nodeid) && !peers_ended(core, nodeid)) {
-        from_ms = local->suspension.without_ms;
-        span_ms = timing_rejoin_ms(local->ring.detect_ms);
+    bool seen = was_seen(local, nodeid);
+    if (seen && (!peers_left_before_quorum(core, nodeid) || peers_ended(core, nodeid))) {
+        return 0;
     }
-    ASSERT(from_ms <= local->now_ms);
-    uint64_t for_ms = local->now_ms - from_ms;
-    return for_ms < span_ms ? span_ms - for_ms : 0;
+    uint64_t quorum_ms = seen ? local->suspension.without_ms : local->first_fresh_ms;
+    uint64_t until_ms = quorum_ms != 0 ? quorum_ms : local->now_ms;
+    until_ms += seen ? timing_rejoin_ms(local->ring.detect_ms) : core->cluster.settings.grace_ms;
+    ASSERT(quorum_ms <= local->now_ms);
+    return until_ms > local->now_ms ? until_ms - local->now_ms : 0;
 }
 
 bool peers_ended(const struct core *core, uint32_t nodeid)
