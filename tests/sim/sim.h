@@ -129,6 +129,7 @@ struct sim_host {
     bool corosync_asked;     /* it is being stopped, and asked its agent */
     uint64_t corosync_life;  /* changes with each of its ends */
     uint32_t level;          /* of the agent that is installed */
+    bool tmpfs_full;         /* nothing can be kept in /run */
     bool has_file;           /* /run/stead */
     struct starts starts;    /* /run/stead/starts */
     bool marked;             /* /run/stead/halted */

@@ -67,8 +67,12 @@ static void run_saved(struct sim *sim, struct sim_task *task)
     struct event event = {.kind = EVENT_SAVED, .done.outcome = OUTCOME_DONE};
     struct sim_host *host = &sim->hosts[call->node];
     if (sim_call_lives(sim, call)) {
-        host->has_file = true;
-        host->file = call->action.incarnation;
+        if (host->tmpfs_full) {
+            event.done.outcome = OUTCOME_FAILED;
+        } else {
+            host->has_file = true;
+            host->file = call->action.incarnation;
+        }
         sim_call_answer(sim, call, 0, &event);
     }
     sim_call_done(sim, call);

@@ -66,7 +66,7 @@ static const char *const state_words[MACHINE_COUNT][COVERAGE_STATES] = {
     (BIT(OUTCOME_DONE) | BIT(OUTCOME_FAILED) | BIT(OUTCOME_UNKNOWN)) /* any handle may */
 #define CALLED (BIT(OUTCOME_DONE) | BIT(OUTCOME_FAILED) | BIT(OUTCOME_UNKNOWN))
 #define RESUMED (CALLED | BIT(OUTCOME_REFUSED) | BIT(OUTCOME_MISSING) | STALE)
-#define DOMAINS (BIT(DOMAIN_PANICKED + 1) - 1)
+#define DOMAINS (BIT(DOMAIN_SUSPENDED + 1) - 1)
 #define ALL (~0u)
 #define USED (ALL & ~BIT(0)) /* every state but the first, in which there is no such machine */
 

@@ -67,6 +67,7 @@ static void power_off(struct sim *sim, uint32_t node)
     host->up = false;
     host->frozen = false;
     host->has_file = false;
+    host->tmpfs_full = false;
     host->marked = false;
     host->keeper = (struct keeper){.state = KEEPER_OFF};
     host->starts = (struct starts){0};

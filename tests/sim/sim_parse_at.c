@@ -492,6 +492,7 @@ void parse_at(struct words *words)
         {"clock", parse_clock},
         {"lease", parse_lease},
         {"version", parse_version},
+        {"tmpfs", parse_tmpfs},
         {"set", parse_set},
         {"blocklist", parse_blocklist},
         {"monitors", parse_monitors},

@@ -129,6 +129,20 @@ void parse_version(struct words *words, struct scenario_step *step)
     }
 }
 
+/* tmpfs NODE full|ok */
+void parse_tmpfs(struct words *words, struct scenario_step *step)
+{
+    const char *name = words_take(words, "a node");
+    step->kind = STEP_TMPFS;
+    if (name == NULL || !words_node(words, name, &step->node)) {
+        return;
+    }
+    const char *text = words_take(words, "full or ok");
+    if (text != NULL) {
+        (void)words_yes(words, text, "full", "ok", &step->on);
+    }
+}
+
 /* Whether it is a VM or a node, its name tells. */
 static bool take_target(struct words *words, struct scenario_step *step)
 {

@@ -111,7 +111,8 @@ enum step_kind {
     STEP_CLUSTER_FORCE,
     STEP_BLOCKLIST, /* somebody's own hand on the blocklist */
     STEP_MONITORS,
-    STEP_SET, /* another `change` of `vm` */
+    STEP_TMPFS, /* the /run of `node` has room no more, or again */
+    STEP_SET,   /* another `change` of `vm` */
     STEP_KIND_COUNT
 };
 

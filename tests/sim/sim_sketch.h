@@ -17,6 +17,7 @@ struct sketch {
     bool cut[SIM_NODES_MAX + 1];        /* it and the next one ever were cut */
     uint32_t home[SIM_VMS_MAX + 1];     /* where each VM was in the beginning */
     bool version[SIM_NODES_MAX + 1];    /* its agent's ever was another */
+    uint32_t tmpfs_full;                /* the node whose /run has no room; 0: none */
     bool kept;                          /* there is a backup of the state */
 };
 

@@ -174,6 +174,10 @@ static void step_change(struct sim *sim, const struct scenario_step *step)
         sim_bmc_become(host, step->device, step->bmc, step->duration_us);
     } else if (step->kind == STEP_OBJECT) {
         sim_rados_object(sim, step->object);
+    } else if (step->kind == STEP_STATE || step->kind == STEP_STORAGE) {
+        step_storage(sim, step);
+    } else if (step->kind == STEP_TMPFS) {
+        host->tmpfs_full = step->on;
     } else {
         ASSERT(step->kind == STEP_MACHINE);
         host->machine = sim_uuid(sim);
@@ -224,10 +228,6 @@ static void step_do(struct sim *sim, const struct scenario_step *step)
     case STEP_MEND:
         step_partition(sim, step);
         return;
-    case STEP_STORAGE:
-    case STEP_STATE:
-        step_storage(sim, step);
-        return;
     case STEP_LIBVIRT:
     case STEP_KILL_LIBVIRT:
     case STEP_KILL_VM:
@@ -251,7 +251,10 @@ static void step_do(struct sim *sim, const struct scenario_step *step)
     case STEP_MONITORS:
     case STEP_OBJECT:
     case STEP_POOL:
+    case STEP_TMPFS:
     case STEP_SET:
+    case STEP_STATE:
+    case STEP_STORAGE:
         step_change(sim, step);
         return;
     case STEP_VM_START:

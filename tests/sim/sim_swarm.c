@@ -20,6 +20,7 @@
 #define SETTLE_S 180
 #define NODES_AT_MOST 5
 #define HOOK_ONE_IN 3
+#define TMPFS_FULL_ONE_IN 16
 #define RARE_ONE_IN 12 /* after so many faults */
 #define RARE_APART 500000
 
@@ -61,6 +62,11 @@ static void make_setup(struct sketch *sketch, uint64_t seed)
     if (budget < 3) {
         sketch_at(sketch, "do config set fence_budget=%u", budget);
     }
+    uint32_t node = (uint32_t)(seed / TMPFS_FULL_ONE_IN % sketch->nodes) + 1; /* nothing is drawn */
+    sketch->tmpfs_full = seed % TMPFS_FULL_ONE_IN == 0 ? node : 0;
+    if (sketch->tmpfs_full != 0) {
+        sketch_at(sketch, "tmpfs n%u full", sketch->tmpfs_full);
+    }
 }
 
 static void make_heal(struct sketch *sketch)
@@ -85,6 +91,9 @@ static void make_heal(struct sketch *sketch)
         sketch_at(sketch, "libvirt n%u ok", n);
         sketch_at(sketch, "start n%u corosync", n);
         sketch_at(sketch, "start n%u agent", n);
+        if (sketch->tmpfs_full == n) {
+            sketch_at(sketch, "tmpfs n%u ok", n);
+        }
         if (sketch->version[n]) { /* else no agent is restarted: what it knows must do */
             sketch_at(sketch, "version n%u %u", n, FEATURE_LEVEL + 1);
         }

@@ -91,6 +91,7 @@ void parse_mend(struct words *words, struct scenario_step *step);
 void parse_clock(struct words *words, struct scenario_step *step);
 void parse_lease(struct words *words, struct scenario_step *step);
 void parse_version(struct words *words, struct scenario_step *step);
+void parse_tmpfs(struct words *words, struct scenario_step *step);
 void parse_set(struct words *words, struct scenario_step *step);
 void parse_blocklist(struct words *words, struct scenario_step *step);
 void parse_monitors(struct words *words, struct scenario_step *step);
