@@ -206,17 +206,31 @@ static void draft_ledger(struct core *core)
     ASSERT(draft->ledger_count == 0);
 }
 
+static struct text commit_head(const struct header *header)
+{
+    struct text text = {0};
+    text_add_u64(text_add(&text, "commit version "), header->version);
+    text_add_u64(text_add(&text, " term "), header->term);
+    return text;
+}
+
+/* In as many lines as it takes: none of the causes is left out. */
 static void trace_commit(const struct core *core, struct caller *caller)
 {
     const struct delta *delta = &core->local.commit.delta;
-    struct text text = {0};
-    text_add_u64(text_add(&text, "commit version "), delta->header.version);
-    text_add_u64(text_add(&text, " term "), delta->header.term);
+    const struct text head = commit_head(&delta->header);
+    struct text text = head;
     for (uint32_t i = 0; i < delta->count; i++) {
         const struct record *record = &delta->records[i];
         if (record->kind == RECORD_HISTORY && record->slot < HISTORY_MAX) {
-            text_add(text_add(&text, "; "), record->history.vm);
-            text_add(text_add(&text, record->history.vm[0] ? ": " : ""), record->history.cause);
+            struct text part = {0};
+            text_add(text_add(&part, "; "), record->history.vm);
+            text_add(text_add(&part, record->history.vm[0] ? ": " : ""), record->history.cause);
+            if (text.length + part.length >= TEXT_BYTES && text.length > head.length) {
+                trace(caller, &text);
+                text = head;
+            }
+            text_add(&text, part.bytes);
         }
     }
     trace(caller, &text);

@@ -134,6 +134,19 @@ static int set_seconds(rados_t cluster, const char *option, uint32_t millisecond
     return rados_conf_set(cluster, option, text);
 }
 
+/* librados asks the monitors for a newer map when, at a tick (5 s), it finds an operation older
+ * than objecter_timeout (10 s). With a shorter op timeout it never finds one, and a client whose
+ * map names an OSD's former address asks that address for ever (measured: a mon, then an OSD
+ * restarted; map 38 where the monitors had 41, no answer in 110 s; QEMU, which has no op timeout,
+ * writes on). A quarter each: every operation that will run into its timeout is found. */
+static int set_laggy(rados_t cluster, uint32_t timeout_ms)
+{
+    char text[16];
+    snprintf(text, sizeof(text), "%u.%03u", timeout_ms / 4000, timeout_ms / 4 % 1000);
+    const int r = rados_conf_set(cluster, "objecter_timeout", text);
+    return r < 0 ? r : rados_conf_set(cluster, "objecter_tick_interval", text);
+}
+
 void handle_be_frugal(rados_t cluster)
 {
     static const struct {
@@ -172,6 +185,9 @@ static int configure(struct handle *handle, const struct storage_io *io)
                                     "rados_osd_op_timeout"};
     for (size_t i = 0; r == 0 && i < sizeof(timeouts) / sizeof(timeouts[0]); i++) {
         r = set_seconds(handle->cluster, timeouts[i], io->call_ms);
+    }
+    if (r == 0) {
+        r = set_laggy(handle->cluster, io->call_ms);
     }
     if (r == 0) { /* an admin socket per process: a second handle would fail to make its own */
         r = rados_conf_set(handle->cluster, "admin_socket", "");

@@ -188,6 +188,37 @@ TEST(history_begins_with_one)
     free(u);
 }
 
+/* The line of a commit names every cause, each whole: in a second line what the first cannot hold.
+ */
+TEST(no_cause_is_cut_off)
+{
+    struct unit *u = drafting();
+    uint32_t count, lines = 0;
+    char long_cause[TEXT_BYTES - 40];
+    memset(long_cause, 'x', sizeof(long_cause) - 1);
+    long_cause[sizeof(long_cause) - 1] = '\0';
+    draft_history(&u->core, HISTORY_VM_STOPPED, 0, NULL, "first");
+    draft_history(&u->core, HISTORY_VM_STOPPED, 0, NULL, long_cause);
+    draft_history(&u->core, HISTORY_VM_STOPPED, 0, NULL, "start on n2");
+    (void)send(u, &count);
+    bool first = false, long_one = false, last = false;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct action *action = &u->out.list[i];
+        if (action->kind == ACTION_TRACE) {
+            lines++;
+            assert_ptr_equal(strstr(action->trace, "commit version "), action->trace);
+            first |= strstr(action->trace, "; first") != NULL;
+            long_one |= strstr(action->trace, long_cause) != NULL;
+            last |= strstr(action->trace, "; start on n2") != NULL;
+        }
+    }
+    assert_true(first);
+    assert_true(long_one);
+    assert_true(last);
+    assert_int_equal(lines, 2); /* "first" fits beside neither; "start on n2" does */
+    free(u);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -204,6 +235,7 @@ int main(void)
         cmocka_unit_test(settings_are_drafted),
         cmocka_unit_test(action_ids_are_new),
         cmocka_unit_test(history_begins_with_one),
+        cmocka_unit_test(no_cause_is_cut_off),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,8 +1,10 @@
 # shellcheck shell=bash
 # Agents that are killed, hang, or lose what they need.
 
-kill_when() { # PID K PATTERN: kill -9 as soon as node K's agent says that
-    { grep -m1 -E -- "$3" < <("$LAB" log "$2" -f -n 0 -o cat) && kill -9 "$1"; } &
+kill_when() { # PID K PATTERN: kill -9 as soon as node K's agent says that; from now on, however long journalctl takes to begin
+    local from
+    from=$(now_us)
+    { grep -m1 -E -- "$3" < <("$LAB" log "$2" -f -n all --since "@${from:0:-6}.${from: -6}" -o cat) && kill -9 "$1"; } &
     sleep 0.7
 }
 
