@@ -104,6 +104,7 @@ struct sim_host {
     uint8_t side;  /* of the partition */
     uint64_t deaf; /* mask of hosts whose packets do not arrive here */
     enum path_state storage;
+    uint64_t cut_us; /* when it last changed while it led there */
     uint64_t storage_slow_us;
     uint32_t storage_lossy; /* percent */
     enum path_state state;

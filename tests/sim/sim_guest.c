@@ -181,13 +181,15 @@ void sim_guest_suspend(struct sim *sim, uint32_t index)
     sim_guest_tell(sim, guest);
 }
 
-/* A watch lasts so long after the client's last word: of one that died, or stands still. */
+/* A watch lasts so long after the client's last word: of one that died, stands still or is cut off.
+ */
 static bool watches(const struct sim *sim, const struct sim_guest *guest)
 {
     const struct sim_host *host = &sim->hosts[guest->node];
-    uint64_t silent_us = !guest->alive  ? guest->ended_us
-                         : host->frozen ? host->froze_us
-                                        : sim->now_us;
+    bool cut = host->storage == PATH_DOWN || host->storage == PATH_SILENT;
+    uint64_t silent_us = guest->alive ? sim->now_us : guest->ended_us;
+    silent_us = host->frozen && host->froze_us < silent_us ? host->froze_us : silent_us;
+    silent_us = cut && host->cut_us < silent_us ? host->cut_us : silent_us;
     bool closed = !guest->alive && guest->ended_clean;
     return guest->has_client && !closed && sim->now_us - silent_us < WATCH_US &&
            !sim_block_hits(sim, guest->client);

@@ -214,6 +214,9 @@ void sim_host_storage(struct sim *sim, uint32_t node, const struct scenario_step
     } else {
         sim_host_hurt(sim, node);
     }
+    if (sim_rados_reaches(sim, node, false)) {
+        sim->hosts[node].cut_us = sim->now_us;
+    }
     sim->hosts[node].storage = step->path;
     sim->hosts[node].storage_slow_us = step->duration_us;
     sim->hosts[node].storage_lossy = step->percent;
