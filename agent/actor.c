@@ -23,6 +23,7 @@
 #include "agent/observed.h"
 #include "agent/peers.h"
 #include "agent/request.h"
+#include "agent/tie.h"
 #include "agent/trace.h"
 #include "agent/view.h"
 #include "agent/vms.h"
@@ -85,7 +86,9 @@ static bool returning(const struct core *core, const struct peer *peer)
     }
     const struct node_record *node = &core->cluster.nodes[slot];
     const struct beat *beat = &peer->beat;
-    return (node->state == NODE_ADMITTED || node->state == NODE_LOST || node->state == NODE_OUT) &&
+    bool fenced = node->state == NODE_FENCED && !node->removing && votes_tied(core);
+    return (node->state == NODE_ADMITTED || node->state == NODE_LOST || node->state == NODE_OUT ||
+            fenced) &&
            same_host(node, beat) && beat->empty && !beat->halted &&
            !level_of_peer_is_short(core, beat) && beat->storage && !client_is_none(&beat->client) &&
            !client_equal(&beat->client, &node->client) &&
@@ -101,8 +104,8 @@ static bool outsider(const struct core *core, const struct peer *peer)
 }
 
 /* Nobody in a quorate ring is admitted any more (all hosts lost power): the lowest that is back
- * takes the term with its own admission. No other side can be quorate, and each VM still waits for
- * the barrier on its last holder's clients. */
+ * takes the term with its own admission. No other side can be quorate, or, in a tie, this one would
+ * not be fresh; and each VM still waits for the barrier on its last holder's clients. */
 static bool our_turn_to_return(const struct core *core)
 {
     const struct local *local = &core->local;
@@ -238,7 +241,7 @@ static void next_commit(struct core *core, struct caller *caller)
     }
     draft_begin(core);
     if (!holds || member_left(core)) {
-        if (!turn) {
+        if (!turn || tie_waits(core)) {
             core->local.draft.open = false;
             return;
         }

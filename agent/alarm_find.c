@@ -20,6 +20,7 @@
 #include "agent/run.h"
 #include "agent/spare.h"
 #include "agent/suspend.h"
+#include "agent/tie.h"
 #include "agent/votes.h"
 #include "fencing/timing.h"
 #include "proto/assert.h"
@@ -68,7 +69,9 @@ static void find_quorum(struct core *core)
         found(core, ALARM_NO_QUORUM, "", &text);
     } else if (!query_fresh(core, core->local.now_ms)) {
         say(core, ALARM_NOT_FRESH, self(core),
-            "Corosync says quorate, but too few agents answer: nothing is begun");
+            tie_lost(core)
+                ? "half of the nodes are here, and the term is the other half's: nothing is begun"
+                : "Corosync says quorate, but too few agents answer: nothing is begun");
     }
     if (!ring->away && ring->quorum > votes_enough(core) && core->cluster.counting != 0) {
         struct text wants = {0};

@@ -21,6 +21,7 @@
 #include "agent/request.h"
 #include "agent/run.h"
 #include "agent/suspend.h"
+#include "agent/tie.h"
 #include "agent/trouble.h"
 #include "agent/view.h"
 #include "agent/vms.h"
@@ -49,8 +50,9 @@ void core_init(struct core *core, const struct facts *facts, uint64_t now_ms)
 static void on_block(struct core *core, const struct event *event, struct caller *caller)
 {
     view_note(core, event->id, event->block.outcome);
-    bool taken = view_on_block(core, event) || nodes_on_block(core, event) ||
-                 vms_on_answer(core, event) || run_on_answer(core, event, caller);
+    bool taken = view_on_block(core, event) || tie_on_block(core, event) ||
+                 nodes_on_block(core, event) || vms_on_answer(core, event) ||
+                 run_on_answer(core, event, caller);
     (void)taken; /* none: an answer nobody waits for any more */
 }
 
@@ -224,6 +226,7 @@ void step(struct core *core, const struct event *event, struct actions *out)
     caller.valid_until_ms = peers_fresh_until_ms(core);
     life_carry_on(core, &caller);
     suspend_carry_on(core, &caller);
+    tie_carry_on(core, &caller);
     view_carry_on(core, &caller);
     votes_carry_on(core, &caller);
     watchdog_carry_on(core, &caller);

@@ -201,3 +201,22 @@ void life_on_saved(struct core *core, const struct event *event)
             event->now_ms + timing_retry_ms(&core->cluster.settings, life->save_tries++);
     }
 }
+
+_Static_assert(RUN_BLOCK > RUN_KILL && RUN_OVER > RUN_BLOCK, "the end of a run, in order");
+
+bool life_no_guest(const struct core *core)
+{
+    const struct local *local = &core->local;
+    if (local->life.state != LIFE_ADMITTED) {
+        return local->life.empty;
+    }
+    bool empty = local->domains_known && local->libvirt;
+    ASSERT(local->domain_count <= RUNS_MAX);
+    for (uint32_t i = 0; i < local->domain_count; i++) {
+        empty = empty && local->domains[i].state == DOMAIN_GONE;
+    }
+    for (uint32_t i = 0; i < local->run_count; i++) { /* from RUN_BLOCK on its process is gone */
+        empty = empty && (local->runs[i].state == RUN_IDLE || local->runs[i].state >= RUN_BLOCK);
+    }
+    return empty;
+}

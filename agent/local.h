@@ -41,6 +41,9 @@ struct storage_view {
     struct known read_known;    /* ... and the whole read */
     bool look;                  /* read it whole although the copy is the newest: is it sound? */
     uint64_t next_read_ms;
+    uint64_t poll_sent_ms;
+    uint64_t read_sent_ms;
+    uint64_t shown_ms;  /* when the last read was sent that showed our copy, or an older one */
     uint64_t good_ms;   /* the last good answer */
     uint64_t newest_ms; /* when our copy was last known to be the newest */
     uint64_t next_poll_ms;
@@ -75,6 +78,18 @@ struct life {
     uint64_t save_retry_ms;
     struct incarnation saving; /* what that call carries */
     bool saved;
+};
+
+/* Half of the nodes, without the term (agent/tie.c). */
+struct tie {
+    uint64_t version; /* of the state, and what those of the term last wrote beside it ... */
+    uint64_t beats;
+    uint64_t
+        since_ms;     /* ... unchanged since the answer to the first poll that showed it; 0: none */
+    uint64_t last_ms; /* when the last one was sent */
+    uint64_t barred_ms;    /* our address is on the blocklist and our hands are empty; 0: no */
+    struct client refused; /* the handle that it was seen by */
+    struct call off_call;  /* taking it off */
 };
 
 /* We are about to leave the ring. */
@@ -291,6 +306,7 @@ struct local {
     uint64_t left_ms[NODES_MAX]; /* of each of these: when it last left the ring */
     bool ended[NODES_MAX];       /* ... and whether it last said that its host shuts down */
     struct leave leave;
+    struct tie tie;
     struct watchdog watchdog;
     bool halted;             /* by facts.mark */
     uint64_t votes_retry_ms; /* not before is Corosync told again how many votes to expect */

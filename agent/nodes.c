@@ -337,7 +337,10 @@ void nodes_draft_admit(struct core *core, uint32_t slot, const struct beat *beat
     next->feature_level = beat->feature_level;
     next->proofs = 0;
     next->client_only = false;
+    next->address_blocked = false; /* a fenced one is admitted only by itself, in a tie */
+    next->power_on = false;
     next->fence_wanted = false;
+    next->unfence_wanted = false;
     next->away_ms = 0;
     next->watchdog = false;
     next->watchdog_fires_ms = 0;

@@ -10,6 +10,7 @@
 #include "agent/peers.h"
 #include "agent/spare.h"
 #include "agent/suspend.h"
+#include "agent/tie.h"
 #include "agent/trouble.h"
 #include "agent/votes.h"
 #include "proto/assert.h"
@@ -391,6 +392,8 @@ static bool tell_trouble(const struct core *core, uint64_t now_ms, struct text *
     const struct local *local = &core->local;
     if (was_removed(core)) {
         text_add(text, "this node was removed: stead cluster join lets it take part again");
+    } else if (tie_tell(core, text)) {
+        return true;
     } else if (local->storage.blocklisted) {
         text_add(text,
                  query_loaded(core)

@@ -20,6 +20,7 @@
 #include "agent/level.h"
 #include "agent/peers.h"
 #include "agent/run.h"
+#include "agent/tie.h"
 #include "agent/trace.h"
 #include "agent/votes.h"
 #include "fencing/proof.h"
@@ -125,6 +126,9 @@ static const char *no_quorum(const struct core *core)
     ASSERT(base_ms <= local->now_ms);
     if (told && !local->ring.quorate) {
         return local->ring.away ? "Corosync does not run here" : "Corosync has no quorum";
+    }
+    if (tie_lost(core)) {
+        return "the term is the other half's";
     }
     return local->now_ms - base_ms > limit_ms ? "too few agents answer" : NULL;
 }

@@ -13,6 +13,7 @@
 
 #include "agent/mend.h"
 #include "agent/peers.h"
+#include "agent/tie.h"
 #include "agent/trace.h"
 #include "proto/assert.h"
 #include "proto/values.h"
@@ -46,8 +47,8 @@ void view_note(struct core *core, uint64_t id, enum outcome outcome)
 
 /* Our record, while it names a handle that may be our predecessor's: of this life, or of one that a
  * reboot of this machine ended and nobody has fenced. Another machine's handle is not ours to end:
- * it may be another cluster's, well and at work. Or while we are out: whichever handle it names
- * then was barred by the fence that put us there. */
+ * it may be another cluster's, well and at work. Or while we are fenced or out: whichever handle it
+ * names then was barred by the fence that put us there. */
 static const struct node_record *own_record(const struct core *core)
 {
     const struct life *life = &core->local.life;
@@ -59,7 +60,7 @@ static const struct node_record *own_record(const struct core *core)
     bool rebooted = life->state == LIFE_OUTSIDE && life->empty &&
                     uuid_equal(&node->machine, &core->local.facts.machine) &&
                     (node->state == NODE_ADMITTED || node->state == NODE_LOST);
-    bool out = node->state == NODE_OUT;
+    bool out = node->state == NODE_OUT || node->state == NODE_FENCED;
     return life->state == LIFE_ADMITTED || rebooted || out ? node : NULL;
 }
 
@@ -84,7 +85,7 @@ static void end_predecessor(struct core *core, struct caller *caller)
         call_open(&storage->predecessor_call) || caller->now_ms < storage->predecessor_retry_ms) {
         return;
     }
-    if (node->state == NODE_OUT || client_is_none(&node->client)) {
+    if (node->state == NODE_OUT || node->state == NODE_FENCED || client_is_none(&node->client)) {
         storage->predecessor_blocked = true;
         return;
     }
@@ -112,7 +113,8 @@ static bool may_open(const struct core *core)
 {
     const struct storage_view *storage = &core->local.storage;
     const struct local *local = &core->local;
-    if (storage->handle != HANDLE_NONE || local->now_ms < storage->reopen_ms) {
+    bool none = storage->handle == HANDLE_NONE || tie_wants_handle(core);
+    if (!none || local->now_ms < storage->reopen_ms) {
         return false;
     }
     if (local->ring.count == 0 && incarnation_is_none(local->life.incarnation)) {
@@ -201,6 +203,8 @@ void view_carry_on(struct core *core, struct caller *caller)
     (void)call_overdue(&storage->poll_call, caller->now_ms);
     (void)call_overdue(&storage->read_call, caller->now_ms);
     if (may_open(core)) {
+        storage->poll_call = (struct call){0};
+        storage->read_call = (struct call){0};
         storage->handle_id = call_begin(caller, &storage->handle_call, ACTION_HANDLE_OPEN,
                                         2 * settings->call_ms, false)
                                  ->id;
@@ -217,12 +221,15 @@ void view_carry_on(struct core *core, struct caller *caller)
         reload_begin(&storage->reload);
         storage->look = false;
         storage->read_known = what_is_known(core);
+        storage->read_sent_ms = caller->now_ms;
         (void)call_begin(caller, &storage->read_call, ACTION_STATE_READ, settings->call_ms, false);
     }
     if (!call_open(&storage->poll_call) && caller->now_ms >= storage->next_poll_ms) {
         struct action *action =
             call_begin(caller, &storage->poll_call, ACTION_POLL, settings->call_ms, false);
         action->poll.write = core->local.life.state == LIFE_ADMITTED && view_recorded(core);
+        tie_fill_poll(core, action);
+        storage->poll_sent_ms = caller->now_ms;
         storage->poll_known = what_is_known(core);
         storage->next_poll_ms = caller->now_ms + settings->poll_ms;
     }
@@ -252,6 +259,7 @@ void view_on_handle(struct core *core, const struct event *event, struct caller 
         trace(caller, text_add(text_add(&text, "storage: handle "), storage->client.address));
     } else if (event->handle.outcome == OUTCOME_BLOCKLISTED) {
         storage->blocklisted = true;
+        tie_on_refused(core, &event->handle.client);
     }
 }
 
@@ -262,6 +270,7 @@ void view_on_poll(struct core *core, const struct event *event, struct caller *c
         return;
     }
     view_note(core, event->id, event->poll.outcome);
+    tie_on_poll(core, event);
     if (event->poll.outcome != OUTCOME_DONE) {
         find_unread(core, event->poll.outcome, event->poll.garbled, &storage->poll_known, caller);
         return;
@@ -281,6 +290,7 @@ void view_on_poll(struct core *core, const struct event *event, struct caller *c
         storage->stale = true;
     } else if (header->version == copy->version) {
         storage->newest_ms = event->now_ms;
+        storage->shown_ms = storage->poll_sent_ms;
     }
 }
 
@@ -297,6 +307,8 @@ static void take_image(struct core *core, const struct cluster *image, struct ca
     bool loaded = state_load(&core->cluster, image);
     ASSERT(loaded); /* reload_finish has just compared the same digest */
     storage->stale = false;
+    storage->shown_ms =
+        storage->read_sent_ms > storage->shown_ms ? storage->read_sent_ms : storage->shown_ms;
     storage->newest_ms = caller->now_ms;
 }
 

@@ -12,6 +12,13 @@ uint32_t votes_needed(const struct core *core);
  * knows of others, or was told so by one with another corosync.conf: it never lowers its count. */
 uint32_t votes_enough(const struct core *core);
 
+/* Is this ring quorate by Corosync's tie-break alone: half of those that count are in it? */
+bool votes_tied(const struct core *core);
+
+/* Does our freshness rest on the state object: more than half have not answered lately, and
+ * Corosync breaks ties? */
+bool votes_want_object(const struct core *core);
+
 /* The newest of our own sending times that enough have answered, of the ring and of the nodes that
  * count: 0 if there never were enough. */
 uint64_t votes_answered_ms(const struct core *core);

@@ -14,6 +14,7 @@
 #include <stddef.h>
 
 #include "agent/draft.h"
+#include "agent/life.h"
 #include "agent/peers.h"
 #include "agent/trace.h"
 #include "agent/votes.h"
@@ -33,26 +34,6 @@ static bool accepted(const struct core *core)
 }
 
 /* --- on each node --- */
-
-_Static_assert(RUN_BLOCK > RUN_KILL && RUN_OVER > RUN_BLOCK, "the end of a run, in order");
-
-/* Can no guest of ours be alive here, nor one begin, before we are fresh again? */
-static bool is_empty(const struct core *core)
-{
-    const struct local *local = &core->local;
-    if (local->life.state != LIFE_ADMITTED) {
-        return local->life.empty;
-    }
-    bool empty = local->domains_known && local->libvirt;
-    ASSERT(local->domain_count <= RUNS_MAX);
-    for (uint32_t i = 0; i < local->domain_count; i++) {
-        empty = empty && local->domains[i].state == DOMAIN_GONE;
-    }
-    for (uint32_t i = 0; i < local->run_count; i++) { /* from RUN_BLOCK on its process is gone */
-        empty = empty && (local->runs[i].state == RUN_IDLE || local->runs[i].state >= RUN_BLOCK);
-    }
-    return empty;
-}
 
 /* Does the state count on our watchdog? Unknown counts as yes. */
 static bool is_counted_on(const struct core *core)
@@ -103,7 +84,7 @@ void watchdog_on_end(struct core *core, struct caller *caller)
 {
     core->local.watchdog.ending = true;
     core->local.watchdog.retry_ms = 0;
-    if (core->local.watchdog.armed && !is_empty(core)) {
+    if (core->local.watchdog.armed && !life_no_guest(core)) {
         trace_words(caller, "watchdog: armed, and guests are alive here: this host is reset unless "
                             "an agent vouches for it again in time");
     }
@@ -112,7 +93,7 @@ void watchdog_on_end(struct core *core, struct caller *caller)
 
 bool watchdog_is_ending(const struct core *core)
 {
-    return core->local.watchdog.ending && core->local.watchdog.armed && is_empty(core);
+    return core->local.watchdog.ending && core->local.watchdog.armed && life_no_guest(core);
 }
 
 static void vouch(struct core *core, struct caller *caller)
@@ -122,7 +103,7 @@ static void vouch(struct core *core, struct caller *caller)
     uint64_t until_ms = 0;
     if (caller_fresh(caller)) {
         until_ms = caller->valid_until_ms;
-    } else if (is_empty(core)) {
+    } else if (life_no_guest(core)) {
         until_ms = caller->now_ms + settings->fresh_ms;
     }
     if (until_ms <= watchdog->vouched_ms || caller->now_ms < watchdog->vouch_ms) {

@@ -29,6 +29,9 @@
  * that Corosync gets over, or for another host's death.
  *   rejoin          2 * detect_ms after the quorum is back: links that come back one by one, each a
  * second or so after the last, and Corosync takes token or consensus to take a member in.
+ *   bar_ms 15000    in a tie: when the half that holds the term has not written so long, it stands
+ * still by its own clock: a lone half that cannot reach the object is unanswered, above, then
+ * suspends; 10.4 s by default.
  *   SUSPEND_MS      QEMU stops its vCPUs in milliseconds and says so; libvirtd under load, in a
  * second or two. With a disk that is away `stop` itself does not return, but the vCPUs stand.
  */
@@ -45,6 +48,7 @@
 #define DRIFT_PPM 1000        /* two clocks against each other: twice what NTP would correct */
 #define SCHEDULE_MS 500       /* a keeper is told or woken late: real time, yet not alone */
 #define SUSPEND_MS 5000       /* from the word to stand still to SIGKILL */
+#define TIE_MS 300 /* two hosts notice a cut within a few token rotations of each other */
 
 uint32_t timing_retry_ms(const struct settings *settings, uint32_t tries)
 {
@@ -97,6 +101,11 @@ uint32_t timing_rejoin_ms(uint32_t detect_ms)
 uint32_t timing_suspend_ms(void)
 {
     return SUSPEND_MS;
+}
+
+uint32_t timing_tie_ms(void)
+{
+    return TIE_MS;
 }
 
 uint32_t timing_lease_check_ms(const struct settings *settings)

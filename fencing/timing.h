@@ -42,6 +42,9 @@ uint32_t timing_rejoin_ms(uint32_t detect_ms);
 /* A guest that is to stand still and was not seen to, so long after it was to, is killed. */
 uint32_t timing_suspend_ms(void);
 
+/* After a cut, so long the side with less to lose leaves the term to the other. */
+uint32_t timing_tie_ms(void);
+
 /* How often a running VM's lease is looked at. */
 uint32_t timing_lease_check_ms(const struct settings *settings);
 

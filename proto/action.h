@@ -93,6 +93,8 @@ struct action {
         struct reply reply;
         struct {
             bool write;
+            uint32_t watch_count; /* whose beat keys are to be read, too */
+            uint32_t watch[NODES_MAX];
         } poll;
         struct {
             bool create;

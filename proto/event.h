@@ -51,11 +51,19 @@ enum domain_state {
     DOMAIN_SUSPENDED, /* paused by stead, for want of a quorum: its mark says so */
 };
 
+/* What lets exactly half of the nodes be quorate. */
+enum tie_break {
+    TIE_NONE,
+    TIE_TWO_NODE, /* corosync.conf: both halves are */
+    TIE_QDEVICE,  /* a vote beside the nodes': the half that it is given to */
+};
+
 struct event_ring {
     bool away;          /* Corosync here is not running: the rest is what that means */
     uint32_t detect_ms; /* what it takes to miss a member: its token and consensus timeouts */
     bool quorate;
-    uint32_t quorum; /* votes needed, a qdevice not counted */
+    uint32_t quorum; /* votes of nodes needed, with a qdevice's where there is one */
+    enum tie_break tie;
     uint32_t count;
     uint32_t nodeids[NODES_MAX]; /* ring members, ourselves included */
     char cluster[NAME_BYTES];    /* Corosync's cluster_name; empty: it has none */
@@ -111,6 +119,7 @@ struct event {
             enum outcome outcome;
             bool garbled;         /* as in event_state */
             struct header header; /* on DONE */
+            uint64_t beats;       /* likewise: a digest of what those watched last wrote there */
         } poll;
         struct event_state state;
         struct {

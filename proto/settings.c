@@ -75,6 +75,8 @@ static const struct setting table[] = {
        "timeout that hosts' watchdogs are set to when armed"),
     MS(51, watchdog_fires_ms, 40000, 3000, 10 * MINUTE,
        "when one has surely fired; a host's [watchdog] fires"),
+    MS(60, bar_ms, 15000, 5000, 10 * MINUTE,
+       "in a tie: silence in Ceph after which the other side acts"),
 };
 #define ROWS (sizeof(table) / sizeof(table[0]))
 
@@ -89,6 +91,7 @@ static const struct {
     {"able_ms", 2, "poll_ms", "one late poll would make a node unable"},
     {"able_ms", 2, "beat_ms", "one late heartbeat would make a node unattended"},
     {"start_ms", 1, "call_ms", "a start asks Ceph first"},
+    {"bar_ms", 3, "poll_ms", "one late poll would pass for a dead agent"},
     {"watchdog_fires_ms", 1, "watchdog_ms", "none has surely fired before its timeout"},
     {"watchdog_ms", 2, "fresh_ms", "a host would be reset while it is vouched for but once"},
 };

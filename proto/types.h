@@ -225,6 +225,7 @@ struct settings {
     uint32_t watchdog_ms;          /* what hosts' watchdogs are set to */
     uint32_t watchdog_fires_ms;    /* by when one has fired where its host does not say */
     uint32_t power_on_after_fence; /* 0 no, 1 yes: who was fenced unasked is switched on again */
+    uint32_t bar_ms; /* in a tie: how long the side that holds the term must not have written */
 };
 
 /* What somebody set: the state keeps it under the setting's own number, known here or not. */

@@ -160,7 +160,7 @@ struct aio *op_new_read(struct op *op);
 void op_read(struct op *op, const char *object, void (*after)(struct op *op, int result));
 
 /* Asks for these keys, at most OP_KEYS_MAX, in op->aio.values. */
-#define OP_KEYS_MAX 4
+#define OP_KEYS_MAX (NODES_MAX + 1)
 void op_ask_keys(struct op *op, const char *const *keys, size_t count);
 
 /* One key of an omap, cut at WIRE_KEY_BYTES (no key of ours is longer); `bytes` are the iterator's.

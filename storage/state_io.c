@@ -13,28 +13,26 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/assert.h"
+#include "proto/digest.h"
+
 #define RECORD_BYTES 1024 /* the largest packed record is below */
 #define FIND_POOL_MS 5000
 #define KEYS_MAX (DELTA_RECORDS_MAX + 2)
 
 /* ---- poll */
 
-int state_find_header(rados_omap_iter_t values, struct header *ret_header)
+static int unpack_header(const struct op_value *value, struct header *ret_header)
 {
-    struct op_value value;
-    if (!op_find_value(values, STATE_KEY_HEADER, &value)) {
-        return -EBADMSG;
-    }
-    const int r = wire_unpack_header(value.bytes, value.size, ret_header);
+    const int r = wire_unpack_header(value->bytes, value->size, ret_header);
     return r == 0 && (ret_header->version == 0 || ret_header->epoch == 0) ? -EBADMSG : r;
 }
 
-static void ask_header(struct op *op, void (*after)(struct op *op, int result))
+int state_find_header(rados_omap_iter_t values, struct header *ret_header)
 {
-    static const char *const keys[] = {STATE_KEY_HEADER};
-    op_new_read(op);
-    op_ask_keys(op, keys, 1);
-    op_read(op, STORAGE_OBJECT, after);
+    struct op_value value;
+    return op_find_value(values, STATE_KEY_HEADER, &value) ? unpack_header(&value, ret_header)
+                                                           : -EBADMSG;
 }
 
 /* A storage that is away is asked again and again: its silence is logged once. */
@@ -53,12 +51,47 @@ static void poll_answer(struct op *op, int result)
     op_answer(op, outcome);
 }
 
+struct poll_op {
+    struct op op;
+    uint32_t watch_count;
+    uint32_t watch[NODES_MAX];
+};
+
+/* The header, and what those watched last wrote, in the order of the keys. */
+static int take_poll(struct op *op)
+{
+    struct op_value value;
+    int r = -EBADMSG;
+    op->event.poll.beats = DIGEST_SEED;
+    while (op_next_value(op->aio.values, &value)) {
+        if (strcmp(value.key, STATE_KEY_HEADER) == 0) {
+            r = unpack_header(&value, &op->event.poll.header);
+        } else {
+            op->event.poll.beats =
+                digest_bytes(op->event.poll.beats, value.key, strlen(value.key) + 1);
+            op->event.poll.beats = digest_bytes(op->event.poll.beats, value.bytes, value.size);
+        }
+    }
+    return r;
+}
+
 static void poll_read(struct op *op, int result)
 {
-    if (result >= 0) {
-        result = state_find_header(op->aio.values, &op->event.poll.header);
+    poll_answer(op, result >= 0 ? take_poll(op) : result);
+}
+
+static void poll_begin(struct op *op)
+{
+    const struct poll_op *poll = (struct poll_op *)op;
+    char names[NODES_MAX][WIRE_KEY_BYTES];
+    const char *keys[NODES_MAX + 1] = {STATE_KEY_HEADER};
+    for (uint32_t i = 0; i < poll->watch_count; i++) {
+        snprintf(names[i], sizeof(names[i]), "beat/%" PRIu32, poll->watch[i]);
+        keys[i + 1] = names[i];
     }
-    poll_answer(op, result);
+    op_new_read(op);
+    op_ask_keys(op, keys, poll->watch_count + 1);
+    op_read(op, STORAGE_OBJECT, poll_read);
 }
 
 static void poll_written(struct op *op, int result)
@@ -66,7 +99,7 @@ static void poll_written(struct op *op, int result)
     if (result < 0) {
         poll_answer(op, result);
     } else {
-        ask_header(op, poll_read);
+        poll_begin(op);
     }
 }
 
@@ -84,16 +117,14 @@ static void write_beat(struct op *op)
     op_write(op, write, STORAGE_OBJECT, poll_written);
 }
 
-static void poll_begin(struct op *op)
-{
-    ask_header(op, poll_read);
-}
-
 void state_poll(struct storage_io *io, const struct action *action)
 {
-    struct op *op = op_new(io, action, EVENT_POLL, sizeof(*op));
-    if (op != NULL) {
-        op_begin_ahead(op, action->poll.write ? write_beat : poll_begin);
+    struct poll_op *poll = op_new(io, action, EVENT_POLL, sizeof(*poll));
+    if (poll != NULL) {
+        ASSERT(action->poll.watch_count <= NODES_MAX);
+        poll->watch_count = action->poll.watch_count;
+        memcpy(poll->watch, action->poll.watch, sizeof(poll->watch));
+        op_begin_ahead(&poll->op, action->poll.write ? write_beat : poll_begin);
     }
 }
 

@@ -43,6 +43,7 @@ at 60s object old	6:15: no 'object kept' comes before it
 at 60s bmc n1 asleep	6:15: 'asleep' is no BMC: ok, dead, with-host, slow:TIME, lies, lies-off or none
 at 60s do node drain n1	6:16: 'drain' is not yet supported
 at 60s do vm strt web	6:14: unknown command 'strt', did you mean 'start'?
+at 60s qdevice down	6:8: there is no qdevice: say 'cluster qdevice=ffsplit'
 rule r1 together vms=web,db	6:1: 'rule' is not yet supported
 vm db on n1 want=ignored	6:13: want=ignored is not yet supported
 expect refused vm start web	6:1: nobody does 'vm start web' in this story

@@ -82,9 +82,11 @@ struct sim_agent {
 
 /* What votequorum makes of it. */
 struct sim_votes {
-    uint32_t expected;
+    uint32_t expected; /* the qdevice's among them */
     uint32_t quorum;
     bool quorate;
+    bool waits;  /* wait_for_all: it has not seen all of them since it was started */
+    bool device; /* the qdevice votes with its ring */
 };
 
 struct sim_host {
@@ -171,6 +173,7 @@ struct sim_member {
     uint64_t last_us;   /* of the last delivery put in the queue */
     uint64_t component; /* whom it can hear now */
     uint64_t works_us;  /* until when it was in a quorate ring whose token goes round */
+    uint64_t held_us;   /* until when its ring was more than half, or had the term */
     uint64_t came_us;   /* into the ring it is in */
     uint64_t forming;   /* number of the formation under way; 0: none */
     uint64_t forming_component;
@@ -182,6 +185,7 @@ struct sim_member {
 };
 
 struct sim_cpg {
+    bool device_down; /* the qdevice's host */
     struct sim_ring *rings;
     uint64_t last_ring;
     uint64_t last_forming;

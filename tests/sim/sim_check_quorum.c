@@ -29,14 +29,14 @@ static uint64_t able_since_us(const struct sim *sim, uint32_t node)
     since_us = latest(since_us, host->thaw_us);
     since_us = latest(since_us, host->libvirt_until_us);
     since_us = latest(since_us, host->excused_us);
-    return latest(since_us, sim->cpg.members[node].works_us);
+    return latest(since_us, sim_cpg_worked_us(sim, node));
 }
 
 /* By what its agent has read, whatever was committed since. */
 static bool is_excused(const struct sim *sim, uint32_t node)
 {
     const struct cluster *copy = &sim->hosts[node].agent.core->cluster;
-    uint64_t gone_us = sim->now_us - sim->cpg.members[node].works_us;
+    uint64_t gone_us = sim->now_us - sim_cpg_worked_us(sim, node);
     return copy->header.version == 0 || copy->settings.ha != HA_ON ||
            copy->header.feature_level < LEVEL_SUSPENDS || sim->hosts[node].level < LEVEL_SUSPENDS ||
            gone_us < copy->nodes[node].away_ms * MS;

@@ -114,7 +114,7 @@ void sim_check_fresh(struct sim *sim, const struct sim_call *call)
     if ((call->action.valid_until_ms == 0 && !must) || sim_cpg_works(sim, call->node)) {
         return;
     }
-    uint64_t since_us = sim->now_us - sim->cpg.members[call->node].works_us;
+    uint64_t since_us = sim->now_us - sim_cpg_worked_us(sim, call->node);
     uint64_t fresh_us = core->cluster.settings.fresh_ms * MS;
     if (since_us > fresh_us + fresh_us / 100 + FRESH_MARGIN_US) {
         sim_violation(sim, "fresh: %s acts (%d) %llu ms after its ring last worked",

@@ -275,7 +275,8 @@ void sim_cpg_show(struct sim *sim, uint32_t node)
             event.ring.nodeids[event.ring.count++] = n + 1;
         }
     }
-    event.ring.quorum = sim->hosts[node].votes.quorum;
+    event.ring.quorum = sim_votes_quorum(sim, node);
+    event.ring.tie = sim->story->tie;
     event.ring.quorate = sim->hosts[node].votes.quorate;
     event.ring.detect_ms = sim_cpg_detect_ms(sim);
     if (!sim_hang_keeps(sim, node, NULL, &event.ring)) {
@@ -288,9 +289,22 @@ bool sim_cpg_goes_round(const struct sim *sim, uint32_t node)
     return sim->cpg.members[node].ring != NULL && !stalled(sim, node);
 }
 
-bool sim_cpg_works(const struct sim *sim, uint32_t node)
+static bool rings(const struct sim *sim, uint32_t node)
 {
     return sim_cpg_goes_round(sim, node) && sim->hosts[node].votes.quorate;
+}
+
+uint64_t sim_cpg_worked_us(const struct sim *sim, uint32_t node)
+{
+    const struct sim_member *member = &sim->cpg.members[node];
+    uint64_t works_us = rings(sim, node) ? sim->now_us : member->works_us;
+    uint64_t held_us = sim_votes_hold(sim, node) ? sim->now_us : member->held_us;
+    return works_us < held_us ? works_us : held_us;
+}
+
+bool sim_cpg_works(const struct sim *sim, uint32_t node)
+{
+    return rings(sim, node) && sim_votes_hold(sim, node);
 }
 
 /* Before the new view: what was on its way in the old rings reaches a whole group or nobody of it.
@@ -472,19 +486,18 @@ static void component_changed(struct sim *sim, uint64_t component)
             (struct sim_task){.run = run_forming, .number = number, .other = component});
 }
 
-/* Before anything changes: until now these rings worked. */
-static void note_works(struct sim *sim)
+void sim_cpg_note_works(struct sim *sim)
 {
     for (uint32_t n = 0; n < sim->node_count; n++) {
-        if (sim_cpg_works(sim, n)) {
-            sim->cpg.members[n].works_us = sim->now_us;
-        }
+        struct sim_member *member = &sim->cpg.members[n];
+        member->works_us = rings(sim, n) ? sim->now_us : member->works_us;
+        member->held_us = sim_votes_hold(sim, n) ? sim->now_us : member->held_us;
     }
 }
 
 void sim_cpg_changed(struct sim *sim)
 {
-    note_works(sim);
+    sim_cpg_note_works(sim);
     sim_cpg_listen(sim);
     uint64_t seen = 0;
     for (uint32_t n = 0; n < sim->node_count; n++) {
@@ -517,12 +530,13 @@ void sim_cpg_stop(struct sim *sim, uint32_t node)
     if (member->ring == NULL) {
         return;
     }
-    note_works(sim);
+    sim_cpg_note_works(sim);
     member->ring = NULL;
     member->forming = 0;
     member->unsettled = false;
     member->mending = false;
     outbox_drop(sim, member);
+    sim_votes_device(sim);
     sim_cpg_changed(sim);
 }
 

@@ -35,6 +35,11 @@ void sim_cpg_show(struct sim *sim, uint32_t node);
 bool sim_cpg_goes_round(const struct sim *sim, uint32_t node);
 /* Is this node in a quorate ring whose token goes round? */
 bool sim_cpg_works(const struct sim *sim, uint32_t node);
+/* Until when it was in one, and until when that had the right to decide: the earlier of the two. */
+uint64_t sim_cpg_worked_us(const struct sim *sim, uint32_t node);
+
+/* Call before anything changes on which that rests: until now they worked. */
+void sim_cpg_note_works(struct sim *sim);
 
 void sim_cpg_free(struct sim *sim);
 

@@ -8,6 +8,7 @@
 #include "proto/values.h"
 #include "storage/force.h"
 #include "tests/sim/sim_check.h"
+#include "tests/sim/sim_cpg.h"
 #include "tests/sim/sim_operator.h"
 #include "tests/sim/sim_rados.h"
 
@@ -46,6 +47,7 @@ static void run_put(struct sim *sim, struct sim_task *task)
     } else if (!force_allowed(state, &force, &text)) {
         sim_operator_close(sim, index, false, text.bytes);
     } else {
+        sim_cpg_note_works(sim);
         force_image(state, &force);
         sim_check_forced(sim);
         sim_operator_close(sim, index, true, "");

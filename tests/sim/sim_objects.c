@@ -13,6 +13,7 @@
 #include "tests/sim/sim_block.h"
 #include "tests/sim/sim_call.h"
 #include "tests/sim/sim_check.h"
+#include "tests/sim/sim_cpg.h"
 #include "tests/sim/sim_rados.h"
 #include "tests/sim/sim_virt.h"
 
@@ -141,6 +142,10 @@ static void do_poll(struct sim *sim, struct sim_call *call)
     event.poll.garbled = event.poll.outcome == OUTCOME_FAILED;
     if (event.poll.outcome == OUTCOME_DONE) {
         event.poll.header = sim->rados.state->header;
+        for (uint32_t i = 0; i < call->action.poll.watch_count; i++) {
+            event.poll.beats += sim->rados.beat_us[call->action.poll.watch[i] - 1] * (i + 1);
+        }
+        sim_cpg_note_works(sim);
         sim->rados.beat_us[call->node] =
             call->action.poll.write ? sim->now_us : sim->rados.beat_us[call->node];
     }
@@ -175,6 +180,7 @@ static void do_commit(struct sim *sim, struct sim_call *call)
         if (sim->rados.gone) {
             begin_object(sim, call->delta);
         }
+        sim_cpg_note_works(sim);
         sim_check_commit(sim, call->node, call->delta);
         heal_object(sim, call->delta);
     }

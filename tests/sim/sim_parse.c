@@ -30,9 +30,31 @@ static void check_settings(struct words *words)
     }
 }
 
+/* two_node=no|yes, qdevice=no|ffsplit */
+static void parse_tie(struct words *words, const char *value, bool two_node)
+{
+    static const char *const algorithms[] = {"no", "ffsplit"};
+    struct scenario *story = words->story;
+    bool on = false;
+    if (two_node) {
+        (void)words_yes(words, value, "yes", "no", &on);
+    } else if (strcmp(value, algorithms[1]) == 0) {
+        on = true;
+    } else if (words_not_yet(value)) {
+        words_error(words, words->next - 1, "qdevice=%s is not yet supported", value);
+    } else if (strcmp(value, algorithms[0]) != 0) {
+        words_error(words, words->next - 1, "'%s' is no qdevice: no or ffsplit", value);
+    }
+    if (on && story->tie != TIE_NONE) {
+        words_error(words, words->next - 1, "two_node and qdevice: Corosync takes but one");
+    }
+    story->tie = !on ? story->tie : two_node ? TIE_TWO_NODE : TIE_QDEVICE;
+}
+
 static void parse_cluster(struct words *words)
 {
-    static const char *const fixed[] = {"seed", "token", "boot", "settle", "hook"};
+    static const char *const fixed[] = {"seed", "token",    "boot",   "settle",
+                                        "hook", "two_node", "qdevice"};
     const char *keys[COUNT_OF(fixed) + SETTINGS_MAX];
     struct scenario *story = words->story;
     const char *value = NULL;
@@ -57,7 +79,9 @@ static void parse_cluster(struct words *words)
             (void)words_time(words, value, &story->settle_us);
         } else if (key == 4) {
             (void)words_yes(words, value, "yes", "no", &story->hook);
-        } else if (key > 4) {
+        } else if (key == 5 || key == 6) {
+            parse_tie(words, value, key == 5);
+        } else if (key > 6) {
             set_setting(words, &table[(size_t)key - COUNT_OF(fixed)], value);
         }
     }
@@ -316,6 +340,9 @@ static void check_whole(struct words *words)
     words->failed = false;
     if (story->node_count == 0) {
         words_error(words, UINT32_MAX, "a scenario needs at least one node");
+    }
+    if (story->tie == TIE_TWO_NODE && story->node_count != 2) {
+        words_error(words, UINT32_MAX, "two_node=yes is for two nodes");
     }
     if (!words->has_run) {
         story->run_us = words->at_us + AFTER_LAST_US;

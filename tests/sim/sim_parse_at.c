@@ -496,6 +496,7 @@ void parse_at(struct words *words)
         {"set", parse_set},
         {"blocklist", parse_blocklist},
         {"monitors", parse_monitors},
+        {"qdevice", parse_qdevice},
     };
     const char *known[COUNT_OF(kinds)];
     struct scenario_step step = {0};

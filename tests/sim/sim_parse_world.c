@@ -198,6 +198,18 @@ void parse_monitors(struct words *words, struct scenario_step *step)
     }
 }
 
+/* qdevice up|down */
+void parse_qdevice(struct words *words, struct scenario_step *step)
+{
+    step->kind = STEP_QDEVICE;
+    const char *text = words_take(words, "up or down");
+    if (text != NULL && words->story->tie != TIE_QDEVICE) {
+        words_error(words, words->next - 2, "there is no qdevice: say 'cluster qdevice=ffsplit'");
+    } else if (text != NULL) {
+        (void)words_yes(words, text, "up", "down", &step->on);
+    }
+}
+
 /* What becomes of its record is for commands. */
 static void refuse_change(struct words *words, const char *key)
 {

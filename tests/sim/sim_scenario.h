@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "proto/event.h"
 #include "proto/types.h"
 
 #define SIM_NODES_MAX NODES_MAX
@@ -113,6 +114,7 @@ enum step_kind {
     STEP_MONITORS,
     STEP_TMPFS, /* the /run of `node` has room no more, or again */
     STEP_SET,   /* another `change` of `vm` */
+    STEP_QDEVICE,
     STEP_KIND_COUNT
 };
 
@@ -248,7 +250,8 @@ struct scenario {
     char title[SIM_LINE_BYTES];
     uint64_t seed;
     uint64_t token_us;
-    uint64_t boot_us;   /* of a host */
+    uint64_t boot_us; /* of a host */
+    enum tie_break tie;
     bool hook;          /* libvirt asks stead before it starts a domain */
     uint64_t settle_us; /* how long after the last fault everything must be where it belongs */
     struct setting_record set[SETTINGS_MAX];

@@ -36,6 +36,10 @@ uint32_t sketch_product(struct sketch *sketch, uint32_t high, uint32_t other_hig
 
 static void make_partition(struct sketch *sketch)
 {
+    if (sketch->tie == TIE_QDEVICE && sketch_any(sketch, 0, 3) == 0) {
+        sketch_at(sketch, "qdevice %s", sketch_any(sketch, 0, 1) == 0 ? "up" : "down");
+        return;
+    }
     if (sketch_any(sketch, 0, 1) == 0) {
         sketch_at(sketch, "heal");
         return;
@@ -348,11 +352,18 @@ static void make_overlap(struct sketch *sketch, uint32_t node, uint32_t vm)
     }
 }
 
+/* Where half may be enough, a partition is the likeliest. */
+static uint32_t which_fault(struct sketch *sketch)
+{
+    bool cut = sketch->tie != TIE_NONE && sketch_any(sketch, 0, 4) == 0;
+    return cut ? 6 : sketch_any(sketch, 0, 28);
+}
+
 void sketch_fault(struct sketch *sketch)
 {
     uint32_t node = sketch_any(sketch, 1, sketch->nodes);
     uint32_t vm = sketch_any(sketch, 1, sketch->vms);
-    switch (sketch_any(sketch, 0, 28)) {
+    switch (which_fault(sketch)) {
     case 0:
     case 1:
     case 2:

@@ -19,6 +19,7 @@ struct sketch {
     bool version[SIM_NODES_MAX + 1];    /* its agent's ever was another */
     uint32_t tmpfs_full;                /* the node whose /run has no room; 0: none */
     bool kept;                          /* there is a backup of the state */
+    enum tie_break tie;
 };
 
 /* A line of the setup; a line `at` now. */

@@ -18,6 +18,7 @@
 #include "tests/sim/sim_rados.h"
 #include "tests/sim/sim_setup.h"
 #include "tests/sim/sim_virt.h"
+#include "tests/sim/sim_votes.h"
 
 /* The run that a failed assertion belongs to: stead_panic() has no other way to know. */
 static struct sim *running;
@@ -168,6 +169,9 @@ static void step_change(struct sim *sim, const struct scenario_step *step)
     } else if (step->kind == STEP_MONITORS) {
         sim->rados.monitors_stalled = step->on;
         sim_rados_unstalled(sim);
+    } else if (step->kind == STEP_QDEVICE) {
+        sim->cpg.device_down = !step->on;
+        sim_votes_device(sim);
     } else if (step->kind == STEP_SET) {
         step_set(&sim->vms[step->vm], &step->change);
     } else if (step->kind == STEP_BMC) {
@@ -215,6 +219,8 @@ static void step_hypervisor(struct sim *sim, const struct scenario_step *step)
 static void step_do(struct sim *sim, const struct scenario_step *step)
 {
     switch (step->kind) {
+    case STEP_KIND_COUNT:
+        stead_panic(__FILE__, __LINE__, "step");
     case STEP_POWER:
     case STEP_NET:
     case STEP_FREEZE:
@@ -252,6 +258,7 @@ static void step_do(struct sim *sim, const struct scenario_step *step)
     case STEP_OBJECT:
     case STEP_POOL:
     case STEP_TMPFS:
+    case STEP_QDEVICE:
     case STEP_SET:
     case STEP_STATE:
     case STEP_STORAGE:
@@ -276,9 +283,6 @@ static void step_do(struct sim *sim, const struct scenario_step *step)
     case STEP_GUEST:
     case STEP_HAND:
         sim_hand_step(sim, step);
-        return;
-    case STEP_KIND_COUNT:
-        stead_panic(__FILE__, __LINE__, "step");
     }
 }
 

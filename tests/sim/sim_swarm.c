@@ -21,21 +21,39 @@
 #define NODES_AT_MOST 5
 #define HOOK_ONE_IN 3
 #define TMPFS_FULL_ONE_IN 16
+#define TIE_ONE_IN 8
 #define RARE_ONE_IN 12 /* after so many faults */
 #define RARE_APART 500000
+
+/* Some stories are of clusters in which half may be enough: two nodes, or a qdevice. By the seed,
+ * nothing is drawn: the others stay as they were. */
+static void make_tie(struct sketch *sketch, uint64_t seed, bool nodes_given)
+{
+    if (nodes_given ? sketch->nodes == 2 : seed % TIE_ONE_IN == 5) {
+        sketch->nodes = 2;
+        sketch->tie = TIE_TWO_NODE;
+    }
+    if (nodes_given ? sketch->nodes % 2 == 0 && seed % TIE_ONE_IN == 6 : seed % TIE_ONE_IN == 6) {
+        sketch->nodes = nodes_given ? sketch->nodes : (uint32_t)(seed / TIE_ONE_IN % 2) * 2 + 2;
+        sketch->tie = TIE_QDEVICE;
+    }
+}
 
 static void make_setup(struct sketch *sketch, uint64_t seed)
 {
     static const char *const bmcs[] = {"ok", "ok", "none", "dead", "with-host", "slow:4s", "lies"};
     static const char *const pdus[] = {"", " pdu=ok", "", " pdu=ok pdu2=ok", "", " pdu=lies", ""};
+    static const char *const ties[] = {
+        [TIE_NONE] = "", [TIE_TWO_NODE] = " two_node=yes", [TIE_QDEVICE] = " qdevice=ffsplit"};
     static const char *const tokens[] = {"1000ms", "1000ms", "500ms", "3s"};
     uint32_t bmc = sketch_any(sketch, 0, (uint32_t)(sizeof(bmcs) / sizeof(bmcs[0])) - 1);
     uint32_t memory =
         sketch_any(sketch, 0, 2) != 0 ? 64 : sketch_any(sketch, 6, 12); /* tight in one of three */
     sketch_line(sketch, "# swarm seed %llu", (unsigned long long)seed);
     uint32_t boot = sketch_any(sketch, 1, 4) * 10;
-    sketch_line(sketch, "cluster seed=%llu token=%s boot=%us%s", (unsigned long long)seed,
-                tokens[sketch_any(sketch, 0, 3)], boot, seed % HOOK_ONE_IN == 0 ? " hook=yes" : "");
+    sketch_line(sketch, "cluster seed=%llu token=%s boot=%us%s%s", (unsigned long long)seed,
+                tokens[sketch_any(sketch, 0, 3)], boot, seed % HOOK_ONE_IN == 0 ? " hook=yes" : "",
+                ties[sketch->tie]);
     for (uint32_t n = 1; n <= sketch->nodes; n++) {
         if (sketch_any(sketch, 0, 3) == 0) {
             bmc = sketch_any(sketch, 0, (uint32_t)(sizeof(bmcs) / sizeof(bmcs[0])) - 1);
@@ -73,6 +91,9 @@ static void make_heal(struct sketch *sketch)
 {
     sketch->now_ms += HEAL_AFTER_S * 1000;
     sketch_at(sketch, "heal");
+    if (sketch->tie == TIE_QDEVICE) {
+        sketch_at(sketch, "qdevice up");
+    }
     sketch_at(sketch, "storage all up");
     sketch_at(sketch, "state all up");
     sketch_at(sketch, "object back");
@@ -124,6 +145,7 @@ char *swarm_text(uint64_t seed, const struct swarm_options *options)
     uint32_t faults = sketch_any(&sketch, 1, 14);
     sketch.nodes = options->nodes != 0 ? options->nodes : sketch.nodes;
     sketch.vms = options->vms != 0 ? options->vms : sketch.vms;
+    make_tie(&sketch, seed, options->nodes != 0);
     make_setup(&sketch, seed);
     sketch.now_ms = FIRST_FAULT_S * 1000;
     for (uint32_t i = 0; i < faults; i++) {

@@ -2,7 +2,8 @@
  * votequorum, as of Corosync 3.1 (its source; seen in the lab): quorum is more than half of what is
  * expected, and of what is here. It does not fall again, but by somebody's order, or where a node
  * that is not quorate meets some that are: it takes over what they expect. A restarted Corosync
- * expects the whole nodelist.
+ * expects the whole nodelist; with two_node it waits for all of them (wait_for_all), and is quorate
+ * alone from then on. A qdevice of algorithm ffsplit has one vote, and gives it to one ring.
  */
 #include "tests/sim/sim_votes.h"
 
@@ -26,18 +27,72 @@ static uint32_t more(uint32_t a, uint32_t b)
 }
 
 /* Counts anew on one host, all of `here` being in its ring. */
-static void recount(struct sim_votes *votes, uint32_t here, bool may_fall)
+static void recount(const struct sim *sim, struct sim_votes *votes, uint32_t here, bool may_fall)
 {
-    votes->expected = more(votes->expected, here);
-    uint32_t quorum = votes->expected / 2 + 1;
+    uint32_t cast = here + votes->device;
+    votes->expected = more(votes->expected, cast);
+    uint32_t quorum = sim->story->tie == TIE_TWO_NODE ? 1 : votes->expected / 2 + 1;
     votes->quorum = may_fall ? quorum : more(quorum, votes->quorum);
-    votes->quorate = here >= votes->quorum;
+    votes->waits = votes->waits && here != votes->expected;
+    votes->quorate = cast >= votes->quorum && !votes->waits;
 }
 
 void sim_votes_start(struct sim *sim, uint32_t node)
 {
-    sim->hosts[node].votes = (struct sim_votes){.expected = sim->node_count};
-    recount(&sim->hosts[node].votes, 1, true);
+    bool device = sim->story->tie == TIE_QDEVICE;
+    sim->hosts[node].votes = (struct sim_votes){.expected = sim->node_count + device,
+                                                .waits = sim->story->tie == TIE_TWO_NODE};
+    recount(sim, &sim->hosts[node].votes, 1, true);
+}
+
+static void run_show(struct sim *sim, struct sim_task *task)
+{
+    sim_cpg_show(sim, task->host);
+}
+
+/* Is the ring of `a`, as far as the qdevice hears its hosts, to have the vote rather than that of
+ * `b`? The larger; of as large ones, the one with the lowest node id. */
+static bool better(const struct sim *sim, uint32_t a, uint32_t b)
+{
+    uint32_t heard[2] = {0};
+    for (uint32_t n = 0; n < sim->node_count; n++) {
+        const struct sim_ring *ring = sim->hosts[n].net_up ? sim->cpg.members[n].ring : NULL;
+        heard[0] += ring != NULL && ring == sim->cpg.members[a].ring;
+        heard[1] += ring != NULL && ring == sim->cpg.members[b].ring;
+    }
+    return heard[0] > heard[1];
+}
+
+void sim_votes_device(struct sim *sim)
+{
+    uint32_t chosen = SIM_NO_HOST;
+    if (sim->story->tie != TIE_QDEVICE) {
+        return;
+    }
+    sim_cpg_note_works(sim);
+    for (uint32_t n = 0; n < sim->node_count; n++) {
+        bool heard = sim->cpg.members[n].ring != NULL && sim->hosts[n].net_up;
+        if (heard && !sim->cpg.device_down && (chosen == SIM_NO_HOST || better(sim, n, chosen))) {
+            chosen = n;
+        }
+    }
+    for (uint32_t n = 0; n < sim->node_count; n++) {
+        struct sim_votes *votes = &sim->hosts[n].votes;
+        bool device = chosen != SIM_NO_HOST && sim->hosts[n].net_up &&
+                      sim->cpg.members[n].ring == sim->cpg.members[chosen].ring;
+        if (sim->cpg.members[n].ring != NULL && device != votes->device) {
+            votes->device = device;
+            recount(sim, votes, mask_count(members_of(sim, n)), false);
+            sim_put(sim, REACHES_US, n, (struct sim_task){.run = run_show});
+        }
+    }
+}
+
+uint32_t sim_votes_quorum(const struct sim *sim, uint32_t node)
+{
+    uint32_t quorum = sim->hosts[node].votes.quorum;
+    ASSERT(quorum > 0);
+    return sim->story->tie == TIE_QDEVICE && quorum > 1 ? quorum - 1 : quorum;
 }
 
 void sim_votes_meet(struct sim *sim, uint64_t members)
@@ -54,14 +109,10 @@ void sim_votes_meet(struct sim *sim, uint64_t members)
         if ((members & BIT(n)) != 0) {
             bool follows = quorate > 0 && !votes->quorate;
             votes->expected = quorate > 0 ? quorate : votes->expected;
-            recount(votes, mask_count(members), follows);
+            recount(sim, votes, mask_count(members), follows);
         }
     }
-}
-
-static void run_show(struct sim *sim, struct sim_task *task)
-{
-    sim_cpg_show(sim, task->host);
+    sim_votes_device(sim);
 }
 
 static void run_expect(struct sim *sim, struct sim_task *task)
@@ -81,7 +132,7 @@ static void run_expect(struct sim *sim, struct sim_task *task)
     for (uint32_t n = 0; n < sim->node_count; n++) {
         if ((members & BIT(n)) != 0) {
             sim->hosts[n].votes.expected = votes;
-            recount(&sim->hosts[n].votes, here, true);
+            recount(sim, &sim->hosts[n].votes, here, true);
             sim_put(sim, 0, n, (struct sim_task){.run = run_show}); /* a frozen host: later */
         }
     }
@@ -92,15 +143,57 @@ void sim_votes_expect(struct sim *sim, uint32_t node, uint32_t votes)
     sim_put(sim, REACHES_US, node, (struct sim_task){.run = run_expect, .number = votes});
 }
 
-bool sim_votes_suffice(const struct sim *sim, uint64_t nodes)
+/* Half of those that count, of which one is in the term, or nobody of it has written lately. */
+static bool has_term(const struct sim *sim, uint64_t nodes)
 {
+    const struct cluster *state = sim->rados.state;
+    const uint64_t bar_us = state->settings.bar_ms * MS;
+    uint64_t near = 0; /* in one ring with any of them */
+    bool silent = true;
+    for (uint32_t n = 0; n < sim->node_count; n++) {
+        near |= (nodes & BIT(n)) != 0 ? members_of(sim, n) : 0;
+    }
+    for (uint32_t n = 0; n < sim->node_count; n++) {
+        const struct sim_host *host = &sim->hosts[n];
+        const struct node_record *record = &state->nodes[n];
+        bool here = (nodes & BIT(n)) != 0;
+        bool member = (state->header.members & BIT(n)) != 0;
+        if (member && here && record->state == NODE_ADMITTED && host->has_file &&
+            incarnation_equal(record->incarnation, host->file)) {
+            return true;
+        }
+        uint64_t still_us = sim->now_us - sim->rados.beat_us[n];
+        bool gone = (near & BIT(n)) == 0 && still_us >= bar_us - bar_us / 100;
+        silent = silent && (!member || here || gone);
+    }
+    return silent;
+}
+
+static bool are_enough(const struct sim *sim, uint64_t nodes)
+{
+    uint32_t all = mask_count(state_counting(sim->rados.state));
     uint32_t ours = 0;
     for (uint32_t n = 0; n < sim->node_count; n++) {
-        bool in = (nodes & BIT(n)) != 0;
-        ours += in && state_counts(&sim->rados.state->nodes[n]);
-        if (in && mask_count(nodes) < sim->hosts[n].votes.quorum) {
+        ours += (nodes & BIT(n)) != 0 && state_counts(&sim->rados.state->nodes[n]);
+    }
+    return ours > all / 2 ||
+           (sim->story->tie != TIE_NONE && ours >= all - all / 2 && has_term(sim, nodes));
+}
+
+bool sim_votes_hold(const struct sim *sim, uint32_t node)
+{
+    return sim->story->tie == TIE_NONE || sim->rados.state == NULL ||
+           are_enough(sim, members_of(sim, node));
+}
+
+bool sim_votes_suffice(const struct sim *sim, uint64_t nodes)
+{
+    for (uint32_t n = 0; n < sim->node_count; n++) {
+        const struct sim_votes *votes = &sim->hosts[n].votes;
+        if ((nodes & BIT(n)) != 0 &&
+            (votes->waits || mask_count(nodes) + votes->device < votes->quorum)) {
             return false;
         }
     }
-    return nodes != 0 && ours > mask_count(state_counting(sim->rados.state)) / 2;
+    return nodes != 0 && are_enough(sim, nodes);
 }

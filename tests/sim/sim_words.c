@@ -74,7 +74,7 @@ bool words_not_yet(const char *word)
 {
     static const char *const words[] = {
         "class",       "rule",
-        "qdevice",     "load",
+        "lms",         "load",
         "set",         "cpu",
         "osd",         "mon",
         "max_restart", "max_relocate",
@@ -82,13 +82,13 @@ bool words_not_yet(const char *word)
         "tags",        "migrate_fails",
         "placement",   "balance_on_start",
         "rebalance",   "shutdown_policy",
-        "two_node",    "ignore",
-        "migrate",     "relocate",
-        "drain",       "undrain",
-        "ha",          "ignored",
-        "error",       "unmanaged",
-        "suspended",   "migrating",
-        "draining",    "maintenance",
+        "ignore",      "migrate",
+        "relocate",    "drain",
+        "undrain",     "ha",
+        "ignored",     "error",
+        "unmanaged",   "suspended",
+        "migrating",   "draining",
+        "maintenance",
     };
     for (size_t i = 0; i < COUNT_OF(words); i++) {
         if (strcmp(word, words[i]) == 0) {

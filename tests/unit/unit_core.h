@@ -42,6 +42,7 @@ struct unit {
     struct beat peers[UNIT_NODES + 1]; /* by node id: what each says of itself */
     bool silent[UNIT_NODES + 1];       /* its agent says nothing */
     bool polls_hang;                   /* the storage answers no poll */
+    uint64_t beats;                    /* what those watched last wrote there */
     uint32_t log_count;
     struct action log[UNIT_LOG_MAX];
 };
@@ -275,6 +276,7 @@ static inline void unit_answer_poll(struct unit *u, uint64_t id)
     const struct header *copy = &u->core.cluster.header;
     event.poll.outcome = OUTCOME_DONE;
     event.poll.header = copy->version != 0 ? *copy : u->image.header;
+    event.poll.beats = u->beats;
     unit_step(u, &event);
 }
 
