@@ -97,10 +97,11 @@ static uint32_t slot_for(const struct core *core, const struct request *request)
     return free_slot != NODES_MAX ? free_slot : spare;
 }
 
-/* It is fenced for its removal, and that waits for its VMs to find room elsewhere. */
+/* It was fenced, for its removal or before, and that waits for its VMs to find room elsewhere. */
 static bool waits_to_go(const struct request *request, const struct node_record *node)
 {
-    return node->state == NODE_FENCED && node->removing && node->nodeid == request->nodeid &&
+    bool ended = node->state == NODE_FENCED || node->state == NODE_OUT;
+    return ended && node->removing && node->nodeid == request->nodeid &&
            name_equal(node->name, request->name);
 }
 
@@ -110,7 +111,7 @@ const char *request_node_join(struct core *core, const struct request *request)
     if (own != NODE_NONE && waits_to_go(request, draft_peek_node(core, own))) {
         struct node_record *node = draft_node(core, own);
         node->removing = false;
-        node->unfence_wanted = true;
+        node->unfence_wanted = node->state == NODE_FENCED;
         request_entry(core, request, HISTORY_NODE_JOINED, node->nodeid, NULL,
                       "joined again: its removal is called off");
         return NULL;
