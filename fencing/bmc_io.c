@@ -3,43 +3,30 @@
  *
  * Why a program of its own: libfreeipmi is synchronous and cannot be cancelled, a thread cannot be
  * killed, and after a bare fork() of this multithreaded process (librados, libvirt) hardly a call
- * is legal. posix_spawn() and a pidfd have none of these troubles: at the deadline the child gets
- * SIGKILL, and the answer is UNKNOWN.
+ * is legal. A child has none of these troubles: at the deadline it gets SIGKILL, and the answer is
+ * UNKNOWN.
  */
-#define _GNU_SOURCE /* pipe2 */
 #include "fencing/bmc_io.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/pidfd.h>
 #include <sys/queue.h>
-#include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "fencing/credentials_io.h"
-#include "proto/spawn_io.h"
+#include "proto/child_io.h"
+#include "proto/values.h"
 
 #define REQUESTS_AT_ONCE_MAX NODES_MAX
-#define CLOSE_WAIT_MS 200 /* for killed children at close: they need no more than their exit */
 
 struct bmc_request {
     LIST_ENTRY(bmc_request) link;
     struct bmc_io *io;
     uint64_t id;
     bool identify;
-    bool answered;
-    pid_t pid;
-    int pid_fd;
-    int output;
-    qb_loop_timer_handle timer;
-    uint32_t length;
-    char bytes[TEXT_BYTES * 2]; /* the answer, as far as it has come */
+    struct child *child;
 };
 
 struct bmc_io {
@@ -68,14 +55,6 @@ static uint64_t clock_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-static void close_fd(int *fd)
-{
-    if (*fd >= 0) {
-        close(*fd);
-        *fd = -1;
-    }
-}
-
 /* --- answers ------------------------------------------------------------------------------- */
 
 static void power_answer(struct bmc_io *io, uint64_t id, enum outcome outcome, const char *text)
@@ -95,21 +74,20 @@ static void trouble_tell(struct bmc_io *io, const char *text)
     sink_put(&io->sink, &event);
 }
 
-static void request_answer(struct bmc_request *request, enum outcome outcome, const char *text)
+static void request_answer(const struct bmc_request *request, enum outcome outcome,
+                           const char *text)
 {
-    if (!request->answered && request->identify) {
+    if (request->identify) {
         trouble_tell(request->io, text);
-    } else if (!request->answered) {
+    } else {
         power_answer(request->io, request->id, outcome, text);
     }
-    request->answered = true;
 }
 
-static void identity_answer(struct bmc_request *request, bool verified)
+static void identity_answer(const struct bmc_request *request, bool verified)
 {
     struct event event = {.kind = EVENT_BMC_IDENTITY, .id = request->id};
     event.bmc_identity.verified = verified;
-    request->answered = true;
     sink_put(&request->io->sink, &event);
     trouble_tell(request->io,
                  verified
@@ -119,7 +97,7 @@ static void identity_answer(struct bmc_request *request, bool verified)
 }
 
 /* The helper's line: an outcome word, a space, a sentence. */
-static void line_answer(struct bmc_request *request, char *line)
+static void line_answer(const struct bmc_request *request, char *line)
 {
     static const struct {
         const char *word;
@@ -147,85 +125,38 @@ static void line_answer(struct bmc_request *request, char *line)
 
 /* --- one child ----------------------------------------------------------------------------- */
 
-static void output_close(struct bmc_request *request)
-{
-    if (request->output >= 0) {
-        (void)qb_loop_poll_del(request->io->loop, request->output);
-        close_fd(&request->output);
-    }
-}
-
 static void request_free(struct bmc_request *request)
 {
-    struct bmc_io *io = request->io;
     LIST_REMOVE(request, link);
-    io->count--;
-    output_close(request);
-    if (request->timer) {
-        (void)qb_loop_timer_del(io->loop, request->timer);
-    }
-    (void)qb_loop_poll_del(io->loop, request->pid_fd);
-    close_fd(&request->pid_fd);
-    explicit_bzero(request, sizeof(*request));
+    request->io->count--;
     free(request);
 }
 
-static void on_deadline(void *data)
+/* Its last line is the answer, even of one that then hung; what comes before is a library's. */
+static void on_ended(void *context, const struct child_end *end)
 {
-    struct bmc_request *request = data;
-    request->timer = 0;
-    (void)kill(request->pid, SIGKILL); /* not reaped yet, so the pid is still its own */
-    request_answer(request, OUTCOME_UNKNOWN, "the BMC gave no answer before the deadline");
-}
-
-static int32_t on_output(int32_t fd, int32_t revents, void *data)
-{
-    struct bmc_request *request = data;
-    (void)revents;
-    size_t room = sizeof(request->bytes) - 1 - request->length;
-    ssize_t count = read(fd, request->bytes + request->length, room);
-    if (count < 0 && (errno == EAGAIN || errno == EINTR)) {
-        return 0;
+    struct bmc_request *request = context;
+    char text[CHILD_OUTPUT_BYTES];
+    name_set(text, sizeof(text), end->output);
+    char *newline = strrchr(text, '\n');
+    if (newline) {
+        *newline = '\0';
+        char *before = strrchr(text, '\n');
+        line_answer(request, before ? before + 1 : text);
+    } else if (end->killed) {
+        request_answer(request, OUTCOME_UNKNOWN, "the BMC gave no answer before the deadline");
+    } else {
+        request_answer(request, OUTCOME_UNKNOWN,
+                       "the BMC helper ended without an answer; the command may have been sent");
     }
-    request->length += count > 0 ? (uint32_t)count : 0;
-    request->bytes[request->length] = '\0';
-    char *end = strchr(request->bytes, '\n');
-    if (end) {
-        *end = '\0';
-        line_answer(request, request->bytes);
-    }
-    if (end || count <= 0 || request->length == sizeof(request->bytes) - 1) {
-        output_close(request);
-    }
-    return 0;
-}
-
-/* Its end may be seen before its last words: read those first. */
-static int32_t on_exit_seen(int32_t fd, int32_t revents, void *data)
-{
-    struct bmc_request *request = data;
-    siginfo_t info = {0};
-    (void)fd;
-    (void)revents;
-    while (request->output >= 0) {
-        uint32_t before = request->length;
-        (void)on_output(request->output, POLLIN, request);
-        if (request->length == before) {
-            break;
-        }
-    }
-    (void)waitid(P_PIDFD, (id_t)request->pid_fd, &info, WEXITED | WNOHANG);
-    request_answer(request, OUTCOME_UNKNOWN,
-                   "the BMC helper ended without an answer; the command may have been sent");
     request_free(request);
-    return 0;
 }
 
 /* --- asking -------------------------------------------------------------------------------- */
 
-/* Writes the question into the pipe, which is empty and larger than any question. */
-static int question_write(int fd, const struct bmc_question *question,
-                          const struct credentials *credentials)
+/* 0 or -errno. */
+static int request_start(struct bmc_request *request, const struct bmc_question *question,
+                         const struct credentials *credentials)
 {
     char machine[sizeof(question->machine->bytes) * 2 + 1];
     char bytes[1024];
@@ -239,81 +170,16 @@ static int question_write(int fd, const struct bmc_question *question,
                           credentials->password, machine, question->bmc->cipher_suite,
                           question->bmc->verified, (unsigned long long)question->deadline_ms,
                           (unsigned long long)question->valid_until_ms);
-    ssize_t written = write(fd, bytes, (size_t)length);
+    const struct child_task task = {.path = request->io->helper,
+                                    .input = bytes,
+                                    .input_bytes = (size_t)length,
+                                    .deadline_ms = question->deadline_ms,
+                                    .ended = on_ended,
+                                    .context = request};
+    int r = length > 0 && (size_t)length < sizeof(bytes) ? 0 : -E2BIG;
+    r = r < 0 ? r : child_io_start(request->io->loop, &task, &request->child);
     explicit_bzero(bytes, sizeof(bytes));
-    return written == length ? 0 : -EIO;
-}
-
-/* The child keeps stdin and stdout of ours and nothing else: no descriptor, signal setting or
- * variable of the agent. */
-static int helper_spawn(const char *helper, int input, int output, pid_t *ret_pid)
-{
-    const char *const arguments[] = {"stead-bmc", NULL};
-    const char *const environment[] = {NULL};
-    const struct spawn spawn = {.path = helper,
-                                .arguments = arguments,
-                                .environment = environment,
-                                .input = input,
-                                .output = output};
-    return spawn_io_start(&spawn, ret_pid);
-}
-
-static void request_watch(struct bmc_request *request, uint64_t deadline_ms)
-{
-    struct bmc_io *io = request->io;
-    uint64_t now = clock_ms();
-    uint64_t wait_ms = deadline_ms > now ? deadline_ms - now : 0;
-    int r =
-        qb_loop_poll_add(io->loop, QB_LOOP_HIGH, request->pid_fd, POLLIN, request, on_exit_seen);
-    r = r ? r
-          : qb_loop_poll_add(io->loop, QB_LOOP_HIGH, request->output, POLLIN, request, on_output);
-    r = r ? r
-          : qb_loop_timer_add(io->loop, QB_LOOP_HIGH, wait_ms * 1000000, request, on_deadline,
-                              &request->timer);
-    if (r < 0) { /* cannot be waited for: end it rather than lose it */
-        (void)kill(request->pid, SIGKILL);
-        (void)waitpid(request->pid, NULL, 0);
-        request_answer(request, OUTCOME_UNKNOWN, "no memory to wait for the BMC helper");
-        request_free(request);
-    }
-}
-
-/* Starts the child for `request`; its descriptors are in place on success. */
-static int request_spawn(struct bmc_request *request, const struct bmc_question *question,
-                         const struct credentials *credentials)
-{
-    __attribute__((cleanup(close_fd))) int child_input = -1;
-    __attribute__((cleanup(close_fd))) int child_output = -1;
-    __attribute__((cleanup(close_fd))) int input = -1;
-    __attribute__((cleanup(close_fd))) int output = -1;
-    int pipes[2];
-    if (pipe2(pipes, O_CLOEXEC) < 0) {
-        return -errno;
-    }
-    child_input = pipes[0];
-    input = pipes[1];
-    if (pipe2(pipes, O_CLOEXEC) < 0) {
-        return -errno;
-    }
-    output = pipes[0];
-    child_output = pipes[1];
-    /* Written before the child is born: a child that dies early can then raise no SIGPIPE here. */
-    int r = question_write(input, question, credentials);
-    r = r < 0 ? r : helper_spawn(request->io->helper, child_input, child_output, &request->pid);
-    if (r < 0) {
-        return r;
-    }
-    request->pid_fd = pidfd_open(request->pid, 0);
-    if (request->pid_fd < 0) {
-        r = -errno;
-        (void)kill(request->pid, SIGKILL);
-        (void)waitpid(request->pid, NULL, 0);
-        return r;
-    }
-    (void)fcntl(output, F_SETFL, O_NONBLOCK);
-    request->output = output;
-    output = -1;
-    return 0;
+    return r;
 }
 
 /* 0: under way. Else the sentence for a FAILED answer is in ret_text. */
@@ -338,9 +204,9 @@ static int question_ask(struct bmc_io *io, const struct bmc_question *question, 
     request = io->count < REQUESTS_AT_ONCE_MAX ? calloc(1, sizeof(*request)) : NULL;
     r = -ENOMEM;
     if (request) {
-        *request = (struct bmc_request){.io = io, .id = id, .pid_fd = -1, .output = -1};
+        *request = (struct bmc_request){.io = io, .id = id};
         request->identify = strcmp(question->op, "identify") == 0;
-        r = request_spawn(request, question, &credentials);
+        r = request_start(request, question, &credentials);
     }
     explicit_bzero(&credentials, sizeof(credentials));
     if (r < 0) {
@@ -351,7 +217,6 @@ static int question_ask(struct bmc_io *io, const struct bmc_question *question, 
     }
     LIST_INSERT_HEAD(&io->requests, request, link);
     io->count++;
-    request_watch(request, question->deadline_ms);
     return 0;
 }
 
@@ -417,16 +282,8 @@ void bmc_io_close(struct bmc_io *io)
     if (!io) {
         return;
     }
-    struct bmc_request *request = NULL;
-    LIST_FOREACH(request, &io->requests, link)
-    {
-        (void)kill(request->pid, SIGKILL);
-    }
-    while ((request = LIST_FIRST(&io->requests))) {
-        struct pollfd ended = {.fd = request->pid_fd, .events = POLLIN};
-        if (poll(&ended, 1, CLOSE_WAIT_MS) == 1) {
-            (void)waitpid(request->pid, NULL, WNOHANG);
-        }
+    for (struct bmc_request *request; (request = LIST_FIRST(&io->requests));) {
+        child_io_kill(request->child);
         request_free(request);
     }
     free(io->credentials);

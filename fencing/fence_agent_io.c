@@ -15,7 +15,6 @@
 #include <string.h>
 #include <sys/queue.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "fencing/credentials_io.h"
 #include "proto/assert.h"
@@ -236,8 +235,7 @@ static void run_begin(struct agent_run *run, const char *verb)
                                     .context = run};
     ASSERT(length > 0 && (size_t)length < sizeof(input));
     run->reading = strcmp(verb, "status") == 0;
-    int r = access(path, X_OK) < 0 ? -errno : 0;
-    r = r < 0 ? r : child_io_start(run->io->loop, &task, &run->child);
+    int r = child_io_start(run->io->loop, &task, &run->child);
     explicit_bzero(input, sizeof(input));
     if (r == -ENOENT) {
         run_end(run, OUTCOME_FAILED, "there is no %s here: apt install fence-agents", path);

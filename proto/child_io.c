@@ -197,6 +197,9 @@ static int child_spawn(struct child *child, const struct child_task *task)
 int child_io_start(qb_loop_t *loop, const struct child_task *task, struct child **ret_child)
 {
     ASSERT(task->input_bytes <= 4096);
+    if (access(task->path, X_OK) < 0) { /* setpriv alone would be told */
+        return -errno;
+    }
     struct child *child = calloc(1, sizeof(*child));
     if (!child) {
         return -ENOMEM;

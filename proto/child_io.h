@@ -30,7 +30,8 @@ struct child_task {
     void *context;
 };
 
-/* 0 or -errno. The child ends with the caller's process, however that ends. */
+/* 0 or -errno (-ENOENT, -EACCES: `path` cannot be run). The child ends with the caller's process,
+ * however that ends. */
 int child_io_start(qb_loop_t *loop, const struct child_task *task, struct child **ret_child);
 
 /* Ends and forgets it. */
