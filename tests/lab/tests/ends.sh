@@ -282,6 +282,28 @@ test_image_open_elsewhere() {
     clean own2 2
 }
 
+# A copy that no lease names stands still until it counts as gone: its image's lock tells of it, and it is barred before the VM starts.
+test_copy_that_stands_still() {
+    local client
+    add_vm still1 1
+    must 'stop' stead vm stop still1 --timeout 1s
+    within 15 'it is stopped' vm_is still1 stopped
+    lab sh 3 sh -c 'sed "s|<name>.*</name>|<name>copy</name>|; s|<uuid>.*</uuid>||; s|still1.serial|copy.serial|" /srv/stead-lab/still1.xml >/tmp/copy.xml'
+    must 'libvirt starts a domain with the same disk' lab sh 3 virsh -q create /tmp/copy.xml
+    within 60 'it writes' eval "[[ -n \$(lab rbd lock ls rbd/still1) ]]"
+    client=$(lab rbd status rbd/still1 | sed -n 's/.*watcher=\([^ ]*\) .*/\1/p')
+    lab sh 3 pkill -STOP -f guest=copy
+    must 'start' stead vm start still1
+    within 90 'it runs, once nobody sees the copy any more' vm_is still1 running
+    must 'the copy is barred' eval "lab ceph osd blocklist ls 2>&1 | grep -c '$client' >/dev/null"
+    within 30 'it writes' wrote still1 2 50
+    lab sh 3 pkill -CONT -f guest=copy
+    goes_on still1
+    sleep 3
+    lab sh 3 virsh -q destroy copy
+    clean still1 3
+}
+
 # --- definitions and leftovers ----------------------------------------------------------------------
 
 # Somebody defines a VM of the cluster in libvirt, with a smaller memory: told, and of no effect.
