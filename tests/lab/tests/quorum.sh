@@ -105,14 +105,22 @@ test_no_quorum_for_a_minute() { nobody_quorate long 60; }
 test_no_quorum_nor_storage_shortly() { nobody_quorate short 3 storage; }
 test_no_quorum_nor_storage() { nobody_quorate both 60 storage; }
 
+tell_takeover() { # NAME SINCE_US
+    local host lost
+    host=$(says "vm['$1']['node'][1:]")
+    lost=$(journal_us 3 "$2" 'self: admitted -> lost')
+    tell "$1 runs on n$host $(ms_between "$2" "$(journal_us "$host" "$2" "vm $1: resume -> up")") ms after that; n3 knew after $(ms_between "$2" "$lost") ms that it was given up"
+}
+
 test_cut_for_three_seconds() { # the rest is quorate: its guest is started there, once, and ended here
-    local from
+    local from since
     add_vm three3 3 0
     ASK=1
     ! acts 3 || lab sh 3 systemctl restart stead-agent
     within 15 'another than n3 acts' not acts 3
     from=$(mark)
     lab bmc 3 dead
+    since=$(now_us)
     lab net 3 down
     sleep 3
     lab net 3 up
@@ -120,12 +128,13 @@ test_cut_for_three_seconds() { # the rest is quorate: its guest is started there
     within 15 'the old side ends its guest' no_qemu three3 3
     must 'one QEMU' runs_once three3
     must 'one start' [ "$(started_times "$from" three3)" = 1 ]
+    tell_takeover three3 "$since"
     clean three3 2
     comes_back 3
 }
 
 test_corosync_stopped() { # a Corosync that hangs says nothing: the storage does
-    local from pid
+    local from pid since
     add_vm hang3 3 0
     ASK=1
     ! acts 3 || lab sh 3 systemctl restart stead-agent
@@ -133,10 +142,12 @@ test_corosync_stopped() { # a Corosync that hangs says nothing: the storage does
     from=$(mark)
     lab bmc 3 dead
     pid=$(lab sh 3 pidof corosync)
+    since=$(now_us)
     lab sh 3 kill -STOP "$pid"
     recovered hang3 3
     within 15 'the old side ends its guest' no_qemu hang3 3
     must 'one start' [ "$(started_times "$from" hang3)" = 1 ]
+    tell_takeover hang3 "$since"
     clean hang3 2
     lab sh 3 kill -CONT "$pid"
     comes_back 3
