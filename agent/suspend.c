@@ -139,12 +139,14 @@ static const char *lost_quorum(const struct core *core)
     return not_missed_yet(core) || nobody_takes_over(core) ? NULL : no_quorum(core);
 }
 
-/* Until the event that brings it there was none: who leaves by that very ring was gone before. */
+/* Until the event that brings it there was none: who leaves by that very ring was gone before. In a
+ * tie nothing is missing that links could bring: half waits for the term, and longer than for them.
+ */
 static void note_without(struct core *core)
 {
     struct suspension *now = &core->local.suspension;
     bool before = now->without;
-    now->without = no_quorum(core) != NULL;
+    now->without = no_quorum(core) != NULL && !votes_tied(core);
     if (before || now->without) {
         now->without_ms = core->local.now_ms;
     }
