@@ -229,7 +229,7 @@ static bool may_act(const struct core *core, const struct caller *caller)
     return standing && storage->handle == HANDLE_OPEN && caller_fresh(caller) && !storage->stale &&
            core->cluster.header.version != 0 && health_may_commit(storage->trouble) &&
            !halt_forbids(core) && !level_is_short(core) &&
-           (view_recorded(core) || storage->predecessor_blocked);
+           (view_recorded(core) || view_predecessor_ended(core));
 }
 
 static void next_commit(struct core *core, struct caller *caller)
@@ -302,7 +302,10 @@ static void begin_term(struct core *core)
     struct acting *acting = &core->local.acting;
     memset(acting->barriers, 0, acting->barrier_end * sizeof(acting->barriers[0]));
     memset(acting, 0, offsetof(struct acting, barriers));
-    core->local.acting.term = core->cluster.header.term;
+    acting->term = core->cluster.header.term;
+    for (uint32_t slot = 0; slot < NODES_MAX; slot++) {
+        acting->handle_version[slot] = core->cluster.header.version;
+    }
 }
 
 static void done(struct core *core, struct caller *caller)

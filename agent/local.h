@@ -52,7 +52,8 @@ struct storage_view {
     struct call poll_call;
     struct call read_call;
     struct call predecessor_call; /* blocklisting the handle of our predecessor process */
-    bool predecessor_blocked;     /* done, for the present handle: it may be recorded */
+    struct client predecessor;    /* the one it is about */
+    bool predecessor_blocked;     /* done */
     uint64_t predecessor_retry_ms;
     struct reload reload;
 };
@@ -264,7 +265,8 @@ struct address {
 struct acting {
     uint64_t term; /* that we took; 0: none */
     struct fence fences[NODES_MAX];
-    uint64_t lost_version[NODES_MAX]; /* of the copy when that fence was begun */
+    uint64_t lost_version[NODES_MAX];   /* of the copy when that fence was begun */
+    uint64_t handle_version[NODES_MAX]; /* the state has its present handle since then at least */
     struct address addresses[NODES_MAX];
     uint64_t held; /* mask of nodes whose fence is held back, and the history says so */
     uint64_t vm_retry_ms[VMS_MAX];

@@ -158,13 +158,24 @@ void nodes_draft_lost(struct core *core)
     }
 }
 
+/* Another handle than the state has, told after it read of that one: which it has ended by now
+ * (agent/view.c), or which is its own. */
+static bool tells_handle(const struct core *core, uint32_t slot, const struct beat *beat)
+{
+    const struct node_record *node = draft_peek_node(core, slot);
+    ASSERT(slot < NODES_MAX);
+    return !client_is_none(&beat->client) && !client_equal(&beat->client, &node->client) &&
+           beat->epoch == core->cluster.header.epoch &&
+           beat->version >= core->local.acting.handle_version[slot];
+}
+
 /* Facts that a member tells of itself and that changed. */
 static void draft_facts(struct core *core, uint32_t slot, const struct beat *beat)
 {
     const struct node_record *node = draft_peek_node(core, slot);
     struct node_record follows = *node;
     bool devices = devices_follow(&follows, beat, core->local.draft.delta.header.feature_level);
-    bool handle = !client_is_none(&beat->client) && !client_equal(&beat->client, &node->client);
+    bool handle = tells_handle(core, slot, beat);
     if (!devices && !handle && node->memory_mib == beat->memory_mib &&
         node->feature_level == beat->feature_level) {
         return;
@@ -175,6 +186,7 @@ static void draft_facts(struct core *core, uint32_t slot, const struct beat *bea
     next->feature_level = beat->feature_level;
     if (handle) {
         next->client = beat->client;
+        core->local.acting.handle_version[slot] = core->cluster.header.version + 1;
     }
 }
 
@@ -330,6 +342,7 @@ void nodes_draft_admit(struct core *core, uint32_t slot, const struct beat *beat
     next->boot = beat->boot;
     next->incarnation = (struct incarnation){header->epoch, header->next_incarnation++};
     next->client = beat->client;
+    core->local.acting.handle_version[slot] = core->cluster.header.version + 1;
     next->bmc.verified = false; /* what was seen in an earlier life of it counts no more */
     memset(next->devices, 0, sizeof(next->devices));
     (void)devices_follow(next, beat, header->feature_level);

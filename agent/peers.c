@@ -315,7 +315,7 @@ static void fill_beat(const struct core *core, struct beat *beat)
     watchdog_fill_beat(core, beat);
     beat->able = beat->storage && !beat->halted && !level_is_short(core) &&
                  local->life.state == LIFE_ADMITTED &&
-                 (view_recorded(core) || storage->predecessor_blocked);
+                 (view_recorded(core) || view_predecessor_ended(core));
     beat->empty = local->life.state != LIFE_ADMITTED && local->life.empty;
     beat->leaving = local->leave.why;
     beat->alarms = alarm_of_ourselves(core);

@@ -64,13 +64,22 @@ static const struct node_record *own_record(const struct core *core)
     return life->state == LIFE_ADMITTED || rebooted || out ? node : NULL;
 }
 
+bool view_predecessor_ended(const struct core *core)
+{
+    const struct storage_view *storage = &core->local.storage;
+    uint8_t slot = state_find_node(&core->cluster, core->local.facts.nodeid);
+    ASSERT(slot == NODE_NONE || slot < NODES_MAX);
+    return slot != NODE_NONE && storage->predecessor_blocked &&
+           client_equal(&core->cluster.nodes[slot].client, &storage->predecessor);
+}
+
 struct client view_announced(const struct core *core)
 {
     const struct storage_view *storage = &core->local.storage;
     const struct node_record *node = own_record(core);
     enum life_state life = core->local.life.state;
     bool unread = life == LIFE_UNKNOWN || life == LIFE_LOST; /* whose handle we succeed to */
-    bool hold = node != NULL && !storage->predecessor_blocked && !view_recorded(core);
+    bool hold = node != NULL && !view_predecessor_ended(core) && !view_recorded(core);
     return unread || hold ? (struct client){{0}} : storage->client;
 }
 
@@ -81,14 +90,17 @@ static void end_predecessor(struct core *core, struct caller *caller)
     struct storage_view *storage = &core->local.storage;
     const struct node_record *node = own_record(core);
     (void)call_overdue(&storage->predecessor_call, caller->now_ms);
-    if (node == NULL || storage->predecessor_blocked || view_recorded(core) ||
+    if (node == NULL || view_predecessor_ended(core) || view_recorded(core) ||
         call_open(&storage->predecessor_call) || caller->now_ms < storage->predecessor_retry_ms) {
         return;
     }
     if (node->state == NODE_OUT || node->state == NODE_FENCED || client_is_none(&node->client)) {
+        storage->predecessor = node->client;
         storage->predecessor_blocked = true;
         return;
     }
+    storage->predecessor = node->client;
+    storage->predecessor_blocked = false;
     struct action *action = call_begin(caller, &storage->predecessor_call, ACTION_BLOCK_ADD,
                                        core->cluster.settings.call_ms, false);
     action->block.count = 1;

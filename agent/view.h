@@ -19,6 +19,9 @@ void view_note(struct core *core, uint64_t id, enum outcome outcome);
 /* The answer to the blocklisting of our predecessor's handle; false: not that. */
 bool view_on_block(struct core *core, const struct event *event);
 
+/* Is the handle that the state has of us ended? One that was recorded meanwhile is not. */
+bool view_predecessor_ended(const struct core *core);
+
 /* The handle as the others may record it; none while a predecessor's could still write. */
 struct client view_announced(const struct core *core);
 

@@ -457,6 +457,8 @@ TEST(a_members_new_handle_is_recorded)
 {
     struct unit *u = acting(false);
     u->peers[3].client = unit_client(3, 333);
+    u->peers[3].epoch = u->core.cluster.header.epoch;
+    u->peers[3].version = u->core.cluster.header.version;
     unit_settle(u, 1000);
     assert_true(client_equal(&unit_copy_node(u, 3)->client, &u->peers[3].client));
     assert_int_equal(unit_copy_node(u, 3)->state, NODE_ADMITTED);

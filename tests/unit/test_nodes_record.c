@@ -159,6 +159,24 @@ TEST(back_from_a_fence_nothing_is_wanted_any_more)
     free(u);
 }
 
+/* It had not read of the handle that the state has, so that one it has not ended. */
+TEST(a_handle_told_before_is_not_recorded)
+{
+    struct unit *u = acting();
+    struct client second = unit_client(3, 333);
+    u->peers[3].epoch = u->core.cluster.header.epoch;
+    u->peers[3].version = u->core.cluster.header.version;
+    u->peers[3].client = second;
+    unit_settle(u, 1000);
+    u->peers[3].client = unit_client(3, 334); /* the third one's, at the version of before */
+    unit_settle(u, 1000);
+    assert_true(client_equal(&unit_copy_node(u, 3)->client, &second));
+    u->peers[3].version = u->core.cluster.header.version;
+    unit_settle(u, 1000);
+    assert_true(client_equal(&unit_copy_node(u, 3)->client, &u->peers[3].client));
+    free(u);
+}
+
 /* n3 is out and ready to be taken in, its record full of what was. */
 static struct unit *n3_out(void)
 {
@@ -246,6 +264,7 @@ TEST(a_removal_forgets_what_was_taken_off)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_handle_told_before_is_not_recorded),
         cmocka_unit_test(a_lost_node_is_no_member_and_not_away),
         cmocka_unit_test(a_fenced_node_is_no_longer_to_be_fenced),
         cmocka_unit_test(without_an_address_entry_the_record_says_so),

@@ -276,6 +276,24 @@ TEST(the_predecessor_is_blocked_first)
     free(u);
 }
 
+/* What was ended is not what the state has of us now: another one of ours was recorded late. */
+TEST(one_recorded_meanwhile_is_ended_too)
+{
+    struct unit *u = unit_new(2);
+    unit_open(u, unit_client(2, 999));
+    unit_ring(u, true, 3, u->ring.nodeids);
+    struct action block = unit_take(u, ACTION_BLOCK_ADD);
+    unit_block(u, &block, OUTCOME_DONE, 0);
+    (void)unit_foreign(u);
+    unit_foreign_node(u, 1)->client = unit_client(2, 555);
+    unit_foreign_send(u);
+    unit_pass(u, 300);
+    assert_true(client_is_none(&u->core.local.beat.client));
+    block = unit_take(u, ACTION_BLOCK_ADD);
+    assert_true(unit_holds(&block.block, unit_client(2, 555)));
+    free(u);
+}
+
 /* With a new handle that is asked for anew: the answer to the old one may never come. */
 TEST(a_new_handle_blocks_the_predecessor_anew)
 {
@@ -534,6 +552,7 @@ int main(void)
         cmocka_unit_test(a_new_host_waits_for_corosync),
         cmocka_unit_test(recorded_means_named),
         cmocka_unit_test(a_new_handle_blocks_the_predecessor_anew),
+        cmocka_unit_test(one_recorded_meanwhile_is_ended_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
