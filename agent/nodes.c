@@ -117,9 +117,25 @@ static const char *why_absent(const struct core *core, const struct node_record 
                : "it left the ring and VMs are on it";
 }
 
+/* Can nobody but us act? Then our own end must wait: it would be the cluster's. */
+static bool is_last(const struct core *core, const struct node_record *node)
+{
+    for (uint8_t slot = 0; slot < NODES_MAX; slot++) {
+        const struct node_record *other = draft_peek_node(core, slot);
+        const struct peer *peer = other->state == NODE_ADMITTED ? speaking(core, other) : NULL;
+        if (peer != NULL && other->nodeid != node->nodeid && peer->beat.able) {
+            return false;
+        }
+    }
+    return node->nodeid == core->local.facts.nodeid;
+}
+
 /* Somebody asked for its end, present or not. */
 static bool draft_wanted_gone(struct core *core, uint32_t slot, const struct node_record *node)
 {
+    if ((node->removing || node->fence_wanted) && is_last(core, node)) {
+        return false;
+    }
     if (node->removing) {
         lose(core, slot, false, "it is being removed");
     } else if (node->fence_wanted) {
