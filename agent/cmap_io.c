@@ -45,11 +45,45 @@ static void read_string(cmap_handle_t map, const char *key, char *field, size_t 
     }
 }
 
-/* The switches that let fewer than half of the votes be a quorum, or both halves. */
-static int check_switches(cmap_handle_t map, char ret_text[TEXT_BYTES])
+static int refuse(char ret_text[TEXT_BYTES], const char *why)
 {
-    static const char *const refused[] = {"quorum.two_node", "quorum.last_man_standing",
-                                          "quorum.auto_tie_breaker", "quorum.allow_downscale"};
+    snprintf(ret_text, TEXT_BYTES, "corosync.conf: %s", why);
+    return -EPERM;
+}
+
+/* A qdevice by which half of the nodes may be quorate, and never fewer. */
+static int check_device(cmap_handle_t map, char ret_text[TEXT_BYTES])
+{
+    char model[NAME_BYTES] = "";
+    char algorithm[NAME_BYTES] = "";
+    uint64_t votes = 1;
+    uint64_t wins = 0;
+    read_string(map, "quorum.device.model", model, sizeof(model));
+    read_string(map, "quorum.device.net.algorithm", algorithm, sizeof(algorithm));
+    (void)read_number(map, "quorum.device.votes", &votes);
+    (void)read_number(map, "quorum.device.master_wins", &wins);
+    if (strcmp(model, "net") != 0) {
+        return refuse(ret_text, "quorum.device.model must be net");
+    }
+    if (strcmp(algorithm, "ffsplit") != 0) {
+        return refuse(ret_text, "quorum.device.net.algorithm must be ffsplit: with another, fewer "
+                                "than half of the nodes may be quorate");
+    }
+    if (votes != 1 || wins != 0) {
+        return refuse(ret_text, votes != 1 ? "quorum.device.votes must be 1"
+                                           : "quorum.device.master_wins is set: set it to 0");
+    }
+    return 0;
+}
+
+/* The switches that let fewer than half of the votes be a quorum; and what breaks ties. */
+static int check_switches(cmap_handle_t map, uint32_t node_count, enum tie_break *ret_tie,
+                          char ret_text[TEXT_BYTES])
+{
+    static const char *const refused[] = {"quorum.last_man_standing", "quorum.auto_tie_breaker",
+                                          "quorum.allow_downscale"};
+    uint64_t two_node = 0;
+    uint64_t wait = 1; /* two_node's own default */
     for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
         uint64_t value = 0;
         if (read_number(map, refused[i], &value) && value != 0) {
@@ -59,12 +93,21 @@ static int check_switches(cmap_handle_t map, char ret_text[TEXT_BYTES])
             return -EPERM;
         }
     }
-    if (has_keys(map, "quorum.device.")) {
-        snprintf(ret_text, TEXT_BYTES,
-                 "corosync.conf: quorum.device (a qdevice) is not supported: remove that section");
-        return -EPERM;
+    (void)read_number(map, "quorum.two_node", &two_node);
+    (void)read_number(map, "quorum.wait_for_all", &wait);
+    if (two_node != 0 && node_count != 2) {
+        return refuse(ret_text, "quorum.two_node is set, and the nodelist has not two nodes");
     }
-    return 0;
+    if (two_node != 0 && wait == 0) {
+        return refuse(ret_text, "quorum.two_node without wait_for_all: a node that boots alone "
+                                "would fence the other: remove wait_for_all: 0");
+    }
+    *ret_tie = two_node != 0 ? TIE_TWO_NODE : TIE_NONE;
+    if (!has_keys(map, "quorum.device.")) {
+        return 0;
+    }
+    *ret_tie = TIE_QDEVICE;
+    return check_device(map, ret_text);
 }
 
 static int check_votes(cmap_handle_t map, uint32_t node_count, char ret_text[TEXT_BYTES])
@@ -127,16 +170,20 @@ static int check_provider(cmap_handle_t map, char ret_text[TEXT_BYTES])
     return -EPERM;
 }
 
-/* As Corosync computed them for this many nodes; its own defaults where the map has none. */
-static uint32_t read_detect(cmap_handle_t map)
+/* As Corosync computed them for this many nodes; its own defaults where the map has none. A new
+ * ring waits for the qdevice's word, and that host misses a dead one by its own heartbeats (5 to 10
+ * s, measured). */
+static uint32_t read_detect(cmap_handle_t map, enum tie_break tie)
 {
+    uint64_t device_ms = 10000;
     uint64_t token_ms = 3000;
     uint64_t consensus_ms = 0;
     (void)read_number(map, "runtime.config.totem.token", &token_ms);
     if (!read_number(map, "runtime.config.totem.consensus", &consensus_ms)) {
         consensus_ms = token_ms + token_ms / 5;
     }
-    return (uint32_t)(token_ms + consensus_ms);
+    (void)read_number(map, "quorum.device.timeout", &device_ms);
+    return (uint32_t)(token_ms + consensus_ms + (tie == TIE_QDEVICE ? device_ms : 0));
 }
 
 int cmap_io_read(struct cmap_facts *ret_facts, char ret_text[TEXT_BYTES])
@@ -150,10 +197,10 @@ int cmap_io_read(struct cmap_facts *ret_facts, char ret_text[TEXT_BYTES])
     }
     int r = check_provider(map, ret_text);
     if (r == 0) {
-        r = check_switches(map, ret_text);
+        r = read_nodelist(map, &facts.node_count, ret_text);
     }
     if (r == 0) {
-        r = read_nodelist(map, &facts.node_count, ret_text);
+        r = check_switches(map, facts.node_count, &facts.tie, ret_text);
     }
     if (r == 0) {
         r = check_votes(map, facts.node_count, ret_text);
@@ -164,7 +211,7 @@ int cmap_io_read(struct cmap_facts *ret_facts, char ret_text[TEXT_BYTES])
     }
     if (r == 0) {
         read_string(map, "totem.cluster_name", facts.cluster, sizeof(facts.cluster));
-        facts.detect_ms = read_detect(map);
+        facts.detect_ms = read_detect(map, facts.tie);
     }
     cmap_finalize(map);
     if (r == 0) {

@@ -171,6 +171,7 @@ static void quorum_changed(quorum_handle_t handle, uint32_t quorate, struct quor
     }
     io->ring.quorate = quorate != 0;
     io->ring.quorum = io->state.quorum;
+    io->ring.tie = io->state.tie;
     io->ring.detect_ms = io->state.detect_ms;
     io->ring.away = false;
     io->ring.count = member_count;
@@ -299,9 +300,12 @@ static void take_checked(struct corosync_io *io, const struct link_state *news)
 {
     io->state.quorum = news->quorum;
     io->state.detect_ms = news->detect_ms;
-    bool same = io->ring.quorum == news->quorum && io->ring.detect_ms == news->detect_ms;
+    io->state.tie = news->tie;
+    bool same = io->ring.quorum == news->quorum && io->ring.detect_ms == news->detect_ms &&
+                io->ring.tie == news->tie;
     if (io->up && io->ring.count > 0 && !same) {
         io->ring.quorum = news->quorum;
+        io->ring.tie = news->tie;
         io->ring.detect_ms = news->detect_ms;
         tell_ring(io);
     }

@@ -105,18 +105,22 @@ static int check_votequorum(struct corosync_link *link)
     static const struct {
         uint32_t flag;
         const char *key;
-    } refused[] = {{VOTEQUORUM_INFO_TWONODE, "quorum.two_node"},
-                   {VOTEQUORUM_INFO_LAST_MAN_STANDING, "quorum.last_man_standing"},
-                   {VOTEQUORUM_INFO_AUTO_TIE_BREAKER, "quorum.auto_tie_breaker"},
-                   {VOTEQUORUM_INFO_ALLOW_DOWNSCALE, "quorum.allow_downscale"},
-                   {VOTEQUORUM_INFO_QDEVICE_REGISTERED, "quorum.device"}};
+        enum tie_break but; /* is the very thing then */
+    } refused[] = {{VOTEQUORUM_INFO_TWONODE, "quorum.two_node", TIE_TWO_NODE},
+                   {VOTEQUORUM_INFO_LAST_MAN_STANDING, "quorum.last_man_standing", TIE_NONE},
+                   {VOTEQUORUM_INFO_AUTO_TIE_BREAKER, "quorum.auto_tie_breaker", TIE_NONE},
+                   {VOTEQUORUM_INFO_ALLOW_DOWNSCALE, "quorum.allow_downscale", TIE_NONE},
+                   {VOTEQUORUM_INFO_QDEVICE_REGISTERED, "quorum.device", TIE_QDEVICE},
+                   {VOTEQUORUM_INFO_QDEVICE_MASTER_WINS, "quorum.device.master_wins", TIE_NONE}};
+    const enum tie_break tie = link->own.tie;
     struct votequorum_info info = {0};
     cs_error_t error = votequorum_getinfo(link->info, link->own.nodeid, &info);
     if (error != CS_OK) {
         return -ENOTCONN;
     }
     for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
-        if ((info.flags & refused[i].flag) != 0) {
+        bool meant = tie != TIE_NONE && refused[i].but == tie;
+        if ((info.flags & refused[i].flag) != 0 && !meant) {
             snprintf(link->own.text, TEXT_BYTES,
                      "Corosync runs with %s, which stead does not support", refused[i].key);
             return -EPERM;
@@ -127,7 +131,15 @@ static int check_votequorum(struct corosync_link *link)
                  "corosync.conf: quorum_votes of this node must be 1 (it is %u)", info.node_votes);
         return -EPERM;
     }
-    link->own.quorum = info.quorum; /* lowered by hand or not: agent/votes.c counts, too */
+    if (tie == TIE_TWO_NODE && (info.flags & VOTEQUORUM_INFO_TWONODE) != 0 &&
+        (info.flags & VOTEQUORUM_INFO_WAIT_FOR_ALL) == 0) {
+        snprintf(link->own.text, TEXT_BYTES,
+                 "Corosync runs with quorum.two_node and without "
+                 "wait_for_all, which stead does not support");
+        return -EPERM;
+    }
+    /* Lowered by hand or not: agent/votes.c counts, too. */
+    link->own.quorum = info.quorum - (tie == TIE_QDEVICE && info.quorum > 1);
     return 0;
 }
 
@@ -139,6 +151,7 @@ static int check(struct corosync_link *link)
         memcpy(link->own.name, facts.name, sizeof(link->own.name));
         memcpy(link->own.cluster, facts.cluster, sizeof(link->own.cluster));
         link->own.detect_ms = facts.detect_ms;
+        link->own.tie = facts.tie;
         r = check_votequorum(link);
     }
     return r;

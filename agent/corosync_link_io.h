@@ -10,7 +10,7 @@
 #include <corosync/cpg.h>
 #include <corosync/quorum.h>
 
-#include "proto/types.h"
+#include "proto/event.h"
 
 enum link_order {                   /* bits */
                   LINK_CONNECT = 1, /* give up the present handles; try until there are new ones */
@@ -33,7 +33,8 @@ enum link_news {                   /* bits */
 struct link_state {
     uint32_t news; /* mask of enum link_news, since the last fetch */
     uint32_t nodeid;
-    uint32_t quorum;          /* votes needed, as Corosync says */
+    uint32_t quorum; /* votes of nodes needed, as Corosync says, with a qdevice's */
+    enum tie_break tie;
     uint32_t detect_ms;       /* as cmap_io_read() has it */
     char name[NAME_BYTES];    /* in the nodelist; empty: none */
     char cluster[NAME_BYTES]; /* totem.cluster_name; empty: none */

@@ -4,7 +4,7 @@
 set -euo pipefail
 packages=(
     build-essential clang libclang-rt-14-dev make pkg-config clang-format universal-ctags shellcheck git
-    corosync libcpg-dev libquorum-dev libvotequorum-dev libcmap-dev libcfg-dev libqb-dev
+    corosync corosync-qdevice corosync-qnetd libcpg-dev libquorum-dev libvotequorum-dev libcmap-dev libcfg-dev libqb-dev
     libvirt-daemon libvirt-daemon-driver-qemu libvirt-daemon-system libvirt-clients libvirt-dev
     ceph-mon ceph-osd ceph-common librados-dev librbd-dev python3-rados python3-rbd
     qemu-system-x86 qemu-utils qemu-block-extra

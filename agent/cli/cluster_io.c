@@ -145,6 +145,45 @@ static enum cli_exit let_force(const struct cli_options *options, const struct r
     return cli_let_confirm(options, text, "force");
 }
 
+/* Is this name in the list, with `between` between its names? */
+static bool has_name(const char *list, char between, const char *name, size_t length)
+{
+    for (const char *at = list; at != NULL && *at != '\0';) {
+        const char *end = strchr(at, between);
+        size_t size = end != NULL ? (size_t)(end - at) : strlen(at);
+        if (size == length && strncmp(at, name, length) == 0) {
+            return true;
+        }
+        at = end != NULL ? end + 1 : NULL;
+    }
+    return false;
+}
+
+/* All of `list` are in `other`; else says of the first that is not, and why that matters. */
+static bool all_in(const char *list, char between, const char *other, char other_between,
+                   const char *why)
+{
+    for (const char *at = list; *at != '\0';) {
+        size_t length = strcspn(at, (const char[]){between, '\0'});
+        if (!has_name(other, other_between, at, length)) {
+            fprintf(stderr, "stead: %.*s %s; nothing was changed\n", (int)length, at, why);
+            return false;
+        }
+        at += length + (at[length] != '\0');
+    }
+    return true;
+}
+
+/* The person named those that are dead: these, and no others, must be gone. */
+static enum cli_exit check_vouched(const char *named, const struct roll *roll)
+{
+    bool right = all_in(named, ',', roll->absent, ' ',
+                        "is not gone, or no node of the cluster: only who is gone can be dead") &&
+                 all_in(roll->absent, ' ', named, ',',
+                        "is gone, too: name it if it is dead, or bring it back");
+    return right ? CLI_DONE : CLI_FAILED;
+}
+
 enum cli_exit cli_cluster_force(const struct cli_options *options, const char *name)
 {
     const struct passwd *user = getpwuid(getuid());
@@ -157,10 +196,12 @@ enum cli_exit cli_cluster_force(const struct cli_options *options, const char *n
     }
     const Control__Status *first = status.pages[0]->status;
     call_roll(first, &roll);
-    if (!first->loaded || first->quorate) {
+    if (!first->loaded || (first->quorate && first->fresh)) {
         fprintf(stderr, "stead: nothing to force: %s\n",
                 first->loaded ? "there is a quorum here" : first->situation);
         result = CLI_FAILED;
+    } else if ((options->given & OPTION_VOUCH_FOR) != 0) {
+        result = check_vouched(options->vouch_for, &roll);
     } else if (roll.absent_count > 0) { /* else the program says why not */
         result = let_force(options, &roll);
     }

@@ -69,11 +69,11 @@ static const struct command commands[] = {
      "are gone too (a deleted pool), their VMs wait until it is given with --i-vouch: you say that "
      "no host outside the cluster's ring runs any of them.",
      "stead cluster restore /var/backups/stead-state"},
-    {"cluster force", NULL, cli_cluster_force, OPTION_YES | OPTION_PLAIN, 0,
+    {"cluster force", NULL, cli_cluster_force, OPTION_YES | OPTION_VOUCH_FOR | OPTION_PLAIN, 0,
      "go on when a majority is lost for ever",
-     "Given on a node that is left. Says which nodes it gives up, what may be lost, and asks. It "
-     "is "
-     "refused while more than half are here, or while one of the others still writes to the state. "
+     "Given on a node that is left. Says which nodes it gives up, what may be lost, and asks, "
+     "unless you name them (--i-vouch-for): one of two nodes that boots alone, say. It is refused "
+     "while more than half are here, or while one of the others still writes to the state. "
      "Those given up are fenced as ever before their VMs start here, and do not count for the "
      "quorum until they are back and admitted.",
      "stead cluster force"},

@@ -16,6 +16,8 @@ static const struct cli_option rows[] = {
     {"--yes", OPTION_YES, NULL, NULL, "do not ask on the terminal"},
     {"--i-vouch", OPTION_I_VOUCH, NULL, NULL,
      "you say that it is off, or cut off, and stays so: counts as a proof"},
+    {"--i-vouch-for", OPTION_VOUCH_FOR, "NODES", "nodes' names, as n2 or n2,n3",
+     "these and no others are dead for ever: do not ask"},
     {"--stopped", OPTION_STOPPED, NULL, NULL, "register it only, start nothing"},
     {"--xml", OPTION_XML, "FILE", "a file, or - for stdin", "its domain XML; - is stdin"},
     {"--on", OPTION_ON, "NODE", "a node's name", "where it runs first"},
@@ -121,6 +123,8 @@ static int set_value(struct cli_options *options, enum option_bit bit, const cha
     } else if (bit == OPTION_WHY) {
         options->why = value;
         r = strlen(value) < NAME_BYTES ? 0 : -EINVAL;
+    } else if (bit == OPTION_VOUCH_FOR) {
+        options->vouch_for = value;
     } else if (bit == OPTION_PRIORITY) {
         r = parse_whole(value, INT32_MIN, INT32_MAX, &number);
         options->priority = (int32_t)number;

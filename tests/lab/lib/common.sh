@@ -13,7 +13,7 @@ STATE=${STEAD_LAB_DIR:-/var/lib/stead-lab}
 readonly RUN FABRIC CG NODES_MAX PYTHON STATE
 
 # What `up` decided; verbs read it back from $STATE/settings.
-NODES=0 TOKEN=${TOKEN:-1000} PAXOS=${PAXOS:-1} BARE=no BMC_PASSWORD='' BMC_GUID=${BMC_GUID:-ipmi}
+NODES=0 TOKEN=${TOKEN:-1000} PAXOS=${PAXOS:-1} BARE=no TIE='' BMC_PASSWORD='' BMC_GUID=${BMC_GUID:-ipmi}
 
 say() { printf '%6.1f s  %s\n' "$(elapsed)" "$*" >&2; }
 warn() { printf 'lab: %s\n' "$*" >&2; }
@@ -57,7 +57,7 @@ take_lock() { # one `up` or `down` at a time on this machine
 
 settings_save() {
     local name
-    for name in NODES TOKEN PAXOS BARE BMC_PASSWORD BMC_GUID; do
+    for name in NODES TOKEN PAXOS BARE TIE BMC_PASSWORD BMC_GUID; do
         printf '%s=%s\n' "$name" "${!name}"
     done >"$STATE/settings"
 }
@@ -84,6 +84,8 @@ missing_packages() { # one line, empty when all is there
     done <<'TXT'
 systemd-nspawn systemd-container
 corosync corosync
+corosync-qdevice corosync-qdevice
+corosync-qnetd corosync-qnetd
 libvirtd libvirt-daemon-system
 virsh libvirt-clients
 qemu-system-x86_64 qemu-system-x86

@@ -5,6 +5,7 @@
 #   mgt 10.88.3.K  to the BMCs    node mgt0, port mK; the BMC of node K at .(100+K)
 
 readonly NETS=(clu sto mgt)
+readonly QNETD=10.88.3.254 # the qdevice's host, on the network of the BMCs
 
 netns_of() { printf 'sl-n%s' "$1"; }
 fabric() { nsenter --net="/run/netns/$FABRIC" -- "$@"; }
@@ -23,6 +24,7 @@ fabric_up() {
             echo "link set $net up"
         done
         echo "address add 10.88.2.254/24 dev sto"
+        echo "address add $QNETD/24 dev mgt"
     } | ip -n "$FABRIC" -batch -
     # A dead BMC is one that hears nothing: it keeps its address, drops every packet,
     # and has no queue of old orders to obey when it comes back.
@@ -37,6 +39,14 @@ table bridge stead_lab {
 }
 TXT
 }
+
+qnetd_up() {
+    mkdir -p "$STATE/qnetd"
+    unit_start qnetd "$STATE/qnetd/out.log" nsenter --net="/run/netns/$FABRIC" \
+        corosync-qnetd -f -s off -l "$QNETD" -S lock_file="$STATE/qnetd/lock" -S local_socket_file="$STATE/qnetd/socket"
+}
+
+qnetd_down() { unit_kill qnetd; }
 
 node_net_up() { # K: a namespace, made anew for each boot: no socket of the last life may speak from it
     local k=$1 ns net i=0

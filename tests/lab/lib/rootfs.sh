@@ -60,6 +60,25 @@ rootfs_enable() { # ROOT TARGET UNIT...
     done
 }
 
+rootfs_tie() { # what lets half of the nodes be quorate
+    case $TIE in
+        twonode) echo "    two_node: 1" ;;
+        qdevice)
+            cat <<TXT
+    device {
+        model: net
+        votes: 1
+        net {
+            tls: off
+            host: $QNETD
+            algorithm: ffsplit
+        }
+    }
+TXT
+            ;;
+    esac
+}
+
 rootfs_corosync() {
     local root=${1:?} i
     install -m 0400 "$STATE/corosync.key" "$root/etc/corosync/authkey"
@@ -81,15 +100,16 @@ logging {
 }
 quorum {
     provider: corosync_votequorum
-}
-nodelist {
 TXT
+        rootfs_tie
+        printf '}\nnodelist {\n'
         for ((i = 1; i <= NODES; i++)); do
             printf '    node {\n        ring0_addr: 10.88.1.%s\n        nodeid: %s\n        name: n%s\n    }\n' $i $i $i
         done
         echo "}"
     } >"$root/etc/corosync/corosync.conf"
     rootfs_enable "$root" multi-user.target corosync.service
+    [[ $TIE != qdevice ]] || rootfs_enable "$root" multi-user.target corosync-qdevice.service
 }
 
 rootfs_libvirt() {

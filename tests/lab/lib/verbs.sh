@@ -7,6 +7,8 @@ verb_up() {
         case $arg in
             --bare) BARE=yes ;;
             --keep) keep=yes ;;
+            --two-node) TIE=twonode ;;
+            --qdevice) TIE=qdevice ;;
             [1-9]) count=$arg ;;
             *) die "up: what is '$arg'?" "$0 up 3 --bare" ;;
         esac
@@ -63,6 +65,7 @@ up_make() {
     mount -t tmpfs -o mode=0755 stead-lab-nodes "$DISKS"
     head -c256 /dev/urandom | install -m 0400 /dev/stdin "$STATE/corosync.key"
     ceph_prepare
+    [[ $TIE != qdevice ]] || qnetd_up
     if [[ $BARE = no ]]; then up_stage; fi
     # In a cgroup of their own, so that an interrupted `up` leaves none of them behind.
     mkdir -p "$CG/setup"
@@ -281,6 +284,16 @@ verb_path() {
     node_arg "${2:-}" && to=$K
     path_set "$from" "$to" "${3:-}"
     [[ ${4:-} = oneway ]] || path_set "$to" "$from" "${3:-}"
+}
+
+verb_qdevice() {
+    settings_load
+    [[ $TIE = qdevice ]] || die "this lab has no qdevice" "$0 up 2 --qdevice"
+    case ${1:-} in
+        up) qnetd_up ;;
+        down) qnetd_down ;;
+        *) die "qdevice: up or down?" "$0 help" ;;
+    esac
 }
 
 verb_mgmt() { settings_load; node_arg "${1:-}"; link_set "$K" mgt "${2:-}"; }

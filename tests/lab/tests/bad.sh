@@ -157,17 +157,17 @@ with_corosync() { # SED PATTERN: n3's corosync.conf changed so; what --check say
     fi
 }
 
-test_bad_corosync_keys() { # each key that lets less than a majority, or another's word, be a quorum
+test_bad_corosync_keys() { # each key that lets less than half, or the wrong one's word, be a quorum
     local provider='provider: corosync_votequorum'
     on3 cp /etc/corosync/corosync.conf /root/good.corosync
     with_corosync "s/$provider/&\n    wait_for_all: 1/" ''
-    with_corosync "s/$provider/&\n    two_node: 1/" 'quorum.two_node is set'
+    with_corosync "s/$provider/&\n    two_node: 1/" 'quorum.two_node is set, and the nodelist has not two nodes'
     with_corosync "s/$provider/&\n    auto_tie_breaker: 1/" 'quorum.auto_tie_breaker is set'
     with_corosync "s/$provider/&\n    allow_downscale: 1/" 'quorum.allow_downscale is set'
     with_corosync "s/$provider/&\n    expected_votes: 2/" 'quorum.expected_votes is 2, less than the 3 nodes'
     with_corosync "s/nodeid: 1\$/&\n        quorum_votes: 2/" 'nodelist.node.*quorum_votes must be 1 .it is 2'
     with_corosync "s/$provider/&\n    device {\n        model: net\n        votes: 1\n        net {\n            host: 10.88.1.9\n        }\n    }/" \
-        'a qdevice. is not supported'
+        'quorum.device.net.algorithm must be ffsplit'
     ASK=3
     within 20 'it takes no part' eval "says \"d['situation']\" | grep -q 'takes no part'"
     on3 cp /root/good.corosync /etc/corosync/corosync.conf
