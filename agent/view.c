@@ -300,9 +300,11 @@ void view_on_poll(struct core *core, const struct event *event, struct caller *c
     }
     if (header->epoch != copy->epoch || header->version > copy->version) {
         storage->stale = true;
-    } else if (header->version == copy->version) {
+        return;
+    }
+    storage->shown_ms = storage->poll_sent_ms; /* our copy came no earlier than what was read */
+    if (header->version == copy->version) {
         storage->newest_ms = event->now_ms;
-        storage->shown_ms = storage->poll_sent_ms;
     }
 }
 

@@ -95,6 +95,25 @@ TEST(the_object_must_say_so_lately)
     free(u);
 }
 
+/* Commits overtake polls where much is done: what was read is older than the copy then. */
+TEST(an_older_answer_shows_it_too)
+{
+    struct unit *u = started(1, TIE_TWO_NODE);
+    cut(u);
+    u->polls_hang = true;
+    unit_pass(u, 600);
+    struct event event = unit_event(EVENT_POLL, u->core.local.storage.poll_call.id);
+    event.poll.outcome = OUTCOME_DONE;
+    event.poll.header = u->core.cluster.header;
+    (void)unit_foreign(u);
+    unit_foreign_send(u);
+    uint64_t sent_ms = u->core.local.storage.poll_sent_ms;
+    assert_true(u->core.local.storage.shown_ms < sent_ms);
+    unit_step(u, &event);
+    assert_int_equal(u->core.local.storage.shown_ms, sent_ms);
+    free(u);
+}
+
 /* A tie is looked at more often than every poll_ms: what was asked must not run out between. */
 TEST(a_tie_is_polled_often)
 {
@@ -315,6 +334,7 @@ int main(void)
         cmocka_unit_test(half_is_enough_where_ties_are_broken),
         cmocka_unit_test(half_of_a_ring_that_is_not_quorate_is_nothing),
         cmocka_unit_test(the_object_must_say_so_lately),
+        cmocka_unit_test(an_older_answer_shows_it_too),
         cmocka_unit_test(a_tie_is_polled_often),
         cmocka_unit_test(a_silent_agent_is_no_cut),
         cmocka_unit_test(the_side_with_more_to_lose_goes_first),
