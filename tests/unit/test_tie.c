@@ -208,6 +208,20 @@ TEST(after_bar_ms_of_silence_it_takes_the_term)
     free(u);
 }
 
+/* It counts from the last that was written, whatever that is. */
+TEST(it_counts_from_the_last_word)
+{
+    struct unit *u = lost_side(false);
+    u->beats = 7;
+    unit_pass(u, BAR_MS - 2000);
+    u->beats = 8;
+    unit_pass(u, BAR_MS - 500);
+    unit_none(u, ACTION_COMMIT);
+    unit_pass(u, 1500);
+    assert_int_equal(unit_logged(u, ACTION_COMMIT), 1);
+    free(u);
+}
+
 TEST(whom_it_watches_and_that_it_writes)
 {
     struct unit *u = lost_side(false);
@@ -290,6 +304,22 @@ TEST(its_address_comes_off_by_itself)
     free(u);
 }
 
+/* Its agent was restarted and never read the state: Corosync's word must do. */
+TEST(its_address_comes_off_without_a_copy)
+{
+    for (int count = 1; count <= 2; count++) {
+        struct unit *u = two(2, TIE_TWO_NODE);
+        core_init(&u->core, &u->facts, u->now_ms);
+        unit_ring(u, true, (uint32_t)count, count == 1 ? &u->self : both);
+        struct action open = unit_take(u, ACTION_HANDLE_OPEN);
+        unit_handle(u, &open, OUTCOME_BLOCKLISTED, unit_client(2, 902));
+        empty_hands(u);
+        unit_pass(u, 6000);
+        assert_int_equal(unit_logged(u, ACTION_BLOCK_REMOVE), count == 1);
+        free(u);
+    }
+}
+
 /* In one ring again the acting node sees to it; nor does a host whose hands are not empty. */
 TEST(its_address_is_left_alone)
 {
@@ -340,10 +370,12 @@ int main(void)
         cmocka_unit_test(the_side_with_more_to_lose_goes_first),
         cmocka_unit_test(without_the_term_it_is_as_without_a_quorum),
         cmocka_unit_test(after_bar_ms_of_silence_it_takes_the_term),
+        cmocka_unit_test(it_counts_from_the_last_word),
         cmocka_unit_test(whom_it_watches_and_that_it_writes),
         cmocka_unit_test(what_keeps_it_from_the_term),
         cmocka_unit_test(a_lost_one_takes_it_with_a_new_handle),
         cmocka_unit_test(its_address_comes_off_by_itself),
+        cmocka_unit_test(its_address_comes_off_without_a_copy),
         cmocka_unit_test(its_address_is_left_alone),
         cmocka_unit_test(why_it_does_nothing),
     };
