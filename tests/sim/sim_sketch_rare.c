@@ -133,6 +133,32 @@ static void make_set(struct sketch *sketch, uint32_t node, uint32_t vm)
     }
 }
 
+/* Moved past stead; at times to where nobody ends the copy nor sees it for longer than a watch
+ * lasts, while the host that it was on dies: what is left to tell of it is its image's lock. */
+static void make_move(struct sketch *sketch, uint32_t node, uint32_t vm)
+{
+    uint32_t kind = sketch_any(sketch, 0, 3);
+    if (kind == 0) {
+        sketch_at(sketch, "stop n%u agent", node);
+    }
+    sketch_at(sketch, "hand move v%u n%u", vm, node);
+    if (kind > 1) {
+        return;
+    }
+    sketch->now_ms += sketch_any(sketch, 0, 1);
+    if (sketch->home[vm] != node) {
+        sketch_at(sketch, "power n%u off", sketch->home[vm]);
+    }
+    if (kind == 1) {
+        sketch_at(sketch, "freeze n%u %us", node, sketch_any(sketch, 30, 90));
+        return;
+    }
+    sketch->now_ms += sketch_any(sketch, 0, 5000);
+    sketch_at(sketch, "storage n%u down", node);
+    sketch->now_ms += sketch_any(sketch, 0, 60000);
+    sketch_at(sketch, "storage n%u up", node);
+}
+
 void sketch_rare(struct sketch *sketch)
 {
     uint32_t node = sketch_any(sketch, 1, sketch->nodes);
@@ -163,7 +189,7 @@ void sketch_rare(struct sketch *sketch)
         sketch_at(sketch, "hand start v%u n%u", vm, node);
         return;
     default:
-        sketch_at(sketch, "hand move v%u n%u", vm, node);
+        make_move(sketch, node, vm);
         return;
     }
 }
