@@ -52,8 +52,10 @@ static uint32_t half(const struct core *core)
 
 uint32_t votes_needed(const struct core *core)
 {
-    uint32_t quorum = core->local.ring.quorum;
-    uint32_t least = core->local.ring.tie == TIE_NONE ? majority(core) : half(core);
+    const struct event_ring *ring = &core->local.ring;
+    uint32_t quorum = ring->quorum;
+    bool tie = ring->tie != TIE_NONE && ring->quorate; /* else nobody has broken it */
+    uint32_t least = tie ? half(core) : majority(core);
     return quorum > least ? quorum : least;
 }
 

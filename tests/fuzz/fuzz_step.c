@@ -17,6 +17,7 @@
 static struct unit *u;
 static struct core *fresh;
 static uint64_t fresh_ms;
+static struct event_ring fresh_ring;
 static struct wire_message message;
 
 static void prepare(void)
@@ -30,6 +31,7 @@ static void prepare(void)
     PROMISE(fresh != NULL);
     memcpy(fresh, &u->core, sizeof(*fresh));
     fresh_ms = u->now_ms;
+    fresh_ring = u->ring;
 }
 
 /* ---- lies that would be believed */
@@ -171,8 +173,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     memcpy(&u->core, fresh, sizeof(*fresh));
     u->now_ms = fresh_ms;
+    u->ring = fresh_ring;
     u->log_count = 0;
     u->polls_hang = (size & 1) != 0; /* then the input answers the polls */
+    if ((size & 2) != 0) {           /* Corosync breaks ties; how many count, the input says */
+        const uint32_t alone[] = {2};
+        u->ring.tie = TIE_TWO_NODE;
+        u->ring.quorum = 1;
+        unit_ring(u, true, 1, alone);
+    }
     for (int i = 0; i < STEPS_MAX && size >= 3; i++) {
         const unsigned what = data[0];
         size_t length = (size_t)data[1] << 8 | data[2];

@@ -74,8 +74,10 @@ TEST(half_is_enough_where_ties_are_broken)
 TEST(half_of_a_ring_that_is_not_quorate_is_nothing)
 {
     struct unit *u = started(1, TIE_QDEVICE);
+    assert_int_equal(votes_needed(&u->core), 1);
     unit_ring(u, false, 1, &u->self);
     unit_pass(u, 300);
+    assert_int_equal(votes_needed(&u->core), 2);
     assert_false(votes_tied(&u->core));
     assert_false(fresh(u));
     free(u);
