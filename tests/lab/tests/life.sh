@@ -64,11 +64,9 @@ test_node_replaced() { # another machine UUID under the same name: no proof of t
     within 30 'n3 is back' node_is 3 online
     must 'under its new UUID' is_true "node['n3']['machine'].startswith('0badcafe')"
     clean old3 2
-    lab cut 3 # the tests after this one want the machine that n3's BMC is of
+    lab cut 3 # the tests after this one want the machine that n3's BMC is of; it holds no VM, so nobody fences it meanwhile
     change_machine 3 5ead0b03
     lab on 3
-    within 30 'nor does the first one' node_is 3 fenced
-    stead node unfence n3
     within 30 'it is back, with its own BMC' is_true "node['n3']['state'] == 'online' and node['n3']['trouble'] is None"
 }
 
