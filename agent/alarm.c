@@ -93,7 +93,8 @@ static void raise_and_tell(struct core *core, struct alarm_seen *seen, uint32_t 
         seen->raised = true;
         seen->told = another_tells(core, seen);
     }
-    if (seen->raised && !seen->told && is_ours(core, seen) && *told < ALARMS_TOLD_MAX) {
+    if (seen->raised && !seen->told && seen->last_ms == caller->now_ms && is_ours(core, seen) &&
+        *told < ALARMS_TOLD_MAX) {
         seen->told = true;
         ++*told;
         tell(seen, true, caller);

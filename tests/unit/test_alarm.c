@@ -183,6 +183,25 @@ TEST(storage_away)
     free(u);
 }
 
+/* Nobody acted who could tell it; by the time we do it is over, and no news. */
+TEST(what_is_over_is_not_told_as_new)
+{
+    struct unit *u = well();
+    set_ring(u, 1, true);
+    u->core.cluster.header.actor = 2;
+    u->core.cluster.nodes[0].state = NODE_FENCED;
+    look(u, 5000);
+    assert_non_null(raised(u, ALARM_NODE_FENCED, "n1"));
+    assert_int_equal(told(u, ALARM_NODE_FENCED, true), 0);
+    u->core.cluster.nodes[0].state = NODE_ADMITTED;
+    u->core.cluster.header.actor = 1;
+    look(u, 10000);
+    assert_null(raised(u, ALARM_NODE_FENCED, "n1"));
+    assert_int_equal(told(u, ALARM_NODE_FENCED, true), 0);
+    assert_int_equal(told(u, ALARM_NODE_FENCED, false), 0);
+    free(u);
+}
+
 /* Another node says so of itself: it is shown here and told there. */
 TEST(storage_away_of_another)
 {
@@ -531,6 +550,7 @@ TEST(a_full_list)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_over_is_not_told_as_new),
         cmocka_unit_test(rows_are_sound),
         cmocka_unit_test(no_quorum),
         cmocka_unit_test(votes_raised),
