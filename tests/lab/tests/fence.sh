@@ -63,10 +63,11 @@ test_fence_agent() {
 # The BMC dies with its host, as most on-board ones do: the next level proves it off.
 test_bmc_with_host() {
     local from
-    on3 sh -c 'echo on >/root/outlet' # the other hosts have no such file: their fence_dummy reads off
-    agent3 outlet 'agent = fence_dummy' 'status_file = /root/outlet' 'trusted = yes'
+    on3 sh -c 'printf on >/var/lib/outlet' # the agent sees no /root; the other hosts have no such file: their fence_dummy reads off
+    agent3 outlet 'agent = fence_dummy' 'status_file = /var/lib/outlet' 'trusted = yes'
     on3 systemctl restart stead-agent
     within 60 'it is verified' node_shows '^Fence +outlet \(fence_dummy\), level 2, verified'
+    sleep 3 # until its new agent has said what it can do
     stead config set proof=power
     stead config set bmc_ms=3s
     add_vm withhost1 3
