@@ -203,15 +203,17 @@ void tie_on_refused(struct core *core, const struct client *client)
     core->local.tie.refused = *client;
 }
 
-/* Is our address to be taken off the list by ourselves? An agent without a copy knows no more than
- * what Corosync says. */
+/* Is our address to be taken off the list by ourselves? Only by one that is alone in its ring: else
+ * somebody here may act, and sees to it. An agent without a copy knows no more than what Corosync
+ * says. */
 static bool wants_off(const struct core *core)
 {
     const struct local *local = &core->local;
-    bool alone = core->cluster.header.version == 0 && local->ring.tie == TIE_TWO_NODE &&
-                 local->ring.quorate && local->ring.count == 1;
+    bool tied = core->cluster.header.version == 0
+                    ? local->ring.tie == TIE_TWO_NODE && local->ring.quorate
+                    : votes_tied(core);
     return local->storage.blocklisted && local->life.empty &&
-           !client_is_none(&local->tie.refused) && (alone || votes_tied(core));
+           !client_is_none(&local->tie.refused) && local->ring.count == 1 && tied;
 }
 
 static void take_off(struct core *core, struct caller *caller)
@@ -222,8 +224,7 @@ static void take_off(struct core *core, struct caller *caller)
         tie->barred_ms = 0;
     } else if (tie->barred_ms == 0) {
         tie->barred_ms = caller->now_ms;
-    } else if (caller->now_ms - tie->barred_ms >= core->cluster.settings.call_ms &&
-               !call_open(&tie->off_call)) {
+    } else if (caller->now_ms - tie->barred_ms >= timing_late_ms() && !call_open(&tie->off_call)) {
         struct action *action = call_begin(caller, &tie->off_call, ACTION_BLOCK_REMOVE,
                                            core->cluster.settings.call_ms, false);
         action->block.count = 1;

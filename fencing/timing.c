@@ -48,6 +48,7 @@
 #define DRIFT_PPM 1000        /* two clocks against each other: twice what NTP would correct */
 #define SCHEDULE_MS 500       /* a keeper is told or woken late: real time, yet not alone */
 #define SUSPEND_MS 5000       /* from the word to stand still to SIGKILL */
+#define LATE_MS 20000         /* one of a guest that no lease names: seen 14.5 s later */
 #define TIE_MS 300 /* two hosts notice a cut within a few token rotations of each other */
 
 uint32_t timing_retry_ms(const struct settings *settings, uint32_t tries)
@@ -101,6 +102,11 @@ uint32_t timing_rejoin_ms(uint32_t detect_ms)
 uint32_t timing_suspend_ms(void)
 {
     return SUSPEND_MS;
+}
+
+uint32_t timing_late_ms(void)
+{
+    return LATE_MS;
 }
 
 uint32_t timing_tie_ms(void)

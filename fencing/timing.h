@@ -42,6 +42,9 @@ uint32_t timing_rejoin_ms(uint32_t detect_ms);
 /* A guest that is to stand still and was not seen to, so long after it was to, is killed. */
 uint32_t timing_suspend_ms(void);
 
+/* So long after its QEMU's death a write may still land. */
+uint32_t timing_late_ms(void);
+
 /* After a cut, so long the side with less to lose leaves the term to the other. */
 uint32_t timing_tie_ms(void);
 
