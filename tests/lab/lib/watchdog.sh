@@ -18,7 +18,4 @@ watchdog_on() { # K
 watchdog_off() { # K: it goes with its node; else it would cut the next life short
     unit_kill "wd$1"
     unit_remove "wd$1"
-    if node_leader "$1"; then # the mount of one that is killed stays, and refuses the next
-        nsenter -t "$REPLY" -m umount -l /dev/watchdog 2>/dev/null || true
-    fi
 }

@@ -82,7 +82,8 @@ test_cold_start_one_late() { # its VMs are waited for, and its memory is not giv
     must 'n3 is absent, not lost' node_is 3 offline
     history_lacks "$from" 'node-(lost|fenced) n3 '
     lab on 3
-    within 40 'slow runs again' is_true "node['n3']['state'] == 'online' and vm['slow']['state'] == 'running'"
+    within 40 'slow is started' eval "[ \$(started_times $from slow) -ge 1 ]"
+    within 40 'slow runs' is_true "vm['slow']['state'] == 'running'"
     history_has "$from" 'node-lost n3 - .*another boot id' 'node-fenced n3 - .*reborn' 'node-admitted n3 '
     must 'slow was started once' [ "$(started_times "$from" slow)" = 1 ]
     within 40 'the new guest of slow writes' wrote slow 2 20

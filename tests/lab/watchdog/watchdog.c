@@ -192,6 +192,7 @@ static int mount_there(const char *pid, const char *file)
     if (fuse < 0 || there < 0 || setns(there, CLONE_NEWNS) < 0) {
         return -1;
     }
+    (void)umount2(file, MNT_DETACH); /* of one that was killed: it stays, and can only be refused */
     int made = open(file, O_CREAT | O_WRONLY, 0600);
     if (made < 0) {
         return -1;
