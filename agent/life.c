@@ -44,6 +44,24 @@ const char *life_word(enum life_state state)
     return lives[state].word;
 }
 
+static bool outside(const struct life *life)
+{
+    ASSERT(life->state < LIFE_STATE_COUNT);
+    return life->state == LIFE_OUTSIDE || life->state == LIFE_LOST;
+}
+
+/* How many guests here a lease names: whoever takes that over bars them by name. */
+static uint32_t named_guests(const struct core *core)
+{
+    const struct local *local = &core->local;
+    uint32_t count = 0;
+    ASSERT(local->run_count <= RUNS_MAX);
+    for (uint32_t i = 0; i < local->run_count; i++) {
+        count += local->runs[i].state > RUN_NAME && local->runs[i].state < RUN_BLOCK;
+    }
+    return count;
+}
+
 static void move(struct core *core, enum life_state state, struct caller *caller)
 {
     struct life *life = &core->local.life;
@@ -60,6 +78,7 @@ static void move(struct core *core, enum life_state state, struct caller *caller
         life->empty = false; /* look in /proc anew */
     }
     if (state != LIFE_ADMITTED) {
+        life->named = outside(life) ? life->named : named_guests(core);
         run_drop_all(core);
     }
     life->state = state;
@@ -149,12 +168,29 @@ void life_carry_on(struct core *core, struct caller *caller)
         life->incarnation = (struct incarnation){0};
         life->saved = false;
     }
-    if (life->state == LIFE_OUTSIDE || life->state == LIFE_LOST) {
+    if (outside(life)) {
         empty_hands(core, caller);
     }
     if (life->state == LIFE_OUTSIDE || life->state == LIFE_ADMITTED) {
         keep_incarnation(core, caller);
     }
+}
+
+/* Soon after we say that our hands are empty our address comes off the blocklist: not while a guest
+ * that no lease names, so that nobody bars it by name, may have a write under way. */
+static void note_strangers(struct core *core, const struct event *event, struct caller *caller)
+{
+    struct life *life = &core->local.life;
+    ASSERT(event->kind == EVENT_KILLED);
+    if (event->killed.count > life->named) {
+        life->late_ms = event->now_ms + timing_late_ms();
+        trace_words(caller, "self: killed a guest that no lease names: its last write may be under "
+                            "way, our hands count as empty when it cannot be any more");
+    }
+    if (event->killed.alive_count == 0) {
+        life->named = 0;
+    }
+    ASSERT(life->named <= RUNS_MAX);
 }
 
 void life_on_killed(struct core *core, const struct event *event, struct caller *caller)
@@ -163,27 +199,28 @@ void life_on_killed(struct core *core, const struct event *event, struct caller 
     if (!call_ends(&life->kill_call, event)) {
         return;
     }
-    bool outside = life->state == LIFE_OUTSIDE || life->state == LIFE_LOST;
-    if (outside && event->killed.outcome == OUTCOME_DONE && event->killed.alive_count == 0) {
-        if (life->brought) { /* it may have looked before: at once again */
-            return;
-        }
+    note_strangers(core, event, caller);
+    if (!outside(life) || event->killed.outcome != OUTCOME_DONE || event->killed.alive_count > 0) {
+        life->kill_retry_ms = event->now_ms + core->cluster.settings.retry_ms / 4;
+    } else if (life->brought) { /* it may have looked before: at once again */
+        return;
+    } else if (event->now_ms < life->late_ms) {
+        life->kill_retry_ms = life->late_ms;
+    } else {
         life->empty = true;
         trace_words(caller, "self: hands are empty, no guest of ours in /proc");
         peers_hurry(core);
-    } else {
-        life->kill_retry_ms = event->now_ms + core->cluster.settings.retry_ms / 4;
     }
 }
 
 void life_on_domain(struct core *core, const struct event_domain *told)
 {
     struct life *life = &core->local.life;
-    bool outside = life->state == LIFE_OUTSIDE || life->state == LIFE_LOST;
     ASSERT(!uuid_is_zero(&told->vm));
-    if (outside && told->state != DOMAIN_GONE) {
+    if (outside(life) && told->state != DOMAIN_GONE) {
         life->empty = false;
         life->brought = true;
+        life->kill_retry_ms = 0;
     }
 }
 

@@ -71,7 +71,9 @@ struct life {
     enum life_state state;
     struct incarnation incarnation; /* 0/0: none */
     bool empty;                     /* no guest of ours in /proc, asked since we stood outside */
-    bool brought; /* one was told of since the look under way, or the last, began */
+    bool brought;     /* one was told of since the look under way, or the last, began */
+    uint32_t named;   /* guests that leases named when we were put out; 0 once all are gone */
+    uint64_t late_ms; /* till then one of no lease may have a write under way; 0: none */
     struct call kill_call;
     uint64_t kill_retry_ms;
     struct call save_call;

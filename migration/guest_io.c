@@ -42,6 +42,7 @@ struct kill {
     uint64_t deadline_ms;
     struct uuid vm; /* zero: all of ours */
     qb_loop_timer_handle timer;
+    uint32_t count; /* sent SIGKILL so far */
     LIST_HEAD(, victim) victims;
 };
 
@@ -187,17 +188,20 @@ static void kill_free(struct kill *kill)
     free(kill);
 }
 
-static void answer(struct guest_io *io, uint64_t id, enum outcome outcome, uint32_t alive_count)
+static void answer(struct guest_io *io, uint64_t id, enum outcome outcome, uint32_t alive_count,
+                   uint32_t count)
 {
     struct event event = {.kind = EVENT_KILLED, .id = id};
     event.killed.outcome = outcome;
     event.killed.alive_count = alive_count;
+    event.killed.count = count;
     sink_put(&io->sink, &event);
 }
 
 static void kill_end(struct kill *kill, uint32_t alive_count)
 {
-    answer(kill->io, kill->id, alive_count == 0 ? OUTCOME_DONE : OUTCOME_UNKNOWN, alive_count);
+    answer(kill->io, kill->id, alive_count == 0 ? OUTCOME_DONE : OUTCOME_UNKNOWN, alive_count,
+           kill->count);
     kill_free(kill);
 }
 
@@ -235,6 +239,7 @@ static int victim_kill(struct kill *kill, const struct guest_process *guest)
     }
     (void)pidfd_send_signal(victim->pid_fd, SIGKILL, NULL, 0); /* gone or refused: seen below */
     LIST_INSERT_HEAD(&kill->victims, victim, link);
+    kill->count++;
     return qb_loop_poll_add(kill->io->loop, QB_LOOP_HIGH, victim->pid_fd, POLLIN, victim,
                             on_victim_gone);
 }
@@ -290,7 +295,7 @@ void guest_io_act(struct guest_io *io, const struct action *action)
     uint64_t now = clock_ms();
     uint64_t wait_ms = action->deadline_ms > now ? action->deadline_ms - now : 0;
     if (!kill) {
-        answer(io, action->id, OUTCOME_UNKNOWN, 1);
+        answer(io, action->id, OUTCOME_UNKNOWN, 1, 0);
         return;
     }
     kill->io = io;

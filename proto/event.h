@@ -174,6 +174,7 @@ struct event {
         struct {
             enum outcome outcome;
             uint32_t alive_count; /* of those it was to kill, still in /proc */
+            uint32_t count;       /* that were sent SIGKILL */
         } killed;
     };
 };

@@ -118,12 +118,15 @@ static uint64_t ask_kill(struct world *world, const struct uuid *uuid, uint64_t 
     return action.id;
 }
 
-static void expect_killed(struct world *world, uint64_t id, enum outcome outcome, uint32_t alive)
+/* How many it sent SIGKILL. */
+static uint32_t expect_killed(struct world *world, uint64_t id, enum outcome outcome,
+                              uint32_t alive)
 {
     const struct event *event = events_wait(world->events, 0, EVENT_KILLED, id, 10000);
     assert_non_null(event);
     assert_int_equal(event->killed.outcome, outcome);
     assert_int_equal(event->killed.alive_count, alive);
+    return event->killed.count;
 }
 
 static int setup(void **state)
@@ -163,7 +166,7 @@ static void kills_the_one_it_is_told(void **state)
     struct uuid second = vm(2);
     pid_t doomed = spawn_qemu(world, &first);
     pid_t spared = spawn_qemu(world, &second);
-    expect_killed(world, ask_kill(world, &first, 5000), OUTCOME_DONE, 0);
+    (void)expect_killed(world, ask_kill(world, &first, 5000), OUTCOME_DONE, 0);
     assert_false(is_alive(doomed));
     assert_int_equal(kill(doomed, 0), 0); /* still a zombie of ours */
     assert_true(is_alive(spared));
@@ -175,7 +178,8 @@ static void two_qemus_of_one_vm_both_die(void **state)
     struct uuid uuid = vm(1);
     pid_t first = spawn_qemu(world, &uuid);
     pid_t second = spawn_qemu(world, &uuid);
-    expect_killed(world, ask_kill(world, &uuid, 5000), OUTCOME_DONE, 0);
+    uint64_t id = ask_kill(world, &uuid, 5000);
+    assert_int_equal(expect_killed(world, id, OUTCOME_DONE, 0), 2);
     assert_false(is_alive(first));
     assert_false(is_alive(second));
 }
@@ -196,7 +200,7 @@ static void kills_all_of_ours_only(void **state)
                  "<stead:vm xmlns:stead='https://stead.example/1' term='1' counter='2'/>");
     write_status(world, "stranger", &stranger, "<a:b xmlns:a='https://other.example/'/>");
     write_status(world, "broken", &stranger, "<not xml");
-    expect_killed(world, ask_kill(world, NULL, 5000), OUTCOME_DONE, 0);
+    (void)expect_killed(world, ask_kill(world, NULL, 5000), OUTCOME_DONE, 0);
     assert_false(is_alive(first));
     assert_false(is_alive(second));
     assert_true(is_alive(third));
@@ -211,12 +215,12 @@ static void remembers_the_marked(void **state)
     pid_t first = spawn_qemu(world, &marked);
     write_status(world, "marked", &marked,
                  "<stead:vm xmlns:stead='https://stead.example/1' term='1' counter='2'/>");
-    expect_killed(world, ask_kill(world, NULL, 5000), OUTCOME_DONE, 0);
+    (void)expect_killed(world, ask_kill(world, NULL, 5000), OUTCOME_DONE, 0);
     assert_false(is_alive(first));
     snprintf(path, sizeof(path), "%s/marked.xml", world->run_dir);
     unlink(path);
     pid_t again = spawn_qemu(world, &marked);
-    expect_killed(world, ask_kill(world, NULL, 5000), OUTCOME_DONE, 0);
+    (void)expect_killed(world, ask_kill(world, NULL, 5000), OUTCOME_DONE, 0);
     assert_false(is_alive(again));
 }
 
@@ -226,8 +230,8 @@ static void nothing_there_is_done_at_once(void **state)
     struct uuid uuid = vm(1);
     uint64_t id = ask_kill(world, &uuid, 5000);
     assert_int_equal(events_count(world->events, EVENT_KILLED, id), 1);
-    expect_killed(world, id, OUTCOME_DONE, 0);
-    expect_killed(world, ask_kill(world, NULL, 5000), OUTCOME_DONE, 0);
+    assert_int_equal(expect_killed(world, id, OUTCOME_DONE, 0), 0);
+    assert_int_equal(expect_killed(world, ask_kill(world, NULL, 5000), OUTCOME_DONE, 0), 0);
 }
 
 static void a_stopped_guest_dies_too(void **state)
@@ -236,7 +240,7 @@ static void a_stopped_guest_dies_too(void **state)
     struct uuid uuid = vm(1);
     pid_t pid = spawn_qemu(world, &uuid);
     kill(pid, SIGSTOP);
-    expect_killed(world, ask_kill(world, &uuid, 5000), OUTCOME_DONE, 0);
+    (void)expect_killed(world, ask_kill(world, &uuid, 5000), OUTCOME_DONE, 0);
     assert_false(is_alive(pid));
 }
 
@@ -251,7 +255,7 @@ static void other_programs_are_left_alone(void **state)
                                  "-uuid", text, NULL};
     pid_t pid = spawn(world, words);
     usleep(100000);
-    expect_killed(world, ask_kill(world, &uuid, 1000), OUTCOME_DONE, 0);
+    (void)expect_killed(world, ask_kill(world, &uuid, 1000), OUTCOME_DONE, 0);
     assert_int_equal(waitpid(pid, NULL, WNOHANG), 0);
 }
 
@@ -286,7 +290,7 @@ static void another_pid_namespace_is_left_alone(void **state)
              "sleep 0.05; done; exit 1",
              text);
     assert_int_equal(system(command), 0);
-    expect_killed(world, ask_kill(world, &uuid, 1000), OUTCOME_DONE, 0);
+    (void)expect_killed(world, ask_kill(world, &uuid, 1000), OUTCOME_DONE, 0);
     snprintf(command, sizeof(command), "pgrep -f '^qemu-system-x86_64.*%s' >/dev/null", text);
     assert_int_equal(system(command), 0);
 }
@@ -322,8 +326,8 @@ static void what_does_not_die_is_unknown(void **state)
     (void)freezer_write("freezer.state", "THAWED", 0); /* first of all, whatever was seen */
     assert_non_null(event);
     assert_in_range(event->now_ms - asked_ms, 250, 2000);
-    expect_killed(world, id, OUTCOME_UNKNOWN, 1);
-    expect_killed(world, ask_kill(world, &uuid, 5000), OUTCOME_DONE, 0);
+    (void)expect_killed(world, id, OUTCOME_UNKNOWN, 1);
+    (void)expect_killed(world, ask_kill(world, &uuid, 5000), OUTCOME_DONE, 0);
     events_run(world->events, 50);
     assert_int_equal(events_count(world->events, EVENT_KILLED, id), 1);
     waitpid(pid, NULL, 0);

@@ -42,8 +42,9 @@ struct sim_call {
     bool unheard; /* its answer is lost */
     bool stalled; /* waits at the OSD for the placement group of its object */
     uint32_t libvirt_life;
-    bool sent;     /* its path was up when it was sent: it may sit in a queue of the OSD */
-    uint32_t refs; /* tasks that still point here */
+    bool sent;           /* its path was up when it was sent: it may sit in a queue of the OSD */
+    uint32_t refs;       /* tasks that still point here */
+    uint32_t kill_count; /* KILL: guests it has ended, or tried to */
     struct action action;
     struct delta *delta;   /* COMMIT */
     struct cluster *image; /* STATE_READ, under way or answered */

@@ -297,12 +297,16 @@ static void run_kill(struct sim *sim, struct sim_task *task)
     struct event event = {.kind = EVENT_KILLED, .killed.outcome = OUTCOME_DONE};
     bool all = uuid_is_zero(&call->action.vm.uuid);
     uint32_t vm = sim_vm_by_uuid(sim, &call->action.vm.uuid);
+    uint32_t count = 0;
     for (uint32_t i = 0; i < sim->guest_count && sim_call_lives(sim, call); i++) {
-        if (sim->guests[i].node == call->node && (all || sim->guests[i].vm == vm) &&
-            !sim_guest_sticks(sim, i)) {
+        bool meant = sim->guests[i].node == call->node && (all || sim->guests[i].vm == vm);
+        count += meant && sim->guests[i].alive;
+        if (meant && !sim_guest_sticks(sim, i)) {
             sim_guest_end(sim, i, END_CRASHED, true);
         }
     }
+    call->kill_count = count > call->kill_count ? count : call->kill_count;
+    event.killed.count = call->kill_count;
     for (uint32_t i = 0; i < sim->guest_count; i++) {
         bool meant = all || sim->guests[i].vm == vm;
         event.killed.alive_count +=

@@ -2,6 +2,7 @@
  * n2. */
 #include "agent/life.h"
 #include "agent/query.h"
+#include "fencing/timing.h"
 #include "tests/unit/unit_core.h"
 
 #define OUR_SLOT 1
@@ -384,6 +385,73 @@ TEST(a_guest_brought_later_is_ended)
     }
 }
 
+static void killed(struct unit *u, uint32_t count, uint32_t alive_count)
+{
+    struct action kill = unit_take(u, ACTION_KILL);
+    struct event event = unit_event(EVENT_KILLED, kill.id);
+    event.killed.outcome = alive_count == 0 ? OUTCOME_DONE : OUTCOME_UNKNOWN;
+    event.killed.alive_count = alive_count;
+    event.killed.count = count;
+    unit_step(u, &event);
+}
+
+/* Lost with one guest here that is running, and that a lease names unless `adopting`. */
+static struct unit *lost_with_a_guest(bool adopting)
+{
+    struct unit *u = unit_new(2);
+    unit_vm(u, 0, VM_RUNNING, OUR_SLOT);
+    unit_start(u);
+    unit_domain(u, 0, DOMAIN_RUNNING, END_UNKNOWN);
+    unit_pass(u, 100);
+    assert_int_equal(u->core.local.run_count, 1);
+    u->core.local.runs[0].state = adopting ? RUN_ADOPT : RUN_UP;
+    record(u, NODE_LOST);
+    return u;
+}
+
+/* A guest that a lease names is barred by that: with it gone our hands are empty. */
+TEST(named_guests_leave_empty_hands)
+{
+    struct unit *u = lost_with_a_guest(false);
+    killed(u, 1, 1); /* it takes two rounds */
+    unit_pass(u, 1000);
+    killed(u, 1, 0);
+    assert_true(u->core.local.life.empty);
+    free(u);
+}
+
+/* Who bars one that no lease names? Its last write is waited for. */
+TEST(the_last_write_of_an_unnamed_guest_is_waited_for)
+{
+    for (unsigned i = 0; i < 2; i++) { /* not named yet, or one more than is named */
+        struct unit *u = lost_with_a_guest(i == 0);
+        killed(u, i + 1, 0);
+        unit_pass(u, timing_late_ms() - 500);
+        unit_none(u, ACTION_KILL);
+        assert_false(u->core.local.life.empty);
+        unit_pass(u, 1000);
+        killed(u, 0, 0); /* once more: none came meanwhile */
+        assert_true(u->core.local.life.empty);
+        free(u);
+    }
+}
+
+/* One more that is brought meanwhile is killed at once, and its write is waited for as well. */
+TEST(a_guest_brought_while_waiting_is_ended_at_once)
+{
+    struct unit *u = lost_with_a_guest(false);
+    killed(u, 2, 0);
+    unit_pass(u, timing_late_ms() / 2);
+    unit_domain(u, 0, DOMAIN_RUNNING, END_UNKNOWN);
+    killed(u, 1, 0);
+    unit_pass(u, timing_late_ms() - 500);
+    assert_false(u->core.local.life.empty);
+    unit_pass(u, 1000);
+    killed(u, 0, 0);
+    assert_true(u->core.local.life.empty);
+    free(u);
+}
+
 /* What is killed as a whole is not carried on one by one. */
 TEST(a_lost_life_drops_its_runs)
 {
@@ -473,6 +541,9 @@ int main(void)
         cmocka_unit_test(standings_have_words),
         cmocka_unit_test(empty_hands_are_not_for_ever),
         cmocka_unit_test(a_guest_brought_later_is_ended),
+        cmocka_unit_test(named_guests_leave_empty_hands),
+        cmocka_unit_test(the_last_write_of_an_unnamed_guest_is_waited_for),
+        cmocka_unit_test(a_guest_brought_while_waiting_is_ended_at_once),
         cmocka_unit_test(a_lost_life_drops_its_runs),
         cmocka_unit_test(a_new_standing_is_told_at_once),
         cmocka_unit_test(lost_until_the_state_is_read_again),
