@@ -25,6 +25,7 @@ count() {
     failed=$((failed + $3))
     if [ "$3" -gt 0 ]; then
         echo "FAILED $1 ($2 passed, $3 failed)"
+        grep '^FAILED' "$4" | sed 's/^/    /' || true # why, wherever it stands
         tail -n 60 "$4" | sed 's/^/    /'
     else
         echo "ok     $1 ($2)"

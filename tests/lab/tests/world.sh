@@ -139,5 +139,5 @@ comes_back() { # K: from fenced, still the same boot, by an operator's word
     within 20 "n$1 is in the ring again" is_true "node['n$1']['in_ring'] and node['n$1']['agent_alive']"
     must "n$1 is still fenced" node_is "$1" fenced
     within 15 "node unfence n$1" stead node unfence "n$1"
-    within 20 "n$1 is online" node_is "$1" online
+    within 45 "n$1 is online" node_is "$1" online # 20 s later where an agent killed a guest it knew no lease of
 }
