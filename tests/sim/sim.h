@@ -170,13 +170,14 @@ struct sim_ring {
 
 struct sim_member {
     struct sim_ring *ring;
-    size_t cursor;      /* absolute number of the next message to deliver */
-    uint64_t last_us;   /* of the last delivery put in the queue */
-    uint64_t component; /* whom it can hear now */
-    uint64_t works_us;  /* until when it was in a quorate ring whose token goes round */
-    uint64_t held_us;   /* until when its ring was more than half, or had the term */
-    uint64_t came_us;   /* into the ring it is in */
-    uint64_t forming;   /* number of the formation under way; 0: none */
+    size_t cursor;       /* absolute number of the next message to deliver */
+    uint64_t last_us;    /* of the last delivery put in the queue */
+    uint64_t component;  /* whom it can hear now */
+    uint64_t round_us;   /* until when it was in a ring whose token goes round */
+    uint64_t quorate_us; /* until when votequorum called it quorate: a qdevice may do so later */
+    uint64_t held_us;    /* until when its ring was more than half, or had the term */
+    uint64_t came_us;    /* into the ring it is in */
+    uint64_t forming;    /* number of the formation under way; 0: none */
     uint64_t forming_component;
     bool unsettled; /* it hears somebody who does not hear all the others: no ring is ever made */
     bool mending;   /* it was unsettled until just now */

@@ -289,22 +289,29 @@ bool sim_cpg_goes_round(const struct sim *sim, uint32_t node)
     return sim->cpg.members[node].ring != NULL && !stalled(sim, node);
 }
 
-static bool rings(const struct sim *sim, uint32_t node)
+static bool quorate(const struct sim *sim, uint32_t node)
 {
-    return sim_cpg_goes_round(sim, node) && sim->hosts[node].votes.quorate;
+    return sim->cpg.members[node].ring != NULL && sim->hosts[node].votes.quorate;
+}
+
+static uint64_t until_us(const struct sim *sim, bool now, uint64_t last_us)
+{
+    return now ? sim->now_us : last_us;
 }
 
 uint64_t sim_cpg_worked_us(const struct sim *sim, uint32_t node)
 {
     const struct sim_member *member = &sim->cpg.members[node];
-    uint64_t works_us = rings(sim, node) ? sim->now_us : member->works_us;
-    uint64_t held_us = sim_votes_hold(sim, node) ? sim->now_us : member->held_us;
-    return works_us < held_us ? works_us : held_us;
+    uint64_t worked_us = until_us(sim, sim_cpg_goes_round(sim, node), member->round_us);
+    uint64_t quorate_us = until_us(sim, quorate(sim, node), member->quorate_us);
+    uint64_t held_us = until_us(sim, sim_votes_hold(sim, node), member->held_us);
+    worked_us = quorate_us < worked_us ? quorate_us : worked_us;
+    return held_us < worked_us ? held_us : worked_us;
 }
 
 bool sim_cpg_works(const struct sim *sim, uint32_t node)
 {
-    return rings(sim, node) && sim_votes_hold(sim, node);
+    return sim_cpg_goes_round(sim, node) && quorate(sim, node) && sim_votes_hold(sim, node);
 }
 
 /* Before the new view: what was on its way in the old rings reaches a whole group or nobody of it.
@@ -490,8 +497,9 @@ void sim_cpg_note_works(struct sim *sim)
 {
     for (uint32_t n = 0; n < sim->node_count; n++) {
         struct sim_member *member = &sim->cpg.members[n];
-        member->works_us = rings(sim, n) ? sim->now_us : member->works_us;
-        member->held_us = sim_votes_hold(sim, n) ? sim->now_us : member->held_us;
+        member->round_us = until_us(sim, sim_cpg_goes_round(sim, n), member->round_us);
+        member->quorate_us = until_us(sim, quorate(sim, n), member->quorate_us);
+        member->held_us = until_us(sim, sim_votes_hold(sim, n), member->held_us);
     }
 }
 
