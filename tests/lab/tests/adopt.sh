@@ -75,11 +75,11 @@ test_remove_gives_back() {
     must 'told' said 'given back to libvirt as it runs.*libvirt on n2 has it again'
     must 'stead knows it no more' is_true "'back1' not in vm"
     must 'it is persistent' dom_is back1 2 Persistent yes
-    within 10 'its marks are gone' eval '! lab sh 2 virsh dumpxml back1 | grep -q stead.example'
-    must 'nor in its definition' eval '! lab sh 2 virsh dumpxml --inactive back1 | grep -q stead.example'
+    within 10 'its marks are gone' eval '! lab sh 2 virsh dumpxml back1 | finds stead.example'
+    must 'nor in its definition' eval '! lab sh 2 virsh dumpxml --inactive back1 | finds stead.example'
     must 'its QEMU is the same' [ "$(qemus_of back1 2)" = "$pid" ]
     goes_on back1
-    within 10 'its lease is gone' eval '! lab sh 1 rados -p stead --id stead ls | grep -q "$(dominfo back1 2 UUID)"'
+    within 10 'its lease is gone' eval '! lab sh 1 rados -p stead --id stead ls | finds "$(dominfo back1 2 UUID)"'
     must 'adopted again' exits 0 stead vm add back1 --adopt
     within 10 'it is transient' dom_is back1 2 Persistent no
     goes_on back1
@@ -89,7 +89,7 @@ test_remove_gives_back() {
     must 'remove, given on n3' exits 0 stead vm remove back1
     must 'it is defined there' dom_is back1 3 State 'shut off'
     must 'without autostart' dom_is back1 3 Autostart disable
-    within 10 'its mark is gone' eval '! lab sh 3 virsh dumpxml --inactive back1 | grep -q stead.example'
+    within 10 'its mark is gone' eval '! lab sh 3 virsh dumpxml --inactive back1 | finds stead.example'
     must 'its disk is still there' lab rbd info rbd/back1
     within 60 'libvirt starts it by hand' lab sh 3 virsh -q start back1
     within 30 'it writes' wrote back1 2 20
@@ -217,8 +217,8 @@ has_one_owner() { # NAME K
     if is_true "'$1' in vm"; then
         vm_runs_on "$1" "$2" && dom_is "$1" "$2" Persistent no
     else
-        dom_is "$1" "$2" Persistent yes && ! lab sh "$2" virsh dumpxml "$1" | grep -q stead.example &&
-            ! lab sh "$2" virsh dumpxml --inactive "$1" | grep -q stead.example
+        dom_is "$1" "$2" Persistent yes && ! lab sh "$2" virsh dumpxml "$1" | finds stead.example &&
+            ! lab sh "$2" virsh dumpxml --inactive "$1" | finds stead.example
     fi
 }
 test_adopt_agent_killed() { # at five moments of an adoption

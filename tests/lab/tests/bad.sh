@@ -15,10 +15,10 @@ check3() { # EXIT PATTERN...: what --check says on n3
 
 trouble3() { # PATTERN: n3's agent says so, and another node's status repeats it
     ASK=1
-    within 40 "n3's trouble is known: $1" eval "says \"node['n3']['trouble'] or ''\" | grep -qE -- '$1'"
+    within 40 "n3's trouble is known: $1" eval "says \"node['n3']['trouble'] or ''\" | finds '$1'"
     tell "$(says "node['n3']['trouble']")"
-    must 'node show tells it' eval "stead node show n3 | grep -qE '^Trouble +.*$1'"
-    must 'status tells it' eval "stead status | grep -qE '^Trouble +n3: .*$1'"
+    must 'node show tells it' eval "stead node show n3 | finds '^Trouble +.*$1'"
+    must 'status tells it' eval "stead status | finds '^Trouble +n3: .*$1'"
 }
 
 well3() {
@@ -72,7 +72,7 @@ test_bad_config() {
     check3 1 "^WRONG +ceph +Ceph has no pool sted: 'ceph osd pool create sted 16 16 replicated', or correct"
     on3 systemctl restart stead-agent
     ASK=3
-    within 20 'its status says so' eval "says \"d['situation']\" | grep -q 'Ceph has no pool sted'"
+    within 20 'its status says so' eval "says \"d['situation']\" | finds 'Ceph has no pool sted'"
     on3 cp /root/good.conf $conf
     starts_again
 }
@@ -114,7 +114,7 @@ test_bad_ceph() {
     check3 1 '^WRONG +ceph +Ceph refuses the key of client.stead'
     on3 systemctl restart stead-agent
     ASK=3
-    within 20 'its status says so' eval "says \"d['situation']\" | grep -q 'Ceph refuses the key of client.stead'"
+    within 20 'its status says so' eval "says \"d['situation']\" | finds 'Ceph refuses the key of client.stead'"
     on3 rm /etc/ceph/ceph.client.stead.keyring
     check3 1 '^WRONG +ceph +no keyring of client.stead here'
     on3 cp /root/good.keyring /etc/ceph/ceph.client.stead.keyring
@@ -126,7 +126,7 @@ test_bad_corosync() {
     on3 cp $file /root/good.corosync
     on3 systemctl stop corosync
     ASK=3
-    within 20 'its agent says that it is alone' eval "says \"d['situation']\" | grep -q 'no quorum: 1 in the ring, 2 needed'"
+    within 20 'its agent says that it is alone' eval "says \"d['situation']\" | finds 'no quorum: 1 in the ring, 2 needed'"
     must '--check' exits 1 on3 stead-agent --check
     must 'says so' said '^WRONG +corosync +does not run: systemctl status corosync'
     must 'and takes nobody for another' not said 'WRONG +machine'
@@ -135,7 +135,7 @@ test_bad_corosync() {
     within 20 'Corosync runs' on3 corosync-quorumtool -s
     check3 1 '^WRONG +corosync +.*quorum.last_man_standing'
     within 20 'its status says so, and what that means' \
-        eval "says \"d['situation']\" | grep -q 'quorum.last_man_standing is set, .*: set it to 0; until then this node takes no part'"
+        eval "says \"d['situation']\" | finds 'quorum.last_man_standing is set, .*: set it to 0; until then this node takes no part'"
     tell "$(says "d['situation']")"
     on3 rm -f /run/stead/incarnation # as after a boot
     refuses_to_start 'quorum.last_man_standing'
@@ -169,17 +169,17 @@ test_bad_corosync_keys() { # each key that lets less than half, or the wrong one
     with_corosync "s/$provider/&\n    device {\n        model: net\n        votes: 1\n        net {\n            host: 10.88.1.9\n        }\n    }/" \
         'quorum.device.net.algorithm must be ffsplit'
     ASK=3
-    within 20 'it takes no part' eval "says \"d['situation']\" | grep -q 'takes no part'"
+    within 20 'it takes no part' eval "says \"d['situation']\" | finds 'takes no part'"
     on3 cp /root/good.corosync /etc/corosync/corosync.conf
     on3 systemctl restart corosync
     well3
     ASK=1 # n3's second vote raised what all others wait for, and a running Corosync never lowers that
-    within 40 'the others tell of the votes' eval "stead status | grep -q 'votes-raised: Corosync wants 3 votes'"
+    within 40 'the others tell of the votes' eval "stead status | finds 'votes-raised: Corosync wants 3 votes'"
     for verb in stop start; do
         for node in 1 2 3; do lab sh "$node" systemctl "$verb" corosync & done
         wait
     done
-    within 40 'that is over' eval "! stead status | grep -q votes-raised"
+    within 40 'that is over' eval "! stead status | finds votes-raised"
     well3
 }
 

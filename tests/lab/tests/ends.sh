@@ -295,7 +295,7 @@ test_copy_that_stands_still() {
     lab sh 3 pkill -STOP -f guest=copy
     must 'start' stead vm start still1
     within 90 'it runs, once nobody sees the copy any more' vm_is still1 running
-    must 'the copy is barred' eval "lab ceph osd blocklist ls 2>&1 | grep -c '$client' >/dev/null"
+    must 'the copy is barred' eval "lab ceph osd blocklist ls 2>&1 | finds '$client'"
     within 30 'it writes' wrote still1 2 50
     lab sh 3 pkill -CONT -f guest=copy
     goes_on still1

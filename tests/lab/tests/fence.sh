@@ -26,7 +26,7 @@ agents_gone() { # as it was
     starts_again
 }
 
-node_shows() { stead node show n3 | grep -qE -- "$1"; } # PATTERN
+node_shows() { stead node show n3 | finds "$1"; } # PATTERN
 
 bmc_alone() { # no BMC of stead's own for n3: only what follows
     agent3 "$@"
@@ -85,7 +85,7 @@ test_bmc_with_host() {
 
 revived() { # K: it waits for a person's word, or one more try at its power has come through meanwhile
     ! node_is "$1" online || return 0
-    if "$LAB" status | grep "^n$1 *off" >/dev/null; then lab on "$1"; else stead node unfence "n$1" || true; fi
+    if "$LAB" status | finds "^n$1 *off"; then lab on "$1"; else stead node unfence "n$1" || true; fi
     return 1
 }
 
@@ -99,7 +99,7 @@ bmc_lies() { # NAME MODE POLICY PATTERN
     from=$(mark)
     lab freeze 3
     recovered "$1" 3
-    within 30 "the history tells of the BMC: $4" eval "history_since $from | grep -qE '^$4'"
+    within 30 "the history tells of the BMC: $4" eval "history_since $from | finds '^$4'"
     must 'the old QEMU is there, frozen' not no_qemu "$1" 3
     lab thaw 3
     within 15 'the thawed host kills its guest' no_qemu "$1" 3

@@ -51,7 +51,7 @@ boots_again() { # K: and libvirtd answers
     lab on "$1"
     within 40 "libvirtd of n$1 answers" lab sh "$1" virsh -q list
 }
-libvirtd_refused() { lab sh "$1" journalctl -b -u libvirtd | grep "$2 is a VM of the cluster" >/dev/null; } # K NAME
+libvirtd_refused() { lab sh "$1" journalctl -b -u libvirtd | finds "$2 is a VM of the cluster"; } # K NAME
 
 test_left_behind() { # a definition with autostart on another host, which boots and has no agent yet
     add_vm left1 1

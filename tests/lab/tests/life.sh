@@ -45,7 +45,7 @@ test_node_removed_dead() {
     stead node remove n3 --yes --watch
     within 10 'it is no longer listed' node_hidden 3
     lab on 3
-    within 40 'its agent says what to do' eval "lab sh 3 stead status | grep -q 'stead cluster join here if it was removed'"
+    within 40 'its agent says what to do' eval "lab sh 3 stead status | finds 'stead cluster join here if it was removed'"
     clean gone3 2
     joins_again 3
 }
@@ -102,7 +102,7 @@ test_backup_and_restore() { # the state object is removed; the backup brings it 
     within 20 'keep3 writes' wrote keep3 2 50
     clean keep1 2
     clean keep3 2
-    must 'the history says so' eval "stead history | grep 'restored from a backup' >/dev/null"
+    must 'the history says so' eval "stead history | finds 'restored from a backup'"
     lab rbd rm --no-progress rbd/late2
 }
 

@@ -3,7 +3,7 @@
 
 object() { lab rados -p stead "$@"; } # rados' own verbs
 trouble() { [[ $(says "d['state_object']") = "$1" ]]; }
-situation() { says "d['situation']" | grep -qE -- "$1"; }
+situation() { says "d['situation']" | finds "$1"; }
 
 nothing_is_decided() { # NAME...: these VMs run on, and a command is not carried out
     local name
@@ -105,7 +105,7 @@ test_object_damaged() {
     history_has "$from" 'state n[123] - the state object was damaged \([0-9]+ of its records\): written anew'
     sleep 4 # that agent's BMC is seen to be its own: the commit of that would write the header, too
     object setomapval cluster header garbage
-    within 15 'a header too' eval "history_since $from | grep -q 'state n[123] - .*its header'"
+    within 15 'a header too' eval "history_since $from | finds 'state n[123] - .*its header'"
     object setomapval cluster guard garbage
     must 'with a damaged guard' stead vm stop dam1 --timeout 1s
     within 15 'commands take effect' vm_is dam1 stopped

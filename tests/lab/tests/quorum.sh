@@ -64,7 +64,7 @@ nobody_quorate() { # PREFIX SECONDS [storage|late]
         sleep 3
         lab sh 1 stead vm show "${1}1" --json >"$WORK/said"
         must 'it says so' said '"state": *"suspended"'
-        must 'an alarm says so' eval "lab sh 1 stead status --json | grep -q guests-suspended"
+        must 'an alarm says so' eval "lab sh 1 stead status --json | finds guests-suspended"
         sleep $(($2 - ($(now_us) - since) / 1000000))
         must 'they stand still yet' all_are "$1" paused
     else

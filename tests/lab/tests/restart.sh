@@ -28,7 +28,7 @@ corosync_restarts() { # K NAME: asked for at another node
     ring=$(lab sh "$k" corosync-cmapctl -g runtime.members."$k".joined_count 2>/dev/null || true)
     lab sh "$k" systemctl restart corosync
     within 20 "n$k is online again" is_true "node['n$k']['state'] == 'online' and node['n$k']['in_ring'] and node['n$k']['agent_alive']"
-    within 15 'its announcement is cleared' eval "history_since $from | grep -q '^node-back n$k '"
+    within 15 'its announcement is cleared' eval "history_since $from | finds '^node-back n$k '"
     within 15 'all is settled' is_true "d['situation'] == 'all is settled'"
     history_has "$from" "node-away n$k " "node-back n$k "
     tell "$(history_since "$from" | grep -E '^node-(away|back)')"
@@ -261,7 +261,7 @@ test_halted() {
     panic 2
     within 15 'n2 is halted' node_is 2 halted
     tell "$(stead status | head -n1)"
-    must 'nobody acts, and it says so' eval "says \"d['situation']\" | grep -q 'two nodes are halted'"
+    must 'nobody acts, and it says so' eval "says \"d['situation']\" | finds 'two nodes are halted'"
     for k in 1 2; do goes_on "halt$k"; done
     must 'n1 is let work again, from n3' stead node resume n1
     must 'a command is taken again' stead vm stop halt3 --timeout 1s

@@ -47,7 +47,7 @@ test_two_node_cut() {
         history_lacks "$from" "node-lost n$WINNER "
         lab path 1 2 up
         loser_comes_back
-        must "the winner was not fenced after the heal (cut $i)" eval "! history_since $from | grep -qE '^node-(lost|fenced) n$WINNER '"
+        must "the winner was not fenced after the heal (cut $i)" eval "! history_since $from | finds '^node-(lost|fenced) n$WINNER '"
         k=$(other "$WINNER")
         ((i % 2 == 0)) || continue # every other cut begins with a guest on each again
         stead vm stop tie2 --timeout 1s >/dev/null
@@ -104,7 +104,7 @@ test_two_node_cold_start() {
 }
 
 quorate_is() { [[ $(lab sh "$1" corosync-quorumtool -s 2>/dev/null | awk '/^Quorate:/ {print $2}') = "$2" ]]; } # K Yes|No
-has_device() { lab sh "$1" corosync-quorumtool -s 2>/dev/null | grep -qE '^ +0 +1 +Qdevice'; } # K
+has_device() { lab sh "$1" corosync-quorumtool -s 2>/dev/null | finds '^ +0 +1 +Qdevice'; } # K
 all_stand() { [[ $(lab sh 1 virsh domstate tie1 2>/dev/null) = paused && $(lab sh 2 virsh domstate tie2 2>/dev/null) = paused ]]; }
 all_run() { [[ $(lab sh 1 virsh domstate tie1 2>/dev/null) = running && $(lab sh 2 virsh domstate tie2 2>/dev/null) = running ]]; }
 

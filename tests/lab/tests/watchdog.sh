@@ -53,7 +53,7 @@ test_watchdog_alone() {
     kill -STOP "$(agent_pid 3)"
     cut=$(now_us)
     lab net 3 down
-    within 15 'n3 is lost' eval "history_since $from | grep -q '^node-lost n3'"
+    within 15 'n3 is lost' eval "history_since $from | finds '^node-lost n3'"
     within 15 'its watchdog cuts n3' expired 3 "$cut"
     must 'dog1 runs nowhere yet' eval "! vm_runs_off dog1 3"
     recovered dog1 3 30

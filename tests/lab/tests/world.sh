@@ -29,6 +29,7 @@ within() { # SECONDS WHAT CMD...
 }
 
 not() { ! "$@"; }
+finds() { grep -E -- "$1" >"$WORK/found"; } # PATTERN, in what is piped here, to its end: `grep -q` leaves at once, and pipefail takes the writer's SIGPIPE for a no
 exits() { # CODE CMD...: what it said is in $WORK/said
     local want=$1 got=0
     shift
