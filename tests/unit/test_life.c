@@ -395,8 +395,7 @@ static void killed(struct unit *u, uint32_t count, uint32_t alive_count)
     unit_step(u, &event);
 }
 
-/* Lost with one guest here that is running, and that a lease names unless `adopting`. */
-static struct unit *lost_with_a_guest(bool adopting)
+static struct unit *with_a_guest(void)
 {
     struct unit *u = unit_new(2);
     unit_vm(u, 0, VM_RUNNING, OUR_SLOT);
@@ -404,6 +403,13 @@ static struct unit *lost_with_a_guest(bool adopting)
     unit_domain(u, 0, DOMAIN_RUNNING, END_UNKNOWN);
     unit_pass(u, 100);
     assert_int_equal(u->core.local.run_count, 1);
+    return u;
+}
+
+/* Lost with one guest here that is running, and that a lease names unless `adopting`. */
+static struct unit *lost_with_a_guest(bool adopting)
+{
+    struct unit *u = with_a_guest();
     u->core.local.runs[0].state = adopting ? RUN_ADOPT : RUN_UP;
     record(u, NODE_LOST);
     return u;
@@ -455,12 +461,7 @@ TEST(a_guest_brought_while_waiting_is_ended_at_once)
 /* What is killed as a whole is not carried on one by one. */
 TEST(a_lost_life_drops_its_runs)
 {
-    struct unit *u = unit_new(2);
-    unit_vm(u, 0, VM_RUNNING, OUR_SLOT);
-    unit_start(u);
-    unit_domain(u, 0, DOMAIN_RUNNING, END_UNKNOWN);
-    unit_pass(u, 100);
-    assert_int_equal(u->core.local.run_count, 1);
+    struct unit *u = with_a_guest();
     record(u, NODE_LOST);
     assert_int_equal(u->core.local.run_count, 0);
     free(u);
