@@ -95,7 +95,9 @@ def writers_of(stamps):
     return writers
 
 
-def judge(stamps, slots, torn, acked):
+def judge(stamps, slots, torn, acked, newest=None):
+    oldest = stamps[-1].pos - slots if stamps else 0  # positions up to here were written over
+    stamps = [s for s in stamps if newest is None or s.pos <= newest]
     writers = writers_of(stamps)
     interleavings = late = 0
     seen, previous = set(), None
@@ -104,7 +106,6 @@ def judge(stamps, slots, torn, acked):
             interleavings += s.boot in seen
         seen.add(s.boot)
         previous = s
-    oldest = stamps[-1].pos - slots if stamps else 0  # positions up to here were written over
     for w in writers.values():
         if w["first_pos"] > oldest + 1:
             w["gaps"] += w["first_seq"] - 1
@@ -155,6 +156,13 @@ def main():
     acked = read_consoles(args.consoles)  # before the disk: a writer at work is ahead of its console, never behind
     try:
         stamps, slots, torn = read_image(args.name)
+        result = judge(stamps, slots, torn, acked)
+        if result["gaps"]:
+            # A writer at work may go from one chunk into the next between our reads of the two: what was
+            # there by then is looked for again. A real gap stays one.
+            newest = stamps[-1].pos
+            stamps, slots, torn = read_image(args.name)
+            result = judge(stamps, slots, torn, acked, newest)
     except (rados.Error, rbd.Error) as error:
         print("disk: cannot read rbd/%s: %s" % (args.name, error), file=sys.stderr)
         return 2
