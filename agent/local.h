@@ -120,6 +120,7 @@ struct watchdog {
 struct domain {
     struct uuid vm;
     enum domain_state state;
+    enum mark_sight mark;
     struct action_id action; /* of the start that made it */
     bool told;               /* since the connection was last made */
     bool noted;              /* somebody started it past stead, and that is told */

@@ -416,10 +416,27 @@ static void domain_gone(struct run_step *step, enum domain_end end)
 void run_note_hand(struct core *core, const struct uuid *vm)
 {
     struct domain *domain = find_domain(&core->local, vm);
-    if (domain != NULL && domain->action.term == 0 && !domain->noted) {
+    if (domain != NULL && domain->mark == MARK_ABSENT && !domain->noted) {
         domain->noted = true;
         hand_note(core, vm);
     }
+}
+
+bool run_is_anothers(const struct run *run, const struct domain *domain)
+{
+    ASSERT(run->lease.state == LEASE_HELD);
+    return domain->mark == MARK_ABSENT ||
+           (domain->mark == MARK_READ && !action_id_equal(domain->action, run->lease.action));
+}
+
+void run_kill_anothers(struct run_step *step)
+{
+    struct run *run = step->run;
+    run_note_hand(step->core, &run->vm);
+    run->end = run->state < RUN_BLOCK ? END_UNKNOWN : run->end;
+    run->intruder = true;
+    run->clean = false;
+    run_move(step, RUN_KILL, "another hand started it");
 }
 
 void run_rest_domain(struct run_step *step)
@@ -480,6 +497,7 @@ void run_on_domain(struct core *core, const struct event_domain *told, struct ca
         domain->runs_ms = caller->now_ms;
     }
     domain->state = told->state;
+    domain->mark = told->mark;
     domain->action = told->action;
     domain->told = true;
     domain->rest_ms = 0;
@@ -487,11 +505,11 @@ void run_on_domain(struct core *core, const struct event_domain *told, struct ca
         run->check_ms = caller->now_ms; /* are we blocklisted, is the lease another's? */
         run->suspect = true;
     }
-    if (run != NULL && run->state >= RUN_BLOCK && run->state <= RUN_RELEASE) {
-        run_note_hand(core, &told->vm); /* its end was being seen to: this is another one */
-        run->intruder = true;
-        run->clean = false;
-        run_move(&step, RUN_KILL, "another hand started it");
+    bool ending = run != NULL && run->state >= RUN_BLOCK && run->state <= RUN_RELEASE;
+    bool up = run != NULL && (run->state == RUN_UP || run->state == RUN_SHUTDOWN);
+    if (ending ||
+        (up && run_is_anothers(run, domain))) { /* its end was not seen, or is being seen to */
+        run_kill_anothers(&step);
     }
     if (run != NULL && run->state == RUN_TAKE) { /* an earlier agent asked libvirt for it */
         run->before = (struct clients){0};

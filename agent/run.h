@@ -64,6 +64,10 @@ void run_retry(struct run_step *step);
 void run_undo(struct run_step *step, const char *reason);
 /* A domain that bears no mark of a start: somebody's, which is told once. */
 void run_note_hand(struct core *core, const struct uuid *vm);
+/* Is this domain none that the start made which the lease, ours, was taken for? */
+bool run_is_anothers(const struct run *run, const struct domain *domain);
+/* What somebody started in its place is killed; whoever has its images open is barred. */
+void run_kill_anothers(struct run_step *step);
 /* /proc no longer has its process, though libvirt may list it for a while yet. */
 void run_rest_domain(struct run_step *step);
 /* Ends what is left here, from wherever it is: domain, clients, locks, lease. */

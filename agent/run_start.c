@@ -174,14 +174,17 @@ static void adopt(struct run_step *step)
     run->has_domain = domain != DOMAIN_GONE;
     run->end = run->has_domain ? END_STEAD : run->end;
     bool resumed = vm == NULL || vm->state != VM_STARTING || domain != DOMAIN_PAUSED;
-    bool runs = run->has_domain && domain != DOMAIN_STARTING && resumed &&
+    bool strange = run->has_domain && domain != DOMAIN_STARTING && run_is_anothers(run, found);
+    bool runs = run->has_domain && domain != DOMAIN_STARTING && resumed && !strange &&
                 run->lease.clients.count > 0; /* no guest of ours ran before its lease named it */
     run->again = vm != NULL && vm->state == VM_STARTING && !runs;
     if (run->again) { /* the start to go on with is the one assigned now */
         run->action = vm->action;
         run->starting = true;
     }
-    if (vm != NULL && runs) {
+    if (strange) {
+        run_kill_anothers(step);
+    } else if (vm != NULL && runs) {
         run_move(step, RUN_UP, "its lease is ours");
     } else {
         run_end(step, runs ? "no longer wanted here" : "left over from before");

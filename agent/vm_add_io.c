@@ -203,7 +203,8 @@ static void wait_known(void *context)
     struct adding *adding = context;
     const struct local *local = &adding->tools->core->local;
     for (uint32_t i = 0; i < local->domain_count; i++) {
-        if (uuid_equal(&local->domains[i].vm, &adding->facts.uuid)) {
+        if (uuid_equal(&local->domains[i].vm, &adding->facts.uuid) &&
+            local->domains[i].mark == MARK_READ && local->domains[i].action.term == 0) {
             send_it(adding);
             return;
         }

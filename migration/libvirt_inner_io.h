@@ -61,12 +61,6 @@ struct job {
     struct libvirt_ask ask; /* ASK */
 };
 
-enum mark_sight {
-    MARK_ABSENT,     /* the domain has no element of ours */
-    MARK_READ,       /* `mark` is what it says */
-    MARK_UNREADABLE, /* it could not be asked, or says nonsense */
-};
-
 /* One domain as libvirt shows it. */
 struct sight {
     struct uuid vm;

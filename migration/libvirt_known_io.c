@@ -69,6 +69,7 @@ static void tell(struct known_domains *domains, struct known *known, enum domain
     event.domain.vm = known->vm;
     event.domain.state = state;
     event.domain.end = end;
+    event.domain.mark = known->mark;
     event.domain.action = known->action;
     known->told = true;
     known->state = state;
@@ -91,9 +92,11 @@ static void tell_done(struct known_domains *domains, const struct news *news)
     sink_put(&domains->sink, &event);
 }
 
-static void now_is(struct known *known, struct action_id action, bool starting)
+static void now_is(struct known *known, enum mark_sight mark, struct action_id action,
+                   bool starting)
 {
-    known->told = known->told && action_id_equal(known->action, action);
+    known->told = known->told && known->mark == mark && action_id_equal(known->action, action);
+    known->mark = mark;
     known->action = action;
     known->starting = starting;
     known->present = true;
@@ -178,9 +181,9 @@ static void unmark(struct known_domains *domains, const struct known *known)
 static void on_started(struct known_domains *domains, struct known *known)
 {
     if (known->coming) {
-        now_is(known, known->coming_action, true);
+        now_is(known, MARK_READ, known->coming_action, true);
     } else if (known->abandoned && !known->present) {
-        now_is(known, known->abandoned_action, true);
+        now_is(known, MARK_READ, known->abandoned_action, true);
     } else if (!known->present) { /* by another hand: its mark tells */
         look(domains, &known->vm, END_UNKNOWN);
         return;
@@ -261,7 +264,12 @@ static void on_sight(struct known_domains *domains, const struct sight *sight)
     if (state == DOMAIN_RUNNING && known->suspended) {
         unmark(domains, known); /* whoever resumed it did not come to that */
     }
-    now_is(known, read ? sight->mark.action : known->action, starting && state != DOMAIN_RUNNING);
+    starting = starting && state != DOMAIN_RUNNING;
+    if (sight->sight == MARK_UNREADABLE) { /* as it was read before, if it was */
+        now_is(known, known->present ? known->mark : MARK_UNREADABLE, known->action, starting);
+    } else {
+        now_is(known, sight->sight, sight->mark.action, starting);
+    }
     known->listed = true;
     tell(domains, known, state, END_UNKNOWN);
     destroy_abandoned(domains, known);
@@ -329,7 +337,7 @@ static void on_done(struct known_domains *domains, const struct news *news)
         action_id_equal(known->coming_action, news->done.action)) {
         known->coming = false;
         if (news->done.outcome == OUTCOME_DONE) {
-            now_is(known, news->done.action, true);
+            now_is(known, MARK_READ, news->done.action, true);
             tell(domains, known, DOMAIN_STARTING, END_UNKNOWN);
         } else if (news->done.outcome == OUTCOME_UNKNOWN) {
             known->abandoned = true;

@@ -23,6 +23,7 @@ struct known {
     bool signalled;          /* QEMU was told to quit: what follows is no end of the guest's own */
     enum domain_state state; /* as told last */
     uint32_t changes;        /* since it is known */
+    enum mark_sight mark;
     struct action_id coming_action;
     struct action_id abandoned_action;
 };

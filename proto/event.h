@@ -92,11 +92,18 @@ struct event_block {
     uint32_t blocked_count; /* BLOCK_CHECK: how many of the asked entries are on the list */
 };
 
+enum mark_sight {
+    MARK_READ,       /* it bears ours */
+    MARK_ABSENT,     /* it bears none: somebody made it past stead */
+    MARK_UNREADABLE, /* it could not be asked, or says nonsense */
+};
+
 struct event_domain {
     struct uuid vm;
     enum domain_state state;
-    enum domain_end end;     /* with DOMAIN_GONE */
-    struct action_id action; /* from the domain's mark: the start that made it */
+    enum domain_end end; /* with DOMAIN_GONE */
+    enum mark_sight mark;
+    struct action_id action; /* which the mark says: the start that made it; none: adopted */
 };
 
 struct event {

@@ -38,6 +38,7 @@ static struct event domain_event(const struct sim *sim, const struct sim_guest *
     event.domain.vm = sim->vms[guest->vm].uuid;
     event.domain.state = guest->alive ? word_of(guest) : DOMAIN_GONE;
     event.domain.end = guest->end;
+    event.domain.mark = guest->by_hand ? MARK_ABSENT : MARK_READ;
     event.domain.action = guest->action;
     return event;
 }

@@ -63,6 +63,68 @@ TEST(a_marked_domain_is_destroyed)
     world_end(w);
 }
 
+/* The lease is ours, but what is here was not made by the start that it was taken for. */
+static void found_anothers(enum mark_sight mark, struct action_id action)
+{
+    struct world *w = world_new(VM_RUNNING);
+    struct client named = w->lease.clients.list[0];
+    w->nonce++; /* another QEMU than the lease names */
+    world_restart(w, DOMAIN_GONE);
+    world_until(w, RUN_ADOPT);
+    struct action read = unit_take(w->u, ACTION_LEASE_READ);
+    w->alive = true;
+    unit_domain_marked(w->u, 0, DOMAIN_RUNNING, mark, action);
+    world_tell(w, &read, OUTCOME_DONE);
+    assert_int_equal(world_state(w), RUN_KILL);
+    world_settle(w, 1000);
+    assert_false(w->alive);
+    assert_true(clients_hold(&w->blocked, &named));
+    assert_true(world_place_of(w, ACTION_WATCHERS_READ) >= 0); /* whoever has its images open */
+    assert_int_equal(w->lease.state, LEASE_FREE);
+    assert_int_equal(world_observation(w)->kind, OBSERVED_STOPPED);
+    assert_int_equal(w->u->core.local.hands[0].token != 0, mark == MARK_ABSENT);
+    world_end(w);
+}
+
+TEST(a_guest_by_another_hand_is_not_adopted)
+{
+    found_anothers(MARK_ABSENT, (struct action_id){0, 0});
+}
+
+TEST(a_guest_of_another_start_is_not_adopted)
+{
+    found_anothers(MARK_READ, (struct action_id){1, 9});
+}
+
+/* An unreadable mark says nothing against it. */
+TEST(a_guest_with_an_unreadable_mark_is_adopted)
+{
+    struct world *w = world_new(VM_RUNNING);
+    world_restart(w, DOMAIN_GONE);
+    world_until(w, RUN_ADOPT);
+    struct action read = unit_take(w->u, ACTION_LEASE_READ);
+    w->alive = true;
+    unit_domain_marked(w->u, 0, DOMAIN_RUNNING, MARK_UNREADABLE, (struct action_id){0, 0});
+    world_tell(w, &read, OUTCOME_DONE);
+    assert_int_equal(world_state(w), RUN_UP);
+    world_end(w);
+}
+
+/* It ended and was started by hand while libvirt was not heard: what is shown now is killed. */
+TEST(a_guest_replaced_by_hand_unseen)
+{
+    struct world *w = world_new(VM_RUNNING);
+    world_restart(w, DOMAIN_RUNNING);
+    world_settle(w, 1000);
+    assert_int_equal(world_state(w), RUN_UP);
+    unit_domain_marked(w->u, 0, DOMAIN_RUNNING, MARK_ABSENT, (struct action_id){0, 0});
+    assert_int_equal(world_state(w), RUN_KILL);
+    world_settle(w, 1000);
+    assert_false(w->alive);
+    assert_int_equal(w->lease.state, LEASE_FREE);
+    world_end(w);
+}
+
 /* A guest whose lease is not ours is killed, and the lease left alone. */
 TEST(a_guest_without_a_lease_is_killed)
 {
@@ -146,6 +208,10 @@ int main(void)
         cmocka_unit_test(a_start_found_paused_is_made_anew),
         cmocka_unit_test(a_paused_guest_is_adopted),
         cmocka_unit_test(a_marked_domain_is_destroyed),
+        cmocka_unit_test(a_guest_by_another_hand_is_not_adopted),
+        cmocka_unit_test(a_guest_of_another_start_is_not_adopted),
+        cmocka_unit_test(a_guest_with_an_unreadable_mark_is_adopted),
+        cmocka_unit_test(a_guest_replaced_by_hand_unseen),
         cmocka_unit_test(a_guest_without_a_lease_is_killed),
         cmocka_unit_test(a_guest_without_a_lease_is_barred),
         cmocka_unit_test(a_guest_told_while_the_lease_is_read),

@@ -338,7 +338,7 @@ TEST(a_copy_started_by_hand_is_told_once)
     w->lease = unit_lease(w->u, 0, 3);
     world_restart(w, DOMAIN_RUNNING);
     struct local *local = &w->u->core.local;
-    local->domains[0].action = (struct action_id){0}; /* no mark of a start */
+    local->domains[0].mark = MARK_ABSENT;
     world_settle(w, 1000);
     assert_true(local->hands[0].token != 0);
     local->hands[0] = (struct hand){{{0}}, 0}; /* the history holds it */
@@ -427,9 +427,7 @@ TEST(a_copy_started_during_the_end_is_killed)
     world_guest_ends(w, END_CRASHED);
     world_until(w, RUN_UNLOCK);
     w->alive = true;
-    struct event told = unit_event(EVENT_DOMAIN, 0);
-    told.domain = (struct event_domain){.vm = world_run(w)->vm, .state = DOMAIN_RUNNING};
-    unit_step(w->u, &told);
+    unit_domain_marked(w->u, 0, DOMAIN_RUNNING, MARK_ABSENT, (struct action_id){0, 0});
     assert_int_equal(world_state(w), RUN_KILL);
     unit_pass(w->u, 300);
     assert_int_equal(world_observation(w)->kind, OBSERVED_BY_HAND); /* it bears no start's mark */

@@ -455,12 +455,29 @@ static inline void unit_commit_is(struct unit *u, const struct action *action, e
 }
 
 /* libvirt tells of the domain of VM slot `slot`. */
+static inline void unit_domain_marked(struct unit *u, uint32_t slot, enum domain_state state,
+                                      enum mark_sight mark, struct action_id action)
+{
+    struct event event = unit_event(EVENT_DOMAIN, 0);
+    event.domain = (struct event_domain){
+        .vm = unit_uuid((uint8_t)(0x80 + slot)), .state = state, .mark = mark, .action = action};
+    unit_step(u, &event);
+}
+
+/* A domain that the start made which its lease was taken for. */
 static inline void unit_domain(struct unit *u, uint32_t slot, enum domain_state state,
                                enum domain_end end)
 {
     struct event event = unit_event(EVENT_DOMAIN, 0);
     event.domain =
         (struct event_domain){.vm = unit_uuid((uint8_t)(0x80 + slot)), .state = state, .end = end};
+    event.domain.action = u->image.vms[slot].action;
+    for (uint32_t i = 0; i < u->core.local.run_count; i++) {
+        const struct run *run = &u->core.local.runs[i];
+        if (run->lease.state == LEASE_HELD && uuid_equal(&run->vm, &event.domain.vm)) {
+            event.domain.action = run->lease.action;
+        }
+    }
     unit_step(u, &event);
 }
 

@@ -246,7 +246,7 @@ static inline void world_restart(struct world *w, enum domain_state domain)
     unit_open(u, u->image.nodes[OUR_SLOT].client);
     unit_ring(u, true, u->ring.count, u->ring.nodeids);
     if (domain != DOMAIN_GONE) {
-        unit_domain(u, 0, domain, END_UNKNOWN);
+        unit_domain_marked(u, 0, domain, MARK_READ, w->lease.action);
     }
     unit_domains(u);
     unit_pass(u, 60);
