@@ -19,6 +19,9 @@
 #include "tests/sim/sim_virt.h"
 
 #define LOOK_US SECOND
+#define KNOWN_US                                                                                   \
+    (50 * MS) /* as vm_add_io.c: between two looks whether the core knows the domain               \
+               */
 #define TRIES_MAX 120
 
 static bool takes_commands(const struct sim *sim, const struct scenario_step *step, uint32_t node)
@@ -102,6 +105,31 @@ static uint32_t plain_guest(struct sim *sim, uint32_t v, uint32_t node)
     return guest;
 }
 
+static void mark(struct sim *sim, uint32_t index)
+{
+    struct sim_guest *guest = &sim->guests[index];
+    guest->by_hand = false;
+    guest->action = (struct action_id){0, 0};
+    if (guest->order == 0) {
+        sim_guest_run(sim, index);
+    } else {
+        sim_guest_tell(sim, guest);
+    }
+}
+
+/* The command waits until the agent shows the domain: one that it did not know would count as gone.
+ */
+static bool is_shown(struct sim *sim, uint32_t v, uint32_t node)
+{
+    const struct local *local = &sim->hosts[node].agent.core->local;
+    for (uint32_t i = 0; i < local->domain_count; i++) {
+        if (uuid_equal(&local->domains[i].vm, &sim->vms[v].uuid)) {
+            return local->domains[i].mark == MARK_READ && local->domains[i].action.term == 0;
+        }
+    }
+    return false;
+}
+
 /* As agent/vm_add_io.h has it: the lease is made held by this node, with the client its QEMU has.
  */
 static const char *prepare_adoption(struct sim *sim, uint32_t v, uint32_t node,
@@ -131,7 +159,7 @@ static const char *prepare_adoption(struct sim *sim, uint32_t v, uint32_t node,
     (void)clients_add(&lease->clients, &client);
     sim->rados.lease_exists[v] = true;
     sim->vms[v].known = true;
-    sim_guest_run(sim, guest);
+    mark(sim, guest);
     fill_vm(sim, v, request);
     fill_place(sim, node, request);
     request->adopt = true;
@@ -189,6 +217,16 @@ static void close_command(struct sim *sim, struct sim_command *command, bool acc
             accepted ? "done" : "refused", text[0] != '\0' ? ": " : "", text);
 }
 
+static void give(struct sim *sim, struct sim_command *command);
+
+static void run_known(struct sim *sim, struct sim_task *task)
+{
+    struct sim_command *command = &sim->commands[task->number];
+    if (!command->closed && !command->given) {
+        give(sim, command);
+    }
+}
+
 static void give(struct sim *sim, struct sim_command *command)
 {
     struct request request = {0};
@@ -199,6 +237,11 @@ static void give(struct sim *sim, struct sim_command *command)
     const char *refusal = fill(sim, command->step, node, &request);
     if (refusal != NULL) {
         close_command(sim, command, false, refusal);
+        return;
+    }
+    if (request.adopt && !is_shown(sim, command->step->vm, node)) {
+        sim_put(sim, KNOWN_US, SIM_NO_HOST,
+                (struct sim_task){.run = run_known, .number = (uint64_t)(command - sim->commands)});
         return;
     }
     command->given = true;

@@ -454,30 +454,13 @@ static inline void unit_commit_is(struct unit *u, const struct action *action, e
     unit_step(u, &event);
 }
 
-/* libvirt tells of the domain of VM slot `slot`. */
-static inline void unit_domain_marked(struct unit *u, uint32_t slot, enum domain_state state,
-                                      enum mark_sight mark, struct action_id action)
-{
-    struct event event = unit_event(EVENT_DOMAIN, 0);
-    event.domain = (struct event_domain){
-        .vm = unit_uuid((uint8_t)(0x80 + slot)), .state = state, .mark = mark, .action = action};
-    unit_step(u, &event);
-}
-
-/* A domain that the start made which its lease was taken for. */
+/* libvirt tells of the domain of VM slot `slot`; nothing is said of its mark. */
 static inline void unit_domain(struct unit *u, uint32_t slot, enum domain_state state,
                                enum domain_end end)
 {
     struct event event = unit_event(EVENT_DOMAIN, 0);
-    event.domain =
-        (struct event_domain){.vm = unit_uuid((uint8_t)(0x80 + slot)), .state = state, .end = end};
-    event.domain.action = u->image.vms[slot].action;
-    for (uint32_t i = 0; i < u->core.local.run_count; i++) {
-        const struct run *run = &u->core.local.runs[i];
-        if (run->lease.state == LEASE_HELD && uuid_equal(&run->vm, &event.domain.vm)) {
-            event.domain.action = run->lease.action;
-        }
-    }
+    struct uuid vm = unit_uuid((uint8_t)(0x80 + slot));
+    event.domain = (struct event_domain){vm, state, end, MARK_UNREADABLE, {0, 0}};
     unit_step(u, &event);
 }
 

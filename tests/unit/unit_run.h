@@ -237,6 +237,15 @@ static inline void world_settle(struct world *w, uint64_t ms)
     }
 }
 
+static inline void unit_domain_marked(struct unit *u, uint32_t slot, enum domain_state state,
+                                      enum mark_sight mark, struct action_id action)
+{
+    struct event event = unit_event(EVENT_DOMAIN, 0);
+    event.domain = (struct event_domain){
+        .vm = unit_uuid((uint8_t)(0x80 + slot)), .state = state, .mark = mark, .action = action};
+    unit_step(u, &event);
+}
+
 /* Our agent starts in a world where libvirt lists this domain (DOMAIN_GONE: none). */
 static inline void world_restart(struct world *w, enum domain_state domain)
 {
