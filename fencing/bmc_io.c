@@ -96,8 +96,8 @@ static void identity_answer(const struct bmc_request *request, bool verified)
                        "not this host's UUID): it is never touched; correct the address");
 }
 
-/* The helper's line: an outcome word, a space, a sentence. */
-static void line_answer(const struct bmc_request *request, char *line)
+/* An answer is an outcome word, a space, a sentence. False: the line is none. */
+static bool line_answer(const struct bmc_request *request, char *line)
 {
     static const struct {
         const char *word;
@@ -107,20 +107,21 @@ static void line_answer(const struct bmc_request *request, char *line)
                  {"unknown", OUTCOME_UNKNOWN},
                  {"stale", OUTCOME_STALE}};
     char *space = strchr(line, ' ');
-    if (space) {
-        *space = '\0';
-        for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-            if (strcmp(line, words[i].word) == 0) {
-                request_answer(request, words[i].outcome, space + 1);
-                return;
-            }
-        }
-        if (request->identify && strcmp(line, "guid") == 0) {
-            identity_answer(request, space[1] == '1');
-            return;
+    if (!space) {
+        return false;
+    }
+    *space = '\0';
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (strcmp(line, words[i].word) == 0) {
+            request_answer(request, words[i].outcome, space + 1);
+            return true;
         }
     }
-    request_answer(request, OUTCOME_UNKNOWN, "the BMC helper gave an answer that makes no sense");
+    if (!request->identify || strcmp(line, "guid") != 0) {
+        return false;
+    }
+    identity_answer(request, space[1] == '1');
+    return true;
 }
 
 /* --- one child ----------------------------------------------------------------------------- */
@@ -132,22 +133,24 @@ static void request_free(struct bmc_request *request)
     free(request);
 }
 
-/* Its last line is the answer, even of one that then hung; what comes before is a library's. */
+/* The last line that is an answer is it, even of one that then hung or crashed: what else is said,
+ * before and after, is a library's. */
 static void on_ended(void *context, const struct child_end *end)
 {
     struct bmc_request *request = context;
     char text[CHILD_OUTPUT_BYTES];
     name_set(text, sizeof(text), end->output);
-    char *newline = strrchr(text, '\n');
-    if (newline) {
+    bool answered = false;
+    for (char *newline; !answered && (newline = strrchr(text, '\n'));) {
         *newline = '\0';
         char *before = strrchr(text, '\n');
-        line_answer(request, before ? before + 1 : text);
-    } else if (end->killed) {
-        request_answer(request, OUTCOME_UNKNOWN, "the BMC gave no answer before the deadline");
-    } else {
+        answered = line_answer(request, before ? before + 1 : text);
+    }
+    if (!answered) {
         request_answer(request, OUTCOME_UNKNOWN,
-                       "the BMC helper ended without an answer; the command may have been sent");
+                       end->killed ? "the BMC gave no answer before the deadline"
+                                   : "the BMC helper ended without an answer; the command may have "
+                                     "been sent");
     }
     request_free(request);
 }

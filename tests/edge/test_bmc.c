@@ -354,6 +354,39 @@ static void nothing_configured_is_said(void **state)
     expect(world, &action, OUTCOME_FAILED, "/nowhere/stead-bmc");
 }
 
+/* What libraries say goes the same way: a crash after the answer, a warning before it. */
+static void other_words_are_no_answer(void **state)
+{
+    static const struct {
+        const char *script;
+        enum outcome outcome;
+        const char *words;
+    } helpers[] = {
+        {"echo done off; echo 'free(): invalid pointer' >&2; exit 1", OUTCOME_DONE, "off"},
+        {"echo 'a warning' >&2; echo 'failed no such user'", OUTCOME_FAILED, "no such user"},
+        {"echo done with it; echo unknown no answer; echo; echo one-word", OUTCOME_UNKNOWN,
+         "no answer"},
+        {"echo 'a warning of some library'", OUTCOME_UNKNOWN, "without an answer"},
+        {"echo 'a warning'; sleep 30", OUTCOME_UNKNOWN, "before the deadline"},
+        {"printf 'done of'", OUTCOME_UNKNOWN, "without an answer"},
+    };
+    struct world *world = *state;
+    char helper[PATH_BYTES];
+    char script[256];
+    snprintf(helper, sizeof(helper), "%s/helper", world->dir);
+    bmc_io_close(world->io);
+    assert_int_equal(bmc_io_open(world->events->loop, world->credentials, helper,
+                                 &world->events->sink, &world->io),
+                     0);
+    for (size_t i = 0; i < sizeof(helpers) / sizeof(helpers[0]); i++) {
+        struct action action = off(world, 1000);
+        snprintf(script, sizeof(script), "#!/bin/sh\n%s\n", helpers[i].script);
+        write_file(world, "helper", script);
+        assert_int_equal(chmod(helper, 0700), 0);
+        expect(world, &action, helpers[i].outcome, helpers[i].words);
+    }
+}
+
 static void closing_with_requests_under_way(void **state)
 {
     struct world *world = *state;
@@ -412,6 +445,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_late_command_is_not_sent, setup, teardown),
         cmocka_unit_test_setup_teardown(answers_come_once, setup, teardown),
         cmocka_unit_test_setup_teardown(nothing_configured_is_said, setup, teardown),
+        cmocka_unit_test_setup_teardown(other_words_are_no_answer, setup, teardown),
         cmocka_unit_test_setup_teardown(closing_with_requests_under_way, setup, teardown),
         cmocka_unit_test_setup_teardown(credentials_are_checked, setup, teardown),
     };
