@@ -114,10 +114,11 @@ static const struct command commands[] = {
      "stead node show n3"},
     {"node fence", "NODE", cli_node_fence, OPTION_I_VOUCH | OPTION_YES | WATCH, 0,
      "prove it harmless now; its VMs restart",
-     "Its guests are cut off from their disks and started elsewhere. --i-vouch is for a proof that "
-     "cannot come by itself, such as a dead BMC under the policy `power`: you say that the "
-     "host is off, and it asks you for its name unless --yes is given. It does "
-     "not count for the quorum then, until it is admitted anew.",
+     "Its guests are cut off from their disks and started elsewhere; its BMC switches it off. "
+     "--i-vouch is for a proof that cannot come by itself, such as a dead BMC under the policy "
+     "`power`: you say that the host is off. It does not count for the quorum then, until it is "
+     "admitted anew. If you vouch, or its agent is alive, it asks you for its name unless --yes "
+     "is given.",
      "stead node fence n3 --watch"},
     {"node unfence", "NODE", cli_node_unfence, WATCH, 0, "let a fenced node return",
      "For a node that was frozen or cut off rather than rebooted; one that was rebooted returns "

@@ -1,9 +1,53 @@
-/* `node remove`: what it costs, said beforehand; what is to be done by hand, afterwards. */
+/* `node fence` and `node remove`: what it costs, said beforehand; what is to be done by hand,
+ * afterwards. */
 #include <stdio.h>
 #include <string.h>
 
 #include "agent/cli/commands_io.h"
 #include "agent/cli/watch_io.h"
+
+/* A slip of a name must not switch off a host that is well, and a false "it is dead" costs no disk,
+ * but the node's guests: a person says it, knowing that. What is gone is fenced unasked. */
+static enum cli_exit let_fence(const struct cli_options *options, const char *name)
+{
+    char alive[NAME_BYTES + 128] = "";
+    char vouch[NAME_BYTES + 128] = "";
+    char text[1024];
+    struct cli_status status;
+    enum cli_exit result = cli_look("", &status);
+    if (result != CLI_DONE) {
+        return result;
+    }
+    const Control__Node *node = cli_find_node(&status, name);
+    if (node != NULL && node->agent_alive) {
+        snprintf(alive, sizeof(alive),
+                 "%s is alive: its agent answers. It is cut off from its disks and, where it has a "
+                 "BMC, switched off.\n",
+                 name);
+    }
+    if ((options->given & OPTION_I_VOUCH) != 0) {
+        snprintf(vouch, sizeof(vouch),
+                 "You vouch that %s is powered off, or cut off for good, and stays so until you "
+                 "unfence it.\n",
+                 name);
+    }
+    snprintf(text, sizeof(text), "%s%sIts %u VM(s) will be started elsewhere.", alive, vouch,
+             node != NULL ? node->vm_count : 0);
+    cli_free_status(&status);
+    return alive[0] != '\0' || vouch[0] != '\0' ? cli_let_confirm(options, text, name) : CLI_DONE;
+}
+
+enum cli_exit cli_node_fence(const struct cli_options *options, const char *name)
+{
+    enum cli_exit result = let_fence(options, name);
+    if (result == CLI_DONE) {
+        result = cli_send_command(options, CONTROL__COMMAND_KIND__COMMAND_NODE_FENCE, name);
+    }
+    if (result == CLI_DONE && (options->given & OPTION_WATCH) != 0) {
+        result = cli_follow(options, GOAL_NODE_FENCED, name);
+    }
+    return result;
+}
 
 /* Those that stay when one of those that are in goes. */
 static unsigned stay_count(const Control__Status *status)

@@ -141,8 +141,6 @@ enum cli_exit cli_node_resume(const struct cli_options *options, const char *nam
     return cli_send_command(options, CONTROL__COMMAND_KIND__COMMAND_NODE_RESUME, name);
 }
 
-/* ---- node fence */
-
 enum cli_exit cli_let_confirm(const struct cli_options *options, const char *explanation,
                               const char *word)
 {
@@ -165,30 +163,6 @@ enum cli_exit cli_let_confirm(const struct cli_options *options, const char *exp
         return CLI_FAILED;
     }
     return CLI_DONE;
-}
-
-/* A false "it is dead" costs no disk, but the node's guests: a person says it, knowing that. */
-static enum cli_exit let_vouch(const struct cli_options *options, const char *name)
-{
-    char text[NAME_BYTES + 256];
-    snprintf(
-        text, sizeof(text),
-        "You vouch that %s is powered off, or cut off for good, and stays so until you unfence "
-        "it.\nIts VMs will be started elsewhere.",
-        name);
-    return cli_let_confirm(options, text, name);
-}
-
-enum cli_exit cli_node_fence(const struct cli_options *options, const char *name)
-{
-    enum cli_exit result = CLI_DONE;
-    if ((options->given & OPTION_I_VOUCH) != 0) {
-        result = let_vouch(options, name);
-    }
-    if (result == CLI_DONE) {
-        result = order(options, CONTROL__COMMAND_KIND__COMMAND_NODE_FENCE, name, GOAL_NODE_FENCED);
-    }
-    return result;
 }
 
 /* ---- vm add */

@@ -143,3 +143,23 @@ test_bmc_swapped() {
     on3 mv /root/good.conf $conf3
     starts_again
 }
+
+typed() { echo "$1" | lab sh 1 script -qec 'stead node fence n3' /dev/null; } # WORD, at a terminal
+
+# A host that is well is fenced only by a person who means that very one.
+test_fence_by_hand() {
+    add_vm hand3 3
+    ASK=1
+    must 'a script without --yes is refused' exits 2 stead node fence n3
+    must 'and told why' said 'n3 is alive: its agent answers'
+    must 'another name typed is refused' exits 1 typed n2
+    must 'and told so' said 'that is not .n3.; nothing was done'
+    must 'n3 is online' node_is 3 online
+    must 'its own name typed fences it' exits 0 typed n3
+    recovered hand3 3
+    within 20 'its BMC has switched it off' eval '! lab sh 3 true 2>/dev/null'
+    must 'what is gone is fenced unasked' exits 0 stead node fence n3
+    clean hand3 2
+    lab on 3
+    within 60 'n3 is back' node_is 3 online
+}
