@@ -121,6 +121,9 @@ $(filter-out $(CONFORM),$(EDGE_TESTS)): $(B)/tests/%: $(B)/tests/edge/%.o $(LIB_
 $(CONFORM): $(B)/tests/%: $(B)/tests/edge/%.o $(LIB_SIM) $(LIB_EDGE) $(LIB_PURE) | $(B)/stead-bmc
 	@mkdir -p $(@D)
 	@$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS_EDGE)
+$(B)/tests/watchdog: tests/lab/watchdog/watchdog.c # the lab's device, for test_keeper_device
+	@mkdir -p $(@D)
+	@$(CC) -O2 -o $@ $< $(shell pkg-config --cflags --libs fuse3)
 $(BENCH): $(B)/tests/bench_%: $(B)/tests/bench/%.o $(LIB_EDGE) $(LIB_PURE)
 	@mkdir -p $(@D)
 	@$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS_EDGE)

@@ -4,6 +4,7 @@
  *
  * A FUSE mount on one regular file, served from outside the node, so that it lives on while the
  * node is frozen. Like a real one: one opener at a time, closing without a "V" leaves it armed.
+ * WATCHDOG_IDENTITY is what it calls itself; with WATCHDOG_STOPS it says that closing stops it.
  */
 #define FUSE_USE_VERSION 35 /* an unsigned ioctl command */
 #define _GNU_SOURCE
@@ -31,6 +32,9 @@ static bool armed;
 static bool magic;
 static int timeout_s = TIMEOUT_S;
 static double fed_s;
+static struct watchdog_info info = {.options =
+                                        WDIOF_SETTIMEOUT | WDIOF_MAGICCLOSE | WDIOF_KEEPALIVEPING,
+                                    .identity = "stead lab watchdog"};
 
 static double now_s(void)
 {
@@ -120,9 +124,6 @@ static void on_ioctl(fuse_req_t request, fuse_ino_t inode, unsigned command, voi
                      struct fuse_file_info *file, unsigned flags, const void *input,
                      size_t input_size, size_t output_size)
 {
-    static const struct watchdog_info info = {.options = WDIOF_SETTIMEOUT | WDIOF_MAGICCLOSE |
-                                                         WDIOF_KEEPALIVEPING,
-                                              .identity = "stead lab watchdog"};
     (void)inode;
     (void)argument;
     (void)file;
@@ -181,6 +182,17 @@ static bool serve(struct fuse_session *session)
     return false;
 }
 
+static void describe(void)
+{
+    const char *identity = getenv("WATCHDOG_IDENTITY");
+    if (identity != NULL) {
+        snprintf((char *)info.identity, sizeof(info.identity), "%s", identity);
+    }
+    if (getenv("WATCHDOG_STOPS") != NULL) {
+        info.options &= ~(unsigned)WDIOF_MAGICCLOSE;
+    }
+}
+
 /* In the node's mount namespace; /dev/fuse is this machine's, opened before. */
 static int mount_there(const char *pid, const char *file)
 {
@@ -212,6 +224,7 @@ int main(int argc, char **argv)
         fputs("usage: watchdog PID FILE CMD...\n", stderr);
         return 2;
     }
+    describe();
     int here = open("/proc/self/ns/mnt", O_RDONLY);
     int fuse = mount_there(argv[1], argv[2]);
     if (fuse < 0 || setns(here, CLONE_NEWNS) < 0) {
