@@ -68,14 +68,18 @@ static bool reborn(const struct node_record *node, const struct peer *peer)
            !uuid_equal(&peer->beat.boot, &node->boot) && !uuid_is_zero(&peer->beat.boot);
 }
 
-/* Its own agent, on the same machine, has read that it is lost (its copy is as new as the one our
- * fence began with), has killed what it ran, and found no guest of ours in /proc. */
+/* Its own agent, on the same machine, knows that it is lost, has killed what it ran, and found no
+ * guest of ours in /proc. It knows: its copy is as new as the one our fence began with; or it has
+ * none, since it was restarted behind our barrier, and said so after that began. */
 static bool clean(const struct core *core, uint32_t slot, const struct peer *peer)
 {
     const struct node_record *node = &core->cluster.nodes[slot];
-    return peer->beat.empty && uuid_equal(&peer->beat.machine, &node->machine) &&
-           uuid_equal(&peer->beat.boot, &node->boot) && !uuid_is_zero(&peer->beat.boot) &&
-           peer->beat.version >= core->local.acting.lost_version[slot];
+    const struct fence *fence = &core->local.acting.fences[slot];
+    bool knows = peer->beat.version >= core->local.acting.lost_version[slot] ||
+                 (peer->beat.version == 0 && fence->state == FENCE_STANDS &&
+                  peer->answered_ms > fence->stands_ms);
+    return knows && peer->beat.empty && uuid_equal(&peer->beat.machine, &node->machine) &&
+           uuid_equal(&peer->beat.boot, &node->boot) && !uuid_is_zero(&peer->beat.boot);
 }
 
 static void lose(struct core *core, uint32_t slot, bool client_only, const char *why)

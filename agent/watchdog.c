@@ -152,6 +152,19 @@ void watchdog_fill_beat(const struct core *core, struct beat *beat)
     }
 }
 
+/* Before we were restarted we may have known that it is lost, and been counted on. If so it has
+ * fired once it went unanswered for as long by us, and by all who knew. Not for ever: where we are
+ * needed for a quorum and our address is barred, nobody else could let us read the state. */
+static bool may_have_known(const struct core *core, const struct beat *beat)
+{
+    ASSERT(core->local.started_ms <= core->local.now_ms);
+    if (beat->watchdog_vouch_ms == 0 || beat->watchdog_fires_ms == 0) {
+        return true;
+    }
+    return core->local.now_ms - core->local.started_ms <
+           timing_watchdog_ms(beat->watchdog_vouch_ms, beat->watchdog_fires_ms);
+}
+
 bool watchdog_shuns(const struct core *core, const struct beat *beat)
 {
     uint8_t slot = state_find_node(&core->cluster, beat->nodeid);
@@ -159,7 +172,7 @@ bool watchdog_shuns(const struct core *core, const struct beat *beat)
         return false;
     }
     if (core->cluster.header.version == 0) {
-        return true; /* we may have known that it is lost, before we were restarted */
+        return may_have_known(core, beat);
     }
     if (slot == NODE_NONE) {
         return false;

@@ -138,6 +138,28 @@ TEST(a_clean_end_is_the_word_of_that_very_life)
     }
 }
 
+/* It was restarted and reads nothing, for its address is barred: it is not the life's before that.
+ */
+TEST(who_has_no_copy_is_believed_once_it_is_barred)
+{
+    for (unsigned i = 0; i < 3; i++) {
+        struct unit *u = unit_new(1);
+        unit_set(u, "proof", PROOF_POWER);
+        unit_vm(u, 0, VM_RUNNING, N3);
+        unit_lead(u);
+        fence_by_hand(u);
+        empties_its_hands(u);
+        u->peers[3].version = i == 1 ? 1 : 0; /* i == 1: it has read, but not of this */
+        if (i != 2) {
+            bar(u);
+        }
+        unit_settle(u, 600);
+        assert_int_equal(unit_copy_node(u, 3)->state, i == 0 ? NODE_FENCED : NODE_LOST);
+        assert_int_equal((unit_copy_node(u, 3)->proofs & PROOF_CLEAN) != 0, i == 0);
+        free(u);
+    }
+}
+
 TEST(back_from_a_fence_nothing_is_wanted_any_more)
 {
     struct unit *u = acting();
@@ -270,6 +292,7 @@ int main(void)
         cmocka_unit_test(without_an_address_entry_the_record_says_so),
         cmocka_unit_test(an_address_that_may_be_barred_counts_as_barred),
         cmocka_unit_test(a_clean_end_is_the_word_of_that_very_life),
+        cmocka_unit_test(who_has_no_copy_is_believed_once_it_is_barred),
         cmocka_unit_test(back_from_a_fence_nothing_is_wanted_any_more),
         cmocka_unit_test(an_admission_takes_what_the_node_says_of_itself),
         cmocka_unit_test(a_removed_node_leaves_a_tombstone),

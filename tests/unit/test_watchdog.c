@@ -2,6 +2,7 @@
  */
 #include "agent/votes.h"
 #include "agent/watchdog.h"
+#include "fencing/timing.h"
 #include "tests/unit/unit_core.h"
 
 #define N2 1 /* slots */
@@ -235,6 +236,23 @@ TEST(who_has_no_copy_answers_nobody_whose_watchdog_runs)
     u->peers[3].watchdog = WATCHDOG_ARMED;
     assert_true(watchdog_shuns(&u->core, &u->peers[3]));
     assert_false(watchdog_shuns(&u->core, &u->peers[1]));
+    u->core.local.now_ms += 1000000;
+    u->peers[3].watchdog_fires_ms = FIRES;
+    assert_true(watchdog_shuns(&u->core, &u->peers[3])); /* for ever, if it does not say how long */
+    free(u);
+}
+
+TEST(who_has_no_copy_answers_again_once_the_watchdog_would_have_fired)
+{
+    struct unit *u = unit_new(2);
+    core_init(&u->core, &u->facts, u->now_ms);
+    u->peers[3].watchdog = WATCHDOG_ARMED;
+    u->peers[3].watchdog_fires_ms = FIRES;
+    u->peers[3].watchdog_vouch_ms = VOUCH;
+    u->core.local.now_ms = u->core.local.started_ms + timing_watchdog_ms(VOUCH, FIRES) - 1;
+    assert_true(watchdog_shuns(&u->core, &u->peers[3]));
+    u->core.local.now_ms++;
+    assert_false(watchdog_shuns(&u->core, &u->peers[3]));
     free(u);
 }
 
@@ -463,6 +481,7 @@ int main(void)
         cmocka_unit_test(a_restarted_agent_lets_nothing_go),
         cmocka_unit_test(who_is_lost_with_an_armed_watchdog_is_not_answered),
         cmocka_unit_test(who_has_no_copy_answers_nobody_whose_watchdog_runs),
+        cmocka_unit_test(who_has_no_copy_answers_again_once_the_watchdog_would_have_fired),
         cmocka_unit_test(an_armed_watchdog_is_committed_and_its_end_too),
         cmocka_unit_test(a_word_on_an_older_copy_does_not_count),
         cmocka_unit_test(without_the_policy_it_is_not_committed),
