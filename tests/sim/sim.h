@@ -116,6 +116,7 @@ struct sim_host {
     uint64_t last_arrival_us; /* operations of one client reach the OSD in order */
     enum sim_bmc bmc;
     uint64_t bmc_slow_us;
+    bool lied_off; /* one of its devices once read off whatever it was */
     enum sim_watchdog watchdog;
     uint64_t watchdog_late_us;
     struct keeper keeper;

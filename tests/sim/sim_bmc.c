@@ -136,7 +136,7 @@ static void run_order(struct sim *sim, struct sim_task *task)
     struct sim_call *call = task->object;
     uint32_t target = target_of(sim, &call->action);
     uint32_t device = device_of(&call->action);
-    const struct sim_host *host = &sim->hosts[target];
+    struct sim_host *host = &sim->hosts[target];
     enum power_order order = call->action.power.order;
     enum sim_bmc mode = mode_of(host, device);
     if (!answers(host, device)) {
@@ -144,6 +144,7 @@ static void run_order(struct sim *sim, struct sim_task *task)
     } else if (device == 0 && !uuid_equal(&call->action.power.machine, &host->machine)) {
         answer(sim, call, OUTCOME_FAILED, "this BMC is another machine's");
     } else if (mode == SIM_BMC_LIES_OFF) {
+        host->lied_off |= order != POWER_ORDER_ON;
         answer(sim, call, OUTCOME_DONE, order == POWER_ORDER_ON ? "reads on" : "reads off");
     } else if (mode == SIM_BMC_LIES && order != POWER_ORDER_READ && !reads_off(host, device)) {
         if (device > 0) { /* of a BMC it is read until the deadline: it may go off yet */

@@ -81,22 +81,26 @@ static void check_predecessors(struct sim *sim, const struct delta *delta)
 
 /* --- I4 --- */
 
-/* A watchdog is taken to have fired: then nothing of the cluster's lives on that host. */
-static void check_watchdogs(struct sim *sim, const struct delta *delta)
+/* A host is taken for reset or off: then nothing of the cluster's lives there. What a BMC that lies
+ * has read is nobody's fault but its own. */
+static void check_deaths(struct sim *sim, const struct delta *delta)
 {
     for (uint32_t r = 0; r < delta->count; r++) {
         const struct record *record = &delta->records[r];
         if (record->kind != RECORD_NODE || record->removed || record->slot >= sim->node_count ||
-            record->node.state != NODE_FENCED || (record->node.proofs & PROOF_WATCHDOG) == 0 ||
+            record->node.state != NODE_FENCED ||
             sim->rados.state->nodes[record->slot].state == NODE_FENCED) {
             continue;
         }
+        bool reset = (record->node.proofs & PROOF_WATCHDOG) != 0;
+        bool off = (record->node.proofs & PROOF_POWER) != 0 && !sim->hosts[record->slot].lied_off;
         for (uint32_t i = 0; i < sim->guest_count; i++) {
             const struct sim_guest *guest = &sim->guests[i];
-            if (guest->node == record->slot && guest->alive && guest->order != 0 &&
-                !guest->by_hand) {
-                sim_violation(sim, "I4: %s is taken for reset by its watchdog, and %s lives there",
-                              node_name(sim, record->slot), vm_name(sim, guest->vm));
+            if ((reset || off) && guest->node == record->slot && guest->alive &&
+                guest->order != 0 && !guest->by_hand) {
+                sim_violation(sim, "I4: %s is taken for %s, and %s lives there",
+                              node_name(sim, record->slot), reset ? "reset by its watchdog" : "off",
+                              vm_name(sim, guest->vm));
             }
         }
     }
@@ -135,7 +139,7 @@ void sim_check_commit(struct sim *sim, uint32_t node, const struct delta *delta)
     sim_check_hands(sim, delta);
     note_fences(sim, delta);
     check_wants(sim, delta);
-    check_watchdogs(sim, delta);
+    check_deaths(sim, delta);
     check_predecessors(sim, delta);
     sim_check_why(sim, delta);
     if (!state_apply(state, delta)) {

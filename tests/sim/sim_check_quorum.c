@@ -9,10 +9,11 @@
  * it. The time: until our own heartbeats have gone unanswered for too long, and then until what
  * does not stand still is killed.
  */
-#include "fencing/timing.h"
 #include "tests/sim/sim_check.h"
 #include "tests/sim/sim_cpg.h"
 
+#define DEADLINE_MS                                                                                \
+    5000 /* from the word to stand still to its death; a figure of its own, not the core's */
 #define SLACK_MS 1500    /* a step comes at least every beat_ms; a kill takes some 30 ms */
 #define LISTED_US SECOND /* after its start: libvirt's list, the state, the ring */
 
@@ -53,8 +54,8 @@ void sim_check_quorum(struct sim *sim, uint32_t node)
         return;
     }
     const struct settings *settings = &host->agent.core->cluster.settings;
-    uint64_t bound_us = MS * (timing_unanswered_ms(settings, sim_cpg_detect_ms(sim)) +
-                              timing_suspend_ms() + SLACK_MS);
+    uint64_t unanswered_ms = settings->fresh_ms + 2 * (uint64_t)sim_cpg_detect_ms(sim);
+    uint64_t bound_us = MS * (unanswered_ms + DEADLINE_MS + SLACK_MS);
     uint64_t able_us = able_since_us(sim, node);
     for (uint32_t i = 0; i < sim->guest_count; i++) {
         const struct sim_guest *guest = &sim->guests[i];

@@ -45,6 +45,25 @@ static uint64_t used_mib(const struct sim *sim, uint32_t node)
     return used;
 }
 
+/* Could its death ever be proven as the policy asks? Else no VM is put there. */
+static bool provable(const struct sim *sim, uint32_t node)
+{
+    const struct sim_host *host = &sim->hosts[node];
+    uint32_t policy = sim->rados.state->settings.proof;
+    bool power = host->bmc != SIM_BMC_NONE || host->pdus[0] != SIM_BMC_NONE;
+    return (policy & PROOF_STORAGE) != 0 || ((policy & PROOF_POWER) != 0 && power) ||
+           ((policy & PROOF_WATCHDOG) != 0 && host->watchdog != SIM_WATCHDOG_NO);
+}
+
+/* Nothing proves it dead by itself, and it does not say that it is empty: a person's word is waited
+ * for. */
+static bool unproven(const struct sim *sim, const struct node_record *record)
+{
+    uint32_t policy = sim->rados.state->settings.proof;
+    bool fires = (policy & PROOF_WATCHDOG) != 0 && record->watchdog;
+    return record->state == NODE_LOST && (policy & PROOF_STORAGE) == 0 && !fires;
+}
+
 /* A node that could run it now; SIM_NO_HOST when there is none. */
 static uint32_t lawful_place(const struct sim *sim, uint32_t v, const struct vm_record *record)
 {
@@ -58,7 +77,7 @@ static uint32_t lawful_place(const struct sim *sim, uint32_t v, const struct vm_
         alive |= UINT64_C(1) << node;
         bool fails = (sim->vms[v].fails_on & (UINT64_C(1) << node)) != 0;
         bool room = used_mib(sim, node) + record->memory_mib <= sim->story->nodes[node].memory_mib;
-        if (admitted(sim, node) && room && !fails) {
+        if (admitted(sim, node) && room && !fails && provable(sim, node)) {
             place = node;
         }
     }
@@ -83,7 +102,8 @@ static bool vm_settled(const struct sim *sim, const struct vm_record *record, ch
 {
     uint32_t v = sim_vm_by_uuid(sim, &record->uuid);
     uint32_t writers = 0;
-    if (v == SIM_VMS_MAX || expected_otherwise(sim, v) || sim->rados.lease_stalled[v]) {
+    if (v == SIM_VMS_MAX || expected_otherwise(sim, v) || sim->rados.lease_stalled[v] ||
+        (record->node < NODES_MAX && unproven(sim, &sim->rados.state->nodes[record->node]))) {
         return true;
     }
     for (uint32_t i = 0; i < sim->guest_count; i++) {
@@ -115,10 +135,8 @@ static bool node_settled(const struct sim *sim, uint32_t node, char *why)
 {
     const struct node_record *record = &sim->rados.state->nodes[node];
     bool fenced = record->state == NODE_FENCED && !record->unfence_wanted;
-    bool unproven =
-        record->state == NODE_LOST && (sim->rados.state->settings.proof & PROOF_STORAGE) == 0;
     bool removed = record->state == NODE_REMOVED;
-    if (!healthy(sim, node) || fenced || unproven || removed || admitted(sim, node)) {
+    if (!healthy(sim, node) || fenced || unproven(sim, record) || removed || admitted(sim, node)) {
         return true;
     }
     (void)snprintf(why, SIM_LINE_BYTES, "I5: %s is well and is not admitted", record->name);

@@ -4,6 +4,16 @@
 
 #include "tests/sim/sim.h"
 
+/* What proves a host dead in this story, beside the barrier. */
+struct sketch_proof {
+    bool on; /* it is drawn at all */
+    uint32_t fresh_ms;
+    uint32_t timeout_ms; /* of each watchdog */
+    uint32_t fires_ms;   /* and when it has surely fired */
+    bool watchdog[SIM_NODES_MAX + 1];
+    uint32_t late_ms[SIM_NODES_MAX + 1];
+};
+
 struct sketch {
     char *text;
     size_t size;
@@ -20,6 +30,7 @@ struct sketch {
     uint32_t tmpfs_full;                /* the node whose /run has no room; 0: none */
     bool kept;                          /* there is a backup of the state */
     enum tie_break tie;
+    struct sketch_proof proof;
 };
 
 /* A line of the setup; a line `at` now. */
@@ -37,5 +48,10 @@ uint32_t sketch_product(struct sketch *sketch, uint32_t high, uint32_t other_hig
 void sketch_fault(struct sketch *sketch);
 /* ... that goes wrong seldom. */
 void sketch_rare(struct sketch *sketch);
+
+/* The rest of the line `cluster`, and of a node's; a fault that a proof is put to the test by. */
+void sketch_proof_cluster(struct sketch *sketch, uint64_t seed);
+void sketch_proof_node(struct sketch *sketch, uint32_t node);
+void sketch_proof_fault(struct sketch *sketch);
 
 #endif

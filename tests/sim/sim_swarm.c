@@ -23,6 +23,7 @@
 #define TMPFS_FULL_ONE_IN 16
 #define TIE_ONE_IN 8
 #define RARE_ONE_IN 12 /* after so many faults */
+#define PROOF_ONE_IN 2 /* of the faults where proofs are drawn */
 #define RARE_APART 500000
 
 /* Some stories are of clusters in which half may be enough: two nodes, or a qdevice. By the seed,
@@ -51,9 +52,10 @@ static void make_setup(struct sketch *sketch, uint64_t seed)
         sketch_any(sketch, 0, 2) != 0 ? 64 : sketch_any(sketch, 6, 12); /* tight in one of three */
     sketch_line(sketch, "# swarm seed %llu", (unsigned long long)seed);
     uint32_t boot = sketch_any(sketch, 1, 4) * 10;
-    sketch_line(sketch, "cluster seed=%llu token=%s boot=%us%s%s", (unsigned long long)seed,
-                tokens[sketch_any(sketch, 0, 3)], boot, seed % HOOK_ONE_IN == 0 ? " hook=yes" : "",
-                ties[sketch->tie]);
+    (void)fprintf(sketch->out, "cluster seed=%llu token=%s boot=%us%s%s", (unsigned long long)seed,
+                  tokens[sketch_any(sketch, 0, 3)], boot,
+                  seed % HOOK_ONE_IN == 0 ? " hook=yes" : "", ties[sketch->tie]);
+    sketch_proof_cluster(sketch, seed);
     for (uint32_t n = 1; n <= sketch->nodes; n++) {
         if (sketch_any(sketch, 0, 3) == 0) {
             bmc = sketch_any(sketch, 0, (uint32_t)(sizeof(bmcs) / sizeof(bmcs[0])) - 1);
@@ -62,7 +64,8 @@ static void make_setup(struct sketch *sketch, uint64_t seed)
         sketch->version[n] = seed % 2 == 0; /* every other story ends with all agents restarted */
         uint64_t behind = (seed + n) % (sizeof(pdus) / sizeof(pdus[0])); /* nothing is drawn */
         sketch->pdu[n] = pdus[behind][0] != '\0';
-        sketch_line(sketch, "node n%u mem=%uG bmc=%s%s", n, memory, bmcs[bmc], pdus[behind]);
+        (void)fprintf(sketch->out, "node n%u mem=%uG bmc=%s%s", n, memory, bmcs[bmc], pdus[behind]);
+        sketch_proof_node(sketch, n);
     }
     for (uint32_t v = 1; v <= sketch->vms; v++) {
         uint32_t kind = sketch_any(sketch, 0, 9);
@@ -154,7 +157,8 @@ char *swarm_text(uint64_t seed, const struct swarm_options *options)
         sketch.now_ms += unit == 0   ? sketch_any(&sketch, 0, 400)
                          : unit == 1 ? sketch_any(&sketch, 400, 5000)
                                      : sketch_any(&sketch, 5000, 40000);
-        sketch_fault(&sketch);
+        bool proves = sketch.proof.on && (seed + i) % PROOF_ONE_IN == 0;
+        proves ? sketch_proof_fault(&sketch) : sketch_fault(&sketch);
         sim_rng_seed(&sketch.rng, seed * 1000003 + i + RARE_APART);
         if (sketch_any(&sketch, 1, RARE_ONE_IN) == 1) {
             sketch_rare(&sketch);
