@@ -3,15 +3,18 @@
  * of the world: a host that is up, heard, reaches storage and libvirt, is admitted, and has room.
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "proto/values.h"
 #include "storage/state.h"
 #include "tests/sim/sim_check.h"
+#include "tests/sim/sim_clock.h"
 #include "tests/sim/sim_cpg.h"
 #include "tests/sim/sim_rados.h"
 #include "tests/sim/sim_votes.h"
 
 #define TOO_SLOW_US SECOND
+#define SKEW_MS 60000 /* a stamp from further in the future counts for nothing */
 
 static bool healthy(const struct sim *sim, uint32_t node)
 {
@@ -98,6 +101,47 @@ static bool expected_otherwise(const struct sim *sim, uint32_t v)
     return false;
 }
 
+/* By the wall clock of `judge`: as many others as the budget has were lost within its window. */
+static bool budget_spent(const struct sim *sim, uint32_t judge, uint32_t node)
+{
+    const struct settings *settings = &sim->rados.state->settings;
+    uint64_t wall_ms = sim_clock_wall_ms(sim, judge);
+    uint32_t spent = 0;
+    for (uint32_t n = 0; n < sim->node_count; n++) {
+        uint64_t lost_ms = sim->rados.state->nodes[n].lost_ms;
+        spent += n != node && lost_ms != 0 && lost_ms < wall_ms + SKEW_MS &&
+                 wall_ms < lost_ms + settings->fence_window_ms;
+    }
+    return spent >= settings->fence_budget;
+}
+
+static bool person_is_asked(const struct sim *sim, uint32_t judge, uint32_t node)
+{
+    const struct alarm_seen *seen = NULL;
+    uint32_t at = 0;
+    while ((seen = alarm_next(&sim->hosts[judge].agent.core->local.alarms, &at)) != NULL) {
+        if (seen->alarm.kind == ALARM_FENCE_HELD &&
+            strcmp(seen->alarm.subject, sim->story->nodes[node].name) == 0 &&
+            strstr(seen->alarm.text, "fence_budget") != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Its holder is not well, and the budget for fences is spent: so says, with this reason, everybody
+ * who takes part. */
+static bool fence_withheld(const struct sim *sim, uint32_t node)
+{
+    bool withheld = node < sim->node_count && !healthy(sim, node) &&
+                    sim->rados.state->nodes[node].state == NODE_ADMITTED;
+    for (uint32_t n = 0; n < sim->node_count && withheld; n++) {
+        withheld = !healthy(sim, n) || !admitted(sim, n) ||
+                   (budget_spent(sim, n, node) && person_is_asked(sim, n, node));
+    }
+    return withheld;
+}
+
 static bool vm_settled(const struct sim *sim, const struct vm_record *record, char *why)
 {
     uint32_t v = sim_vm_by_uuid(sim, &record->uuid);
@@ -113,12 +157,12 @@ static bool vm_settled(const struct sim *sim, const struct vm_record *record, ch
     if (place == SIM_NO_HOST) {
         return true;
     }
-    if (record->want == WANT_RUNNING && writers == 0) {
+    if (record->want == WANT_RUNNING && writers == 0 && !fence_withheld(sim, record->node)) {
         (void)snprintf(why, SIM_LINE_BYTES, "I5: %s is wanted and does not run; %s has room",
                        record->name, sim->story->nodes[place].name);
         return false;
     }
-    if (record->want == WANT_RUNNING && record->state != VM_RUNNING) {
+    if (record->want == WANT_RUNNING && record->state != VM_RUNNING && writers != 0) {
         (void)snprintf(why, SIM_LINE_BYTES, "I5: %s runs, but the state does not say so",
                        record->name);
         return false;
