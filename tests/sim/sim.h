@@ -303,6 +303,7 @@ struct sim_command {
     bool given;
     bool closed;
     bool refused;
+    bool undone; /* it was committed, and then a backup from before was restored */
     char text[TEXT_BYTES];
 };
 

@@ -165,6 +165,22 @@ void sim_check_forced(struct sim *sim)
     note_digest(sim, state->header.version, state->header.digest);
 }
 
+static const struct history_entry *entry_of(const struct sim *sim,
+                                            const struct sim_command *command)
+{
+    const struct cluster *newest = sim->rados.newest;
+    return state_find_request(newest != NULL ? newest : sim->rados.state, &command->id);
+}
+
+void sim_check_restores(struct sim *sim, uint64_t next_history)
+{
+    for (uint32_t i = 0; i < sim->command_count; i++) {
+        struct sim_command *command = &sim->commands[i];
+        const struct history_entry *entry = command->given ? entry_of(sim, command) : NULL;
+        command->undone = command->undone || (entry != NULL && entry->sequence >= next_history);
+    }
+}
+
 /* Whoever still holds a copy of an epoch that is over is not followed any more, and what was
  * decided since the backup was made is forgotten, as the operator was told. */
 void sim_check_restored(struct sim *sim, uint64_t next_history)
@@ -316,11 +332,11 @@ void sim_check_world(struct sim *sim)
 
 void sim_check_acknowledged(struct sim *sim, struct sim_command *command)
 {
-    const struct history_entry *entry = state_find_request(sim->rados.state, &command->id);
-    if (entry == NULL) {
+    const struct history_entry *entry = entry_of(sim, command);
+    if (entry == NULL && !command->undone) {
         sim_violation(sim, "I7: told done, but not in the state: %s", command->step->words);
     }
-    command->sequence = entry->sequence;
+    command->sequence = entry != NULL ? entry->sequence : 0;
 }
 
 void sim_check_kept(struct sim *sim)
@@ -330,7 +346,7 @@ void sim_check_kept(struct sim *sim)
         const struct sim_command *command = &sim->commands[i];
         bool due =
             command->sequence != 0 && command->sequence + HISTORY_MAX >= state->header.next_history;
-        if (due && state_find_request(state, &command->id) == NULL) {
+        if (due && entry_of(sim, command) == NULL) {
             sim_violation(sim, "I7: told done, and forgotten since: %s", command->step->words);
         }
     }

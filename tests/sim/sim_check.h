@@ -25,7 +25,9 @@ void sim_check_resume(struct sim *sim, uint32_t guest);
 void sim_check_told(struct sim *sim, uint32_t guest);
 /* A commit is about to take effect: no node is taken for one without guests that has some (I2). */
 void sim_check_hands(struct sim *sim, const struct delta *delta);
-/* A backup took the place of the state object, in a new epoch (I3). */
+/* A backup, up to `next_history`, is about to take the place of the state object (I7). */
+void sim_check_restores(struct sim *sim, uint64_t next_history);
+/* It did, in a new epoch (I3). */
 void sim_check_restored(struct sim *sim, uint64_t next_history);
 /* After a step: this node's copy is one that was committed (I3). */
 void sim_check_copy(struct sim *sim, uint32_t node);

@@ -245,6 +245,7 @@ static void give(struct sim *sim, struct sim_command *command)
         return;
     }
     command->given = true;
+    command->undone = false;
     command->node = node;
     command->agent_life = sim->hosts[node].agent.life;
     command->id = (struct origin){.nodeid = node + 1,

@@ -28,6 +28,7 @@ static void restore_vm(struct sim *sim, struct cluster *image, uint32_t slot)
 static void put(struct sim *sim, const struct cluster *image)
 {
     uint64_t next_history = sim->rados.kept->header.next_history;
+    sim_check_restores(sim, next_history);
     *sim->rados.state = *image;
     free(sim->rados.newest);
     sim->rados.newest = NULL;
