@@ -76,8 +76,8 @@ static bool same_host(const struct node_record *node, const struct beat *beat)
            (node->state == NODE_OUT && name_equal(beat->name, node->name));
 }
 
-/* Back after a reboot or a restore, hands empty, with its own handle: it could be admitted, if
- * anybody acted. */
+/* Back after a reboot or a restore, or fenced and let in again by whoever acts, hands empty, with
+ * its own handle: it could be admitted, if anybody acted. */
 static bool returning(const struct core *core, const struct peer *peer)
 {
     uint8_t slot = state_find_node(&core->cluster, peer->nodeid);
@@ -86,7 +86,8 @@ static bool returning(const struct core *core, const struct peer *peer)
     }
     const struct node_record *node = &core->cluster.nodes[slot];
     const struct beat *beat = &peer->beat;
-    bool fenced = node->state == NODE_FENCED && !node->removing && votes_tied(core);
+    bool fenced = node->state == NODE_FENCED && !node->removing &&
+                  (votes_tied(core) || nodes_may_return(core, node));
     return (node->state == NODE_ADMITTED || node->state == NODE_LOST || node->state == NODE_OUT ||
             fenced) &&
            same_host(node, beat) && beat->empty && !beat->halted &&
@@ -94,6 +95,18 @@ static bool returning(const struct core *core, const struct peer *peer)
            !client_equal(&beat->client, &node->client) &&
            (node->state == NODE_OUT || !uuid_equal(&beat->boot, &node->boot) ||
             !incarnation_equal(beat->incarnation, node->incarnation));
+}
+
+/* Who is back but fenced yet comes after all who are not (but in a tie, where all may be). */
+static bool returns_first(const struct core *core, const struct peer *a, const struct peer *b)
+{
+    uint8_t slot_a = state_find_node(&core->cluster, a->nodeid);
+    uint8_t slot_b = state_find_node(&core->cluster, b->nodeid);
+    ASSERT(slot_a != NODE_NONE);
+    ASSERT(slot_b != NODE_NONE);
+    bool last_a = core->cluster.nodes[slot_a].state == NODE_FENCED && !votes_tied(core);
+    bool last_b = core->cluster.nodes[slot_b].state == NODE_FENCED && !votes_tied(core);
+    return last_a == last_b ? a->nodeid < b->nodeid : last_b;
 }
 
 /* In the ring, but by our copy of no cluster of ours: it is nobody to wait for. */
@@ -116,7 +129,7 @@ static bool our_turn_to_return(const struct core *core)
     }
     for (uint32_t i = 0; i < local->peer_count; i++) {
         const struct peer *peer = &local->peers[i];
-        bool first = returning(core, peer) && peer->nodeid < self->nodeid;
+        bool first = returning(core, peer) && returns_first(core, peer, self);
         bool silent = !peers_speaks(core, peer) && !outsider(core, peer);
         if (first || eligible(core, peer) || silent) {
             return false;

@@ -298,9 +298,7 @@ static void draft_lost(struct core *core, uint32_t slot, const struct node_recor
     draft_history(core, HISTORY_NODE_FENCED, next->nodeid, NULL, text.bytes)->number = proofs;
 }
 
-/* May a fenced node come back: hands empty, and by a reboot, an operator's word, or because it was
- * back already when it was fenced (then it has confessed empty hands itself)? */
-static bool may_return(const struct core *core, const struct node_record *node)
+bool nodes_may_return(const struct core *core, const struct node_record *node)
 {
     const struct peer *peer = speaking(core, node);
     return node->state == NODE_FENCED && !node->removing && peer != NULL && peer->beat.empty &&
@@ -334,7 +332,7 @@ static void draft_fenced(struct core *core, uint32_t slot, const struct node_rec
         draft_removed(core, slot);
         return;
     }
-    if (!may_return(core, node) ||
+    if (!nodes_may_return(core, node) ||
         (node->address_blocked && !core->local.acting.addresses[slot].off)) {
         return;
     }
@@ -370,7 +368,7 @@ void nodes_draft_admit(struct core *core, uint32_t slot, const struct beat *beat
     next->feature_level = beat->feature_level;
     next->proofs = 0;
     next->client_only = false;
-    next->address_blocked = false; /* a fenced one is admitted only by itself, in a tie */
+    next->address_blocked = false; /* a fenced one is admitted only by itself, off the list */
     next->power_on = false;
     next->fence_wanted = false;
     next->unfence_wanted = false;
@@ -486,7 +484,7 @@ void nodes_act(struct core *core, struct caller *caller)
                 watchdog_prove(core, slot, fence);
             }
         }
-        address_act(core, slot, may_return(core, node), cut_off(core, node), caller);
+        address_act(core, slot, nodes_may_return(core, node), cut_off(core, node), caller);
     }
 }
 

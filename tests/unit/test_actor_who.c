@@ -12,8 +12,10 @@ static bool begins(struct unit *u)
     unit_domains(u);
     struct action kill = unit_take(u, ACTION_KILL);
     unit_killed(u, &kill, OUTCOME_DONE, 0);
-    struct action block = unit_take(u, ACTION_BLOCK_ADD);
-    unit_block(u, &block, OUTCOME_DONE, 0);
+    if (unit_logged(u, ACTION_BLOCK_ADD) > 0) { /* a fence has barred it already */
+        struct action block = unit_take(u, ACTION_BLOCK_ADD);
+        unit_block(u, &block, OUTCOME_DONE, 0);
+    }
     unit_pass(u, 1000);
     bool does = unit_logged(u, ACTION_COMMIT) > 0;
     free(u);
@@ -35,6 +37,20 @@ TEST(who_could_not_be_admitted_is_not_waited_for)
         beat->machine = i == 5 ? unit_uuid(0x77) : beat->machine;
         node->state = i == 6 ? NODE_FENCED : node->state;
         assert_true(begins(u));
+    }
+}
+
+/* One that was fenced, and could be let in again, begins if all others are as it is, or cannot. */
+TEST(who_was_fenced_begins_where_nobody_else_can)
+{
+    for (unsigned i = 0; i < 4; i++) {
+        struct unit *u = unit_all_rebooted(2);
+        u->image.nodes[1].state = NODE_FENCED;
+        u->peers[1].storage = false;
+        u->peers[3].storage = i == 1; /* n3 could, and is not fenced */
+        u->image.nodes[1].boot = i == 2 ? u->facts.boot : u->image.nodes[1].boot;
+        u->image.nodes[1].removing = i == 3;
+        assert_int_equal(begins(u), i == 0);
     }
 }
 
@@ -150,6 +166,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_could_not_be_admitted_is_not_waited_for),
+        cmocka_unit_test(who_was_fenced_begins_where_nobody_else_can),
         cmocka_unit_test(outsiders_are_not_waited_for),
         cmocka_unit_test(one_that_is_out_may_have_another_machine),
         cmocka_unit_test(a_term_says_who_took_it_and_why_it_may),
