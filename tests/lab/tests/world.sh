@@ -3,7 +3,7 @@
 
 ASK=1 # the node whose agent is asked
 
-lab() { "$LAB" "$@"; }
+lab() { "$LAB" "$@" 3>&-; }
 stead() { lab sh "$ASK" stead "$@"; }
 
 fail() { # WHY
