@@ -13,7 +13,7 @@ STATE=${STEAD_LAB_DIR:-/var/lib/stead-lab}
 readonly RUN FABRIC CG NODES_MAX PYTHON STATE
 
 # What `up` decided; verbs read it back from $STATE/settings.
-NODES=0 TOKEN=${TOKEN:-1000} PAXOS=${PAXOS:-1} BARE=no TIE='' BMC_PASSWORD='' BMC_GUID=${BMC_GUID:-ipmi}
+NODES=0 TOKEN=${TOKEN:-1000} CONSENSUS=${CONSENSUS:-} PAXOS=${PAXOS:-1} BARE=no TIE='' BMC_PASSWORD='' BMC_GUID=${BMC_GUID:-ipmi}
 
 say() { printf '%6.1f s  %s\n' "$(elapsed)" "$*" >&2; }
 warn() { printf 'lab: %s\n' "$*" >&2; }
@@ -57,7 +57,7 @@ take_lock() { # one `up` or `down` at a time on this machine
 
 settings_save() {
     local name
-    for name in NODES TOKEN PAXOS BARE TIE BMC_PASSWORD BMC_GUID; do
+    for name in NODES TOKEN CONSENSUS PAXOS BARE TIE BMC_PASSWORD BMC_GUID; do
         printf '%s=%s\n' "$name" "${!name}"
     done >"$STATE/settings"
 }

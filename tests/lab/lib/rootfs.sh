@@ -92,6 +92,7 @@ totem {
     crypto_hash: sha256
     token: $TOKEN
     token_coefficient: 0
+    ${CONSENSUS:+consensus: $CONSENSUS}
 }
 logging {
     to_logfile: no

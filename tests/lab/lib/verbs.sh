@@ -33,7 +33,7 @@ up_check() {
     for mount in /usr /etc /var; do # the nodes see the root file system only, not what is mounted on it
         ! mountpoint -q "$mount" || die "$mount is a file system of its own: nodes would not see it" "a machine or VM with one root file system"
     done
-    [[ $TOKEN =~ ^[0-9]+$ && $PAXOS =~ ^[0-9.]+$ ]] || die "TOKEN and PAXOS are numbers (ms, s)"
+    [[ $TOKEN =~ ^[0-9]+$ && $CONSENSUS =~ ^[0-9]*$ && $PAXOS =~ ^[0-9.]+$ ]] || die "TOKEN, CONSENSUS and PAXOS are numbers (ms, ms, s)"
     (bmc_guid 1 >/dev/null) || exit
     if [[ -e $RUN/dir ]]; then
         warn "an earlier up did not finish: cleaning up after it"
