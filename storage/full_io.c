@@ -1,14 +1,21 @@
-/* Asks the monitors which pools are full, in a worker. */
+/*
+ * Asks the monitors which pools are full, in a worker: seldom, and all hosts at the same time.
+ * Measured (Ceph 16.2): each command, one that only reads too, goes into the monitors' audit log,
+ * a commit of theirs, and a blocklist entry that is asked for less than paxos_propose_interval
+ * (1 s) after a commit waits for the rest of it. Three hosts that ask every 5 s, each when it
+ * likes, made every third fence up to a second longer.
+ */
 #include "storage/full_io.h"
 
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "storage/handle_io.h"
 
-#define LOOK_MS 5000
+#define LOOK_MS 60000
 
 struct full_op {
     struct op op;
@@ -81,12 +88,21 @@ static void full_after(struct job *job)
     }
 }
 
+/* The next whole minute by the wall clock, which the hosts have in common. */
+static uint64_t next_look_ms(void)
+{
+    struct timespec wall;
+    clock_gettime(CLOCK_REALTIME, &wall);
+    uint64_t wall_ms = (uint64_t)wall.tv_sec * 1000 + (uint64_t)wall.tv_nsec / 1000000;
+    return storage_now_ms() + LOOK_MS - wall_ms % LOOK_MS;
+}
+
 static void full_emit(struct op *op, enum outcome outcome)
 {
     const struct full_op *full = (const struct full_op *)op;
     struct storage_io *io = op->io;
     struct event event = {.kind = EVENT_TROUBLE};
-    io->full_ms = storage_now_ms() + LOOK_MS;
+    io->full_ms = next_look_ms();
     if (outcome != OUTCOME_DONE || strcmp(io->full, full->text) == 0) {
         return;
     }
@@ -110,7 +126,7 @@ void full_look(struct storage_io *io)
     io->full_ms = UINT64_MAX; /* until it is answered, by its deadline at the latest */
     struct full_op *full = op_new_call(io, now_ms + io->call_ms, sizeof(*full), full_emit);
     if (full == NULL) {
-        io->full_ms = now_ms + LOOK_MS;
+        io->full_ms = next_look_ms();
         return;
     }
     op_begin(&full->op, full_begin);

@@ -290,6 +290,35 @@ static void test_times(void **state)
     print_times("poll with beat", polls_us, NUMBERED(polls_us));
 }
 
+/* How often the monitors were asked for their pools; they note it down a moment later. */
+static uint32_t looked_for_pools(const struct world *world)
+{
+    char path[600], line[1024];
+    uint32_t count = 0;
+    snprintf(path, sizeof(path), "%s/cluster.log", world->dir);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    while (fgets(line, sizeof(line), file) != NULL) {
+        count += strstr(line, "osd pool ls") != NULL;
+    }
+    fclose(file);
+    return count;
+}
+
+/* Each command to a monitor is a commit of theirs, and a fence that comes right after it waits. */
+static void test_the_monitors_are_left_in_peace(void **state)
+{
+    struct world *world = *state;
+    create_state(world);
+    world_run(world, 2000);
+    const uint32_t before = looked_for_pools(world);
+    for (uint32_t i = 0; i < 12; i++) {
+        assert_int_equal(poll_outcome(&world->seats[0], false), OUTCOME_DONE);
+        world_run(world, 1000);
+    }
+    assert_in_range(looked_for_pools(world) - before, 0, 1); /* a whole minute may just come */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -307,6 +336,7 @@ int main(void)
         cmocka_unit_test_setup(test_what_cannot_be_understood_is_told, world_empty),
         cmocka_unit_test_setup(test_header_and_guard_are_mended, world_empty),
         cmocka_unit_test_setup(test_times, world_empty),
+        cmocka_unit_test_setup(test_the_monitors_are_left_in_peace, world_empty),
     };
     leave(cmocka_run_group_tests_name("storage: state", tests, world_make, world_end));
 }
