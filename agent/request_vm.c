@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "agent/draft.h"
+#include "agent/peers.h"
 #include "agent/vms.h"
 #include "proto/assert.h"
 #include "proto/values.h"
@@ -25,6 +26,17 @@ static uint32_t free_vm_slot(const struct core *core)
     return VMS_MAX;
 }
 
+static const char *why_unable(const struct core *core, uint8_t node)
+{
+    const struct node_record *record = draft_peek_node(core, node);
+    ASSERT(node < NODES_MAX);
+    ASSERT(record->state != NODE_FREE);
+    return record->state == NODE_ADMITTED && peers_see(core, record->nodeid) != NULL
+               ? "the node to start it on is here, but takes no VM yet: its agent has just begun, "
+                 "or Ceph or libvirt does not answer it; ask again in a moment (stead node show)"
+               : "the node to start it on is not online; see stead node list";
+}
+
 static const char *place_on(struct core *core, const struct request *request, uint8_t *ret_node)
 {
     *ret_node = NODE_NONE;
@@ -38,7 +50,7 @@ static const char *place_on(struct core *core, const struct request *request, ui
         return "no such node to start it on; see stead node list";
     }
     if ((loads.able & (UINT64_C(1) << node)) == 0) {
-        return "the node to start it on is not online";
+        return why_unable(core, node);
     }
     if (loads.used_mib[node] + request->memory_mib > loads.memory_mib[node]) {
         return "the node to start it on has not that much memory left";

@@ -217,6 +217,10 @@ TEST(unlawful_adds_are_refused)
     unit_settle(u, 500);
     request.id.counter = 7;
     request.memory_mib = 100;
+    check_refused(u, &request, "is here, but takes no VM yet");
+    unit_leave(u, 3);
+    unit_settle(u, 500);
+    request.id.counter = 8;
     check_refused(u, &request, "not online");
     free(u);
 }
