@@ -158,7 +158,8 @@ test_fence_by_hand() {
     must 'its own name typed fences it' exits 0 typed n3
     recovered hand3 3
     within 20 'its BMC has switched it off' eval '! lab sh 3 true 2>/dev/null'
-    must 'what is gone is fenced unasked' exits 0 stead node fence n3
+    must 'what is gone is not asked about' exits 1 stead node fence n3
+    must 'but it is fenced' said 'it is fenced, out or removed already'
     clean hand3 2
     lab on 3
     within 60 'n3 is back' node_is 3 online
