@@ -105,13 +105,17 @@ static uint64_t answered_by(const struct core *core, uint32_t least)
     const struct local *local = &core->local;
     struct answer newest[NODES_MAX];
     uint32_t ours = 0;
-    if (!local->ring.quorate || local->ring.quorum == 0) {
+    uint32_t wanted = local->ring.quorum;
+    if (!local->ring.quorate || wanted == 0) {
         return 0;
+    }
+    if (local->ring.tie != TIE_NONE && core->cluster.counting == 0) {
+        wanted++; /* Corosync's is half of them there, and no state object says whose the term is */
     }
     sort_answers(local, newest);
     for (uint32_t i = 0; i < local->peer_count; i++) { /* until both needs are met */
         ours += counts(core, newest[i].nodeid);
-        if (i + 1 >= local->ring.quorum && ours >= least) {
+        if (i + 1 >= wanted && ours >= least) {
             return newest[i].sent_ms;
         }
     }

@@ -71,6 +71,22 @@ TEST(half_is_enough_where_ties_are_broken)
     }
 }
 
+/* A restarted agent that has not read the state yet does not know whose the term is. */
+TEST(half_without_a_copy_is_nothing)
+{
+    for (int tie = TIE_TWO_NODE; tie <= TIE_QDEVICE; tie++) {
+        struct unit *u = two(1, (enum tie_break)tie);
+        core_init(&u->core, &u->facts, u->now_ms);
+        unit_ring(u, true, 2, both);
+        unit_pass(u, 300);
+        assert_true(fresh(u)); /* both are here */
+        cut(u);
+        unit_pass(u, 1500);
+        assert_false(fresh(u));
+        free(u);
+    }
+}
+
 TEST(half_of_a_ring_that_is_not_quorate_is_nothing)
 {
     struct unit *u = started(1, TIE_QDEVICE);
@@ -364,6 +380,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(half_is_enough_where_ties_are_broken),
+        cmocka_unit_test(half_without_a_copy_is_nothing),
         cmocka_unit_test(half_of_a_ring_that_is_not_quorate_is_nothing),
         cmocka_unit_test(the_object_must_say_so_lately),
         cmocka_unit_test(an_older_answer_shows_it_too),
