@@ -144,6 +144,8 @@ check_long() {
     one "failover benchmark" tests/bench/failover --runs 10
     tail -n 1 "$work/log"
     one "commit benchmark" tests/bench/commit
+    tally "fifty power cuts" tests/lab/test fifty-cuts
+    tally "half an hour under load" tests/lab/test under-load
     tally "the real cluster, all of it" tests/lab/test all
     tail -n 1 "$work/log"
 }

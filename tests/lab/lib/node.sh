@@ -40,6 +40,11 @@ node_off() { # K: cables first, or its dying sockets would tell the peers what a
     watchdog_off "$1"
 }
 
+node_cut() { # K: when is noted, for those who measure
+    echo "$EPOCHREALTIME" >"$RUN/n$1.cut"
+    node_off "$1"
+}
+
 node_main() { # K: in a mount namespace of its own, until the node is powered off
     local k=$1 dir=$DISKS/n$1 code
     settings_load

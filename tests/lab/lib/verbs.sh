@@ -251,7 +251,7 @@ export CEPH_CONF=$CEPH/ceph.conf
 TXT
 }
 
-verb_cut() { settings_load; node_arg "${1:-}"; node_locked "$K" node_off "$K"; }
+verb_cut() { settings_load; node_arg "${1:-}"; node_locked "$K" node_cut "$K"; }
 
 verb_on() {
     settings_load
