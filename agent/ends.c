@@ -102,7 +102,7 @@ void ends_draft(struct core *core, const struct observed *observed)
     vm->generation = fact->generation;
     ends_forget_condition(vm);
     text_add(&text, ends_word(fact->end));
-    if (vm->want == WANT_RUNNING && pause_mode(core) == HA_IGNORE) {
+    if (vm->want == WANT_RUNNING && pause_mode(core) == HA_IGNORE && fact->end != END_STEAD) {
         vm->want = WANT_STOPPED;
         text_add(&text, "; it stays off (ha = ignore)");
         name_set(vm->reason, TEXT_BYTES, text.bytes);
