@@ -87,7 +87,7 @@ static bool returning(const struct core *core, const struct peer *peer)
     const struct node_record *node = &core->cluster.nodes[slot];
     const struct beat *beat = &peer->beat;
     bool fenced = node->state == NODE_FENCED && !node->removing &&
-                  (votes_tied(core) || nodes_may_return(core, node));
+                  (votes_tied(core) || nodes_may_return(core, slot, node));
     return (node->state == NODE_ADMITTED || node->state == NODE_LOST || node->state == NODE_OUT ||
             fenced) &&
            same_host(node, beat) && beat->empty && !beat->halted &&

@@ -88,24 +88,39 @@ void draft_remove_vm(struct core *core, uint32_t slot)
 
 void draft_setting(struct core *core, uint32_t slot, const struct setting_record *setting)
 {
-    ASSERT(slot < SETTINGS_MAX);
+    ASSERT(slot < SETTING_SLOTS);
     ASSERT(setting->set_ms > 0);
     struct record *record = find(core, RECORD_SETTING, slot);
     if (record == NULL) {
         record = add(core, RECORD_SETTING, slot);
     }
     record->setting = *setting;
+    record->removed = false;
+}
+
+void draft_remove_setting(struct core *core, uint32_t slot)
+{
+    ASSERT(slot >= SETTINGS_MAX); /* a class; a setting is put back to its default */
+    struct record *record = find(core, RECORD_SETTING, slot);
+    if (record == NULL) {
+        record = add(core, RECORD_SETTING, slot);
+    }
+    memset(&record->setting, 0, sizeof(record->setting));
+    record->removed = true;
+}
+
+const struct setting_record *draft_peek_setting(const struct core *core, uint32_t slot)
+{
+    ASSERT(slot < SETTING_SLOTS);
+    const struct record *record = find(core, RECORD_SETTING, slot);
+    return record != NULL ? &record->setting : &core->cluster.set[slot];
 }
 
 struct settings draft_peek_settings(const struct core *core)
 {
     struct setting_record set[SETTINGS_MAX];
-    memcpy(set, core->cluster.set, sizeof(set));
     for (uint32_t slot = 0; slot < SETTINGS_MAX; slot++) {
-        const struct record *record = find(core, RECORD_SETTING, slot);
-        if (record != NULL) {
-            set[slot] = record->setting;
-        }
+        set[slot] = *draft_peek_setting(core, slot);
     }
     return settings_in_force(set);
 }

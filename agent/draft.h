@@ -18,6 +18,7 @@ struct node_record *draft_node(struct core *core, uint32_t slot);
 struct vm_record *draft_vm(struct core *core, uint32_t slot);
 void draft_remove_vm(struct core *core, uint32_t slot);
 void draft_setting(struct core *core, uint32_t slot, const struct setting_record *setting);
+void draft_remove_setting(struct core *core, uint32_t slot);
 
 /* The record as the copy has it (none: taken away), to be written anew. Needs room. */
 void draft_again(struct core *core, enum record_kind kind, uint32_t slot);
@@ -25,6 +26,7 @@ void draft_again(struct core *core, enum record_kind kind, uint32_t slot);
 /* The record as it will be. */
 const struct node_record *draft_peek_node(const struct core *core, uint32_t slot);
 const struct vm_record *draft_peek_vm(const struct core *core, uint32_t slot);
+const struct setting_record *draft_peek_setting(const struct core *core, uint32_t slot);
 struct settings draft_peek_settings(const struct core *core);
 
 /* Is a VM of this name, or this UUID, in the state as it will be? */

@@ -26,13 +26,15 @@ struct facts {
 /* Of this code. What a level added to the state is written from then on only:
  * 2: losses in a row, `stead ha pause`, fence devices and the BMC's level, armed
  * watchdogs, the fence ledger, guests
- *    that stand still for want of a quorum */
-#define FEATURE_LEVEL 2
+ *    that stand still for want of a quorum
+ * 3: classes of VMs, and which each VM is of */
+#define FEATURE_LEVEL 3
 #define LEVEL_LOSSES 2
 #define LEVEL_PAUSE 2
 #define LEVEL_FENCE_DEVICES 2
 #define LEVEL_WATCHDOG 2
 #define LEVEL_LEDGER 2
 #define LEVEL_SUSPENDS 2
+#define LEVEL_CLASSES 3
 
 #endif

@@ -11,6 +11,7 @@
  */
 #include "agent/life.h"
 
+#include "agent/classes.h"
 #include "agent/peers.h"
 #include "agent/run.h"
 #include "agent/trace.h"
@@ -241,19 +242,25 @@ void life_on_saved(struct core *core, const struct event *event)
 
 _Static_assert(RUN_BLOCK > RUN_KILL && RUN_OVER > RUN_BLOCK, "the end of a run, in order");
 
-bool life_no_guest(const struct core *core)
+bool life_no_guest(const struct core *core, bool mortal)
 {
     const struct local *local = &core->local;
+    const struct cluster *copy = &core->cluster;
     if (local->life.state != LIFE_ADMITTED) {
         return local->life.empty;
     }
     bool empty = local->domains_known && local->libvirt;
     ASSERT(local->domain_count <= RUNS_MAX);
     for (uint32_t i = 0; i < local->domain_count; i++) {
-        empty = empty && local->domains[i].state == DOMAIN_GONE;
+        const struct domain *domain = &local->domains[i];
+        uint32_t slot = run_slot(core, &domain->vm, domain->slot);
+        empty = empty && (domain->state == DOMAIN_GONE || (mortal && !classes_mortal(copy, slot)));
     }
     for (uint32_t i = 0; i < local->run_count; i++) { /* from RUN_BLOCK on its process is gone */
-        empty = empty && (local->runs[i].state == RUN_IDLE || local->runs[i].state >= RUN_BLOCK);
+        const struct run *run = &local->runs[i];
+        bool gone = run->state == RUN_IDLE || run->state >= RUN_BLOCK;
+        empty = empty &&
+                (gone || (mortal && !classes_mortal(copy, run_slot(core, &run->vm, run->slot))));
     }
     return empty;
 }

@@ -14,8 +14,9 @@ void life_on_domain(struct core *core, const struct event_domain *told);
 void life_on_killed(struct core *core, const struct event *event, struct caller *caller);
 void life_on_saved(struct core *core, const struct event *event);
 
-/* Can no guest of ours be alive here, nor one begin, before we are fresh again? */
-bool life_no_guest(const struct core *core);
+/* Can no guest of ours be alive here, nor one begin, before we are fresh again? With `mortal`: none
+ * that must be dead when time proves this host to be. */
+bool life_no_guest(const struct core *core, bool mortal);
 
 const char *life_word(enum life_state state);
 

@@ -66,7 +66,7 @@ void mend_compare(struct core *core, const struct cluster *image)
         state_digest(copy) != copy->header.digest) { /* a copy that went astray mends nothing */
         return;
     }
-    for (uint32_t i = 0; i < SETTINGS_MAX; i++) {
+    for (uint32_t i = 0; i < SETTING_SLOTS; i++) {
         note(core, RECORD_SETTING, i,
              digest_setting(i, &image->set[i]) != digest_setting(i, &copy->set[i]));
     }

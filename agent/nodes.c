@@ -6,9 +6,11 @@
  *     nor is one that announced its absence, while that lasts, nor one that agent/spare.c spares)
  *   admitted, its guests stand still for want of a quorum, and it is here -> readmitted
  *   admitted, back under another boot id      -> lost, client entries only: the machine lives again
- *   lost, barrier stands, proof suffices      -> fenced; its VMs may be taken over
+ *   lost, barrier stands, proof suffices      -> fenced; each VM may be taken over whose own
+ *     policy is content; a proof that comes later, and lets go another, is kept in its record
  *   fenced, back with empty hands by a reboot,
- *     or asked for by an operator             -> out, once its address entry is off
+ *     or asked for by an operator             -> out, once nobody waits for a proof of its end any
+ *     more and its address entry is off
  *   out, hands empty, storage and a new handle -> admitted under a new incarnation (one that
  *     fails again and again, after a while)
  *   to be removed: lost like any other, and once fenced and no VM refers to it -> a tombstone
@@ -21,6 +23,7 @@
 #include <string.h>
 
 #include "agent/address.h"
+#include "agent/classes.h"
 #include "agent/devices.h"
 #include "agent/draft.h"
 #include "agent/leave.h"
@@ -36,7 +39,9 @@
 #include "proto/values.h"
 #include "storage/state.h"
 
-#define ROOM_PER_NODE (3 + LEDGER_ROOM) /* its record, its entry, that once more, its evidence */
+#define ROOM_PER_NODE                                                                              \
+    (5 + LEDGER_ROOM) /* its record, two entries, each once more, its evidence                     \
+                       */
 
 static uint64_t bit(uint32_t slot)
 {
@@ -69,15 +74,19 @@ static bool reborn(const struct node_record *node, const struct peer *peer)
 }
 
 /* Its own agent, on the same machine, knows that it is lost, has killed what it ran, and found no
- * guest of ours in /proc. It knows: its copy is as new as the one our fence began with; or it has
- * none, since it was restarted behind our barrier, and said so after that began. */
+ * guest of ours in /proc. It knows: its copy is as new as the one our fence began with; or it says
+ * so since it was barred, and reads no state by which it could run guests again: it is fenced, or
+ * was restarted behind our barrier and has no copy. */
 static bool clean(const struct core *core, uint32_t slot, const struct peer *peer)
 {
     const struct node_record *node = &core->cluster.nodes[slot];
     const struct fence *fence = &core->local.acting.fences[slot];
-    bool knows = peer->beat.version >= core->local.acting.lost_version[slot] ||
-                 (peer->beat.version == 0 && fence->state == FENCE_STANDS &&
-                  peer->answered_ms > fence->stands_ms);
+    uint64_t since_ms = fence->stands_ms > fence->begun_ms ? fence->stands_ms : fence->begun_ms;
+    bool fenced = node->state == NODE_FENCED;
+    bool barred = fenced || (peer->beat.version == 0 && fence->state == FENCE_STANDS);
+    bool its_life = incarnation_equal(peer->beat.incarnation, node->incarnation);
+    bool since = peer->answered_ms > since_ms || (fenced && its_life && peer->heard_ms > since_ms);
+    bool knows = (barred && since) || peer->beat.version >= core->local.acting.lost_version[slot];
     return knows && peer->beat.empty && uuid_equal(&peer->beat.machine, &node->machine) &&
            uuid_equal(&peer->beat.boot, &node->boot) && !uuid_is_zero(&peer->beat.boot);
 }
@@ -256,12 +265,14 @@ static bool wants_power_on(const struct core *core, const struct node_record *no
            core->local.draft.delta.header.feature_level >= LEVEL_FENCE_DEVICES;
 }
 
-static void draft_lost(struct core *core, uint32_t slot, const struct node_record *node)
+/* All that is proven of the end of this life, by what its own agent says, too. Only of a fence that
+ * we have begun: what was told before may be from before the loss. */
+static uint32_t proofs_now(struct core *core, uint32_t slot, const struct node_record *node)
 {
     struct fence *fence = &core->local.acting.fences[slot];
     const struct peer *peer = speaking(core, node);
     if (!incarnation_equal(fence->incarnation, node->incarnation)) {
-        return; /* not begun by us yet */
+        return node->proofs;
     }
     if (peer != NULL && peer->beat.empty && reborn(node, peer)) {
         fence->proofs |= PROOF_REBORN;
@@ -269,8 +280,22 @@ static void draft_lost(struct core *core, uint32_t slot, const struct node_recor
     if (peer != NULL && clean(core, slot, peer)) {
         fence->proofs |= PROOF_CLEAN;
     }
-    uint32_t proofs = fence->proofs | node->proofs; /* an operator's word is in the record */
-    if (fence->state != FENCE_STANDS || !proof_suffices(proofs, core->cluster.settings.proof)) {
+    return fence->proofs | node->proofs; /* an operator's word is in the record */
+}
+
+/* Is anybody released: a VM by its own policy, or whoever goes by the cluster's? */
+static bool releases(const struct core *core, uint32_t slot, uint32_t proofs)
+{
+    return proof_suffices(proofs, core->cluster.settings.proof) ||
+           classes_waiting(core, slot, proofs) < classes_waiting(core, slot, 0);
+}
+
+static void draft_lost(struct core *core, uint32_t slot, const struct node_record *node)
+{
+    struct fence *fence = &core->local.acting.fences[slot];
+    uint32_t proofs = proofs_now(core, slot, node);
+    if (!incarnation_equal(fence->incarnation, node->incarnation) || fence->state != FENCE_STANDS ||
+        !releases(core, slot, proofs)) {
         return;
     }
     struct node_record *next = draft_node(core, slot);
@@ -298,11 +323,31 @@ static void draft_lost(struct core *core, uint32_t slot, const struct node_recor
     draft_history(core, HISTORY_NODE_FENCED, next->nodeid, NULL, text.bytes)->number = proofs;
 }
 
-bool nodes_may_return(const struct core *core, const struct node_record *node)
+/* A VM of a stricter policy waits on, and this lets it go: it is kept in the record. */
+static void draft_proof(struct core *core, uint32_t slot, const struct node_record *node)
+{
+    uint32_t proofs = proofs_now(core, slot, node);
+    ASSERT(node->state == NODE_FENCED);
+    if (proofs == node->proofs ||
+        classes_waiting(core, slot, proofs) == classes_waiting(core, slot, node->proofs)) {
+        return;
+    }
+    struct node_record *next = draft_node(core, slot);
+    next->proofs = proofs;
+    char proof[TEXT_BYTES];
+    proof_text(proofs, proof);
+    struct text text = {0};
+    text_add(text_add(&text, next->name), " is proven further: ");
+    text_add(&text, proof);
+    draft_history(core, HISTORY_NODE_FENCED, next->nodeid, NULL, text.bytes)->number = proofs;
+}
+
+bool nodes_may_return(const struct core *core, uint32_t slot, const struct node_record *node)
 {
     const struct peer *peer = speaking(core, node);
     return node->state == NODE_FENCED && !node->removing && peer != NULL && peer->beat.empty &&
-           (node->unfence_wanted || node->client_only || reborn(node, peer));
+           (reborn(node, peer) || ((node->unfence_wanted || node->client_only) &&
+                                   classes_waiting(core, slot, node->proofs) == 0));
 }
 
 /* The end of a removal: what is kept is for the blocklist entries that stand, and for the node
@@ -332,12 +377,14 @@ static void draft_fenced(struct core *core, uint32_t slot, const struct node_rec
         draft_removed(core, slot);
         return;
     }
-    if (!nodes_may_return(core, node) ||
+    if (!nodes_may_return(core, slot, node) ||
         (node->address_blocked && !core->local.acting.addresses[slot].off)) {
         return;
     }
     struct node_record *next = draft_node(core, slot);
+    const struct peer *peer = speaking(core, node);
     next->state = NODE_OUT;
+    next->proofs |= reborn(node, peer) ? (uint32_t)PROOF_REBORN : 0;
     next->address_blocked = false;
     next->power_on = false;
     next->losses = next->unfence_wanted ? 0 : next->losses;
@@ -423,6 +470,7 @@ static void draft_one(struct core *core, uint32_t slot, const struct node_record
         return;
     case NODE_FENCED:
         ledger_draft(core, slot);
+        draft_proof(core, slot, draft_peek_node(core, slot));
         draft_fenced(core, slot, draft_peek_node(core, slot));
         return;
     case NODE_OUT:
@@ -455,6 +503,29 @@ static bool cut_off(const struct core *core, const struct node_record *node)
            core->local.now_ms - peer->no_storage_since_ms > core->cluster.settings.call_ms;
 }
 
+/* Is its fence carried on: it is lost; or fenced, and not back, or a VM waits for a proof yet? */
+static bool goes_on(const struct core *core, uint32_t slot, const struct node_record *node)
+{
+    return node->state == NODE_LOST ||
+           (node->state == NODE_FENCED && (peers_see(core, node->nodeid) == NULL ||
+                                           classes_waiting(core, slot, node->proofs) > 0));
+}
+
+/* Nobody would wait for more than these proofs: no VM that it holds, none of the cluster's policy.
+ */
+static bool releases_all(const struct core *core, uint32_t slot, uint32_t proofs)
+{
+    return proof_suffices(proofs, core->cluster.settings.proof) &&
+           classes_waiting(core, slot, proofs) == 0;
+}
+
+/* Would it release a VM that waits? */
+static bool needs_power(const struct core *core, uint32_t slot, const struct node_record *node)
+{
+    uint32_t with = node->proofs | PROOF_STORAGE | PROOF_POWER;
+    return classes_waiting(core, slot, with) < classes_waiting(core, slot, node->proofs);
+}
+
 void nodes_act(struct core *core, struct caller *caller)
 {
     for (uint32_t slot = 0; slot < NODES_MAX; slot++) {
@@ -463,28 +534,31 @@ void nodes_act(struct core *core, struct caller *caller)
         if (node->state == NODE_FREE || node->state == NODE_REMOVED) {
             continue;
         }
-        bool away = peers_see(core, node->nodeid) == NULL;
         fence_on_tick(fence, caller->now_ms);
-        if (node->state == NODE_LOST || (node->state == NODE_FENCED && away)) {
+        if (goes_on(core, slot, node)) {
             const struct peer *peer = peers_see(core, node->nodeid);
             struct node_record seen = *node;
-            if (peers_ended(core, node->nodeid) &&
-                (core->cluster.settings.proof & PROOF_STORAGE) != 0) {
+            bool content = releases_all(core, slot, PROOF_STORAGE);
+            if (peers_ended(core, node->nodeid) && content) {
                 memset(&seen.bmc, 0, sizeof(seen.bmc)); /* it ends in order: let it */
                 memset(seen.devices, 0, sizeof(seen.devices));
             }
             seen.client_only |= peer != NULL && peer->heard && reborn(node, peer);
+            seen.client_only |= /* another machine in its place is not switched off for it */
+                node->state == NODE_FENCED && peer != NULL && peer->heard &&
+                !uuid_equal(&peer->beat.machine, &node->machine);
             seen.client_only |= node->removing && speaking(core, node) != NULL; /* it ends itself */
             if (!incarnation_equal(fence->incarnation, node->incarnation)) {
                 core->local.acting.lost_version[slot] = core->cluster.header.version;
             }
-            bool may_boot = peers_never_seen(core, node->nodeid);
-            fence_carry_on(fence, &seen, may_boot, &core->cluster.settings, caller);
-            if (node->state == NODE_LOST) {
-                watchdog_prove(core, slot, fence);
-            }
+            enum fence_power power = content && peers_never_seen(core, node->nodeid)
+                                         ? FENCE_POWER_SPARED
+                                     : needs_power(core, slot, node) ? FENCE_POWER_NEEDED
+                                                                     : FENCE_POWER_TRIED;
+            fence_carry_on(fence, &seen, power, &core->cluster.settings, caller);
+            watchdog_prove(core, slot, fence);
         }
-        address_act(core, slot, nodes_may_return(core, node), cut_off(core, node), caller);
+        address_act(core, slot, nodes_may_return(core, slot, node), cut_off(core, node), caller);
     }
 }
 

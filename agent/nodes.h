@@ -18,8 +18,10 @@ void nodes_draft_lost(struct core *core);
 void nodes_draft_admit(struct core *core, uint32_t slot, const struct beat *beat);
 
 /* May a fenced node come back: hands empty, and by a reboot, an operator's word, or because it was
- * back already when it was fenced (then it has confessed empty hands itself)? */
-bool nodes_may_return(const struct core *core, const struct node_record *node);
+ * back already when it was fenced (then it has confessed empty hands itself)? But for a reboot not
+ * while a VM waits for a proof of its end: another machine in its place says nothing of the one
+ * before. */
+bool nodes_may_return(const struct core *core, uint32_t slot, const struct node_record *node);
 
 /* The answers to calls of nodes_act; false: none of ours. */
 bool nodes_on_block(struct core *core, const struct event *event);

@@ -1,13 +1,13 @@
 /*
  * Choosing a place.
  *
- * Decides: the survivor with the fewest VMs that has the memory (hard), ties by slot. A node where
- * the VM failed to start, or whose agent is restless, is taken only when no other is left; one
- * where it ended by itself before any other (its image is in the caches there). Assumes: a VM
- * weighs on its node in every state but stopped, recovering ones included only where they are
- * placed anew. Memory may be kept for a more urgent VM whose fate is still open: a lesser one does
- * not take it. Never: picks a node that is not a fresh, speaking member with its storage and its
- * libvirt.
+ * Decides: the survivor with the fewest VMs that has the memory and could be proven dead by the
+ * VM's policy (both hard), ties by slot. A node where the VM failed to start, or whose agent is
+ * restless, is taken only when no other is left; one where it ended by itself before any other (its
+ * image is in the caches there). Assumes: a VM weighs on its node in every state but stopped,
+ * recovering ones included only where they are placed anew. Memory may be kept for a more urgent VM
+ * whose fate is still open: a lesser one does not take it. Never: picks a node that is not a fresh,
+ * speaking member with its storage and its libvirt.
  */
 #include "agent/place.h"
 
@@ -16,7 +16,7 @@
 
 #include "agent/draft.h"
 #include "agent/peers.h"
-#include "agent/watchdog.h"
+#include "fencing/power.h"
 #include "proto/assert.h"
 #include "proto/values.h"
 
@@ -24,8 +24,7 @@ static bool able(const struct core *core, uint32_t slot)
 {
     const struct node_record *node = draft_peek_node(core, slot);
     uint64_t bit = UINT64_C(1) << slot;
-    if (node->state != NODE_ADMITTED || (core->local.draft.delta.header.members & bit) == 0 ||
-        !watchdog_fits(core, node)) {
+    if (node->state != NODE_ADMITTED || (core->local.draft.delta.header.members & bit) == 0) {
         return false;
     }
     const struct peer *peer = peers_see(core, node->nodeid);
@@ -41,21 +40,32 @@ void place_add(struct loads *loads, uint8_t node, uint32_t memory_mib)
     loads->used_mib[node] += memory_mib;
 }
 
-void place_keep(struct loads *loads, uint32_t memory_mib, uint64_t avoid)
+uint64_t place_lawful(const struct loads *loads, uint32_t policy)
 {
-    uint8_t node = place_choose(loads, memory_mib, 0, avoid);
+    ASSERT((loads->armed & ~loads->able) == 0);
+    ASSERT((loads->powered & ~loads->able) == 0);
+    if ((policy & PROOF_WATCHDOG) == 0 || (policy & PROOF_STORAGE) != 0) {
+        return loads->able;
+    }
+    return loads->armed | ((policy & PROOF_POWER) != 0 ? loads->powered : 0);
+}
+
+void place_keep(struct loads *loads, uint32_t memory_mib, uint32_t policy, uint64_t avoid)
+{
+    uint8_t node = place_choose(loads, memory_mib, policy, 0, avoid);
     if (node != NODE_NONE) {
         loads->used_mib[node] += memory_mib;
         loads->kept_mib[node] += memory_mib;
     }
 }
 
-bool place_is_kept_out(const struct loads *loads, uint32_t memory_mib)
+bool place_is_kept_out(const struct loads *loads, uint32_t memory_mib, uint32_t policy)
 {
+    const uint64_t lawful = place_lawful(loads, policy);
     for (uint8_t slot = 0; slot < NODES_MAX; slot++) {
         ASSERT(loads->kept_mib[slot] <= loads->used_mib[slot]);
         uint64_t used_mib = loads->used_mib[slot] - loads->kept_mib[slot];
-        if ((loads->able & (UINT64_C(1) << slot)) != 0 && loads->kept_mib[slot] > 0 &&
+        if ((lawful & (UINT64_C(1) << slot)) != 0 && loads->kept_mib[slot] > 0 &&
             used_mib + memory_mib <= loads->memory_mib[slot]) {
             return true;
         }
@@ -67,12 +77,15 @@ void place_loads(const struct core *core, struct loads *ret_loads)
 {
     ASSERT(core->local.draft.open);
     memset(ret_loads, 0, sizeof(*ret_loads));
+    bool counted = core->cluster.header.feature_level >= LEVEL_WATCHDOG;
     for (uint32_t slot = 0; slot < NODES_MAX; slot++) {
-        ret_loads->memory_mib[slot] = draft_peek_node(core, slot)->memory_mib;
+        const struct node_record *node = draft_peek_node(core, slot);
+        ret_loads->memory_mib[slot] = node->memory_mib;
         if (able(core, slot)) {
-            bool restless =
-                peers_see(core, draft_peek_node(core, slot)->nodeid)->beat.restarts != 0;
+            bool restless = peers_see(core, node->nodeid)->beat.restarts != 0;
             ret_loads->able |= UINT64_C(1) << slot;
+            ret_loads->armed |= node->watchdog || !counted ? UINT64_C(1) << slot : 0;
+            ret_loads->powered |= power_has_level(node) ? UINT64_C(1) << slot : 0;
             ret_loads->restless |= restless ? UINT64_C(1) << slot : 0;
         }
     }
@@ -99,11 +112,12 @@ static uint8_t fewest(const struct loads *loads, uint32_t memory_mib, uint64_t a
     return best;
 }
 
-uint8_t place_choose(const struct loads *loads, uint32_t memory_mib, uint64_t prefer,
-                     uint64_t avoid)
+uint8_t place_choose(const struct loads *loads, uint32_t memory_mib, uint32_t policy,
+                     uint64_t prefer, uint64_t avoid)
 {
-    const uint64_t steady = loads->able & ~avoid & ~loads->restless;
-    const uint64_t tries[] = {steady & prefer, steady, loads->able & ~avoid, loads->able};
+    const uint64_t lawful = place_lawful(loads, policy);
+    const uint64_t steady = lawful & ~avoid & ~loads->restless;
+    const uint64_t tries[] = {steady & prefer, steady, lawful & ~avoid, lawful};
     uint8_t node = NODE_NONE;
     for (size_t i = 0; i < sizeof(tries) / sizeof(tries[0]) && node == NODE_NONE; i++) {
         node = fewest(loads, memory_mib, tries[i]);

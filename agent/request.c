@@ -291,7 +291,7 @@ static const char *validate(struct core *core, const struct request *request, st
     case REQUEST_NODE_REMOVE:
         return request_node_remove(core, request);
     case REQUEST_VM_ADD:
-        return request_vm_add(core, request);
+        return request_vm_add(core, request, scratch);
     case REQUEST_VM_REMOVE:
         return request_vm_remove(core, request);
     case REQUEST_VM_START:
@@ -300,6 +300,12 @@ static const char *validate(struct core *core, const struct request *request, st
         return request_vm_want(core, request, WANT_STOPPED);
     case REQUEST_CONFIG_SET:
         return request_config_set(core, request, scratch);
+    case REQUEST_CLASS_SET:
+        return request_class_set(core, request, scratch);
+    case REQUEST_CLASS_REMOVE:
+        return request_class_remove(core, request, scratch);
+    case REQUEST_VM_CLASS:
+        return request_vm_class(core, request, scratch);
     case REQUEST_NONE:
     case REQUEST_NODE_RESUME:
     case REQUEST_CLUSTER_INIT:

@@ -84,6 +84,10 @@ const char *request_config_set(struct core *core, const struct request *request,
     if (!settings_agree(&settings, ret_why) || !watchdog_agrees(core, &settings, ret_why)) {
         return ret_why->bytes;
     }
+    const char *refused = request_class_proof(core, &settings, ret_why);
+    if (refused != NULL) {
+        return refused;
+    }
     bool pauses = pause_is_meant(setting->name) && record.value != HA_ON;
     if (pauses && core->cluster.header.feature_level < LEVEL_PAUSE) {
         return "older agents would not heed it: upgrade them first (stead history: feature-level)";

@@ -161,7 +161,8 @@ const char *request_node_fence(struct core *core, const struct request *request)
     if (node->nodeid == core->local.facts.nodeid) {
         return "that node is acting; give the command when another acts, or power it off";
     }
-    if (node->state != NODE_ADMITTED && node->state != NODE_LOST) {
+    bool waits = node->state == NODE_FENCED && request->vouched; /* a VM may, for this word */
+    if (node->state != NODE_ADMITTED && node->state != NODE_LOST && !waits) {
         return "it is fenced, out or removed already";
     }
     if (vouched_in_vain(core, request, node)) {

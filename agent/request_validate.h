@@ -29,8 +29,21 @@ const char *request_config_set(struct core *core, const struct request *request,
 /* "there is no setting 'x'; did you mean 'y' (50ms to 2s)?" */
 void request_config_unknown(const char *name, struct text *ret_why);
 
+/* request_class.c; likewise. Where a VM is to be of a class: its slot, or why it cannot be */
+const char *request_class_set(struct core *core, const struct request *request,
+                              struct text *ret_why);
+const char *request_class_remove(struct core *core, const struct request *request,
+                                 struct text *ret_why);
+const char *request_vm_class(struct core *core, const struct request *request,
+                             struct text *ret_why);
+const char *request_class_find(const struct core *core, const char *name, uint32_t *ret_slot,
+                               struct text *ret_why);
+/* The cluster's own policy is to be this: for its VMs of no class, as for those of one. */
+const char *request_class_proof(const struct core *core, const struct settings *next,
+                                struct text *ret_why);
+
 /* request_vm.c */
-const char *request_vm_add(struct core *core, const struct request *request);
+const char *request_vm_add(struct core *core, const struct request *request, struct text *ret_why);
 const char *request_vm_want(struct core *core, const struct request *request, enum vm_want want);
 const char *request_vm_remove(struct core *core, const struct request *request);
 

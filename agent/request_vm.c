@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "agent/classes.h"
 #include "agent/draft.h"
 #include "agent/peers.h"
 #include "agent/vms.h"
@@ -37,7 +38,8 @@ static const char *why_unable(const struct core *core, uint8_t node)
                : "the node to start it on is not online; see stead node list";
 }
 
-static const char *place_on(struct core *core, const struct request *request, uint8_t *ret_node)
+static const char *place_on(struct core *core, const struct request *request, uint32_t class,
+                            uint8_t *ret_node)
 {
     *ret_node = NODE_NONE;
     if (request->on[0] == '\0') {
@@ -51,6 +53,11 @@ static const char *place_on(struct core *core, const struct request *request, ui
     }
     if ((loads.able & (UINT64_C(1) << node)) == 0) {
         return why_unable(core, node);
+    }
+    const struct vm_record vm = {.class_slot = class};
+    uint64_t lawful = place_lawful(&loads, classes_policy(&core->cluster, &vm));
+    if ((lawful & (UINT64_C(1) << node)) == 0) {
+        return "its policy has watchdog, and that of the node to start it on is not armed";
     }
     if (loads.used_mib[node] + request->memory_mib > loads.memory_mib[node]) {
         return "the node to start it on has not that much memory left";
@@ -81,9 +88,10 @@ static void draft_adopted(struct core *core, struct vm_record *vm, uint8_t node)
     vm->action = draft_action(core);
 }
 
-const char *request_vm_add(struct core *core, const struct request *request)
+const char *request_vm_add(struct core *core, const struct request *request, struct text *ret_why)
 {
     uint8_t node = NODE_NONE;
+    uint32_t class = 0;
     uint32_t slot = free_vm_slot(core);
     if (draft_has_vm_name(core, request->name)) {
         return "a VM of that name is there already";
@@ -97,8 +105,12 @@ const char *request_vm_add(struct core *core, const struct request *request)
     if (slot == VMS_MAX) {
         return "the cluster is full (10000 VMs)";
     }
-    const char *refused =
-        request->adopt ? its_node(core, request, &node) : place_on(core, request, &node);
+    const char *refused = request_class_find(core, request->value, &class, ret_why);
+    if (refused != NULL) {
+        return refused;
+    }
+    refused =
+        request->adopt ? its_node(core, request, &node) : place_on(core, request, class, &node);
     if (refused != NULL) {
         return refused;
     }
@@ -114,6 +126,7 @@ const char *request_vm_add(struct core *core, const struct request *request)
         .definition_version = request->definition_version,
         .definition_digest = request->definition_digest,
         .stop_timeout_ms = request->stop_timeout_ms,
+        .class_slot = class,
     };
     memcpy(vm->name, request->name, NAME_BYTES);
     core->local.acting.vm_retry_ms[slot] = 0; /* the slot's last VM may have been resting */

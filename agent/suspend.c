@@ -7,23 +7,24 @@
  * is suspended through libvirt; what is not seen to stand still by the deadline is killed by pidfd.
  * Where nobody has a quorum nobody fences, so all stand still for however long it takes and go on
  * when it is over; where others have one, the storage says so, and life.c and run_end.c kill.
- * Letting each guest go on is run_wake.c's. Until when this node was without a quorum is noted
- * here, too: agent/peers.c goes by it. Assumes: a suspension is named by the moment it began, on a
- * clock that restarts with the boot and so with the incarnation: no two of one incarnation have the
- * same name. Never: suspends without a copy of the state, or below the feature level at which an
- * end can be committed.
+ * Guests whose policy takes a host for dead by time are killed at the deadline even if they stand
+ * still. Letting each guest go on is run_wake.c's. Until when this node was without a quorum is
+ * noted here, too: agent/peers.c goes by it. Assumes: a suspension is named by the moment it began,
+ * on a clock that restarts with the boot and so with the incarnation: no two of one incarnation
+ * have the same name. Never: suspends without a copy of the state, or below the feature level at
+ * which an end can be committed.
  */
 #include "agent/suspend.h"
 
 #include <string.h>
 
+#include "agent/classes.h"
 #include "agent/level.h"
 #include "agent/peers.h"
 #include "agent/run.h"
 #include "agent/tie.h"
 #include "agent/trace.h"
 #include "agent/votes.h"
-#include "fencing/proof.h"
 #include "fencing/timing.h"
 #include "proto/assert.h"
 #include "proto/values.h"
@@ -60,15 +61,33 @@ uint32_t suspend_count(const struct core *core)
     return count;
 }
 
+/* May this host be proven dead by time while this one is on it? */
+static bool is_mortal(const struct core *core, const struct domain *domain)
+{
+    ASSERT(!uuid_is_zero(&domain->vm));
+    return classes_mortal(&core->cluster, run_slot(core, &domain->vm, domain->slot));
+}
+
+/* ... and is there such a one? */
+static bool has_mortal(const struct core *core)
+{
+    ASSERT(core->local.domain_count <= RUNS_MAX);
+    for (uint32_t i = 0; i < core->local.domain_count; i++) {
+        if (is_mortal(core, &core->local.domains[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Is there one that runs, or waits to be woken? Where time proves, any that is there at all. */
 static bool concerns_any(const struct core *core)
 {
-    bool any = proof_rests_on_time(core->cluster.settings.proof);
     ASSERT(core->local.domain_count <= RUNS_MAX);
     for (uint32_t i = 0; i < core->local.domain_count; i++) {
         const struct domain *domain = &core->local.domains[i];
         bool goes = domain->state == DOMAIN_RUNNING || domain->state == DOMAIN_SUSPENDED;
-        if ((any || goes) && is_ours(core, domain)) {
+        if ((goes || is_mortal(core, domain)) && is_ours(core, domain)) {
             return true;
         }
     }
@@ -97,7 +116,7 @@ static const struct node_record *own_record(const struct core *core)
  * that is being worked on. Where the pause has ended without our knowing, the storage tells. */
 static bool nobody_takes_over(const struct core *core)
 {
-    return core->cluster.settings.ha != HA_ON && !proof_rests_on_time(core->cluster.settings.proof);
+    return core->cluster.settings.ha != HA_ON && !has_mortal(core);
 }
 
 /* Corosync here has ended, and it is not yet the time at which the others miss us: it takes them
@@ -111,8 +130,7 @@ static bool not_missed_yet(const struct core *core)
     if (node != NULL && node->away_ms > limit_ms) {
         limit_ms = node->away_ms;
     }
-    return now->left_ms != 0 && core->local.now_ms - now->left_ms < limit_ms &&
-           !proof_rests_on_time(core->cluster.settings.proof);
+    return now->left_ms != 0 && core->local.now_ms - now->left_ms < limit_ms && !has_mortal(core);
 }
 
 /* Why there is no quorum; NULL: there is one, as far as anybody could have told. */
@@ -214,7 +232,7 @@ static void let_stand(struct core *core, struct domain *domain, struct caller *c
     uint64_t from_ms = domain->runs_ms > now->since_ms ? domain->runs_ms : now->since_ms;
     uint64_t until_ms = from_ms + timing_suspend_ms();
     bool runs = domain->state == DOMAIN_RUNNING;
-    bool mortal = proof_rests_on_time(core->cluster.settings.proof);
+    bool mortal = is_mortal(core, domain);
     (void)call_overdue(&domain->suspend_call, caller->now_ms);
     if ((runs || mortal) && caller->now_ms >= until_ms) {
         kill_it(core, domain, caller);

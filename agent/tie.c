@@ -86,7 +86,7 @@ static uint64_t still_ms(const struct core *core)
 
 static bool may_take(const struct core *core)
 {
-    return is_barred(core) && life_no_guest(core) &&
+    return is_barred(core) && life_no_guest(core, false) &&
            still_ms(core) >= core->cluster.settings.bar_ms;
 }
 
@@ -266,7 +266,7 @@ bool tie_tell(const struct core *core, struct text *text)
     text_add(text, " is the other half's, nothing is begun here: mend the network. ");
     if (silent_members(core) != 0) {
         text_add(text, "One of it is in this ring, and its agent says nothing");
-    } else if (!life_no_guest(core)) {
+    } else if (!life_no_guest(core, false)) {
         text_add(text, "While guests of this node live it does not act in its stead");
     } else {
         text_add_u64(text_add(text, "Silent in Ceph for "), still_ms(core) / 1000);

@@ -12,13 +12,16 @@
 
 #include <string.h>
 
+#include "agent/classes.h"
 #include "agent/draft.h"
 #include "agent/observed.h"
 #include "agent/pause.h"
 #include "agent/peers.h"
 #include "agent/trace.h"
+#include "fencing/power.h"
 #include "fencing/timing.h"
 #include "proto/assert.h"
+#include "proto/settings.h"
 #include "proto/values.h"
 #include "storage/state.h"
 
@@ -37,15 +40,19 @@ static bool orphaned(const struct core *core, const struct vm_record *vm)
     return held(vm) && !state_incarnation_lives(&core->cluster, vm->node, vm->incarnation);
 }
 
-/* ... and is it proven? A node still being fenced has not been. */
+/* ... and is it proven, by what this VM's own policy asks for? */
 static bool proven(const struct core *core, const struct vm_record *vm)
 {
     ASSERT(held(vm));
-    if (vm->node >= NODES_MAX) {
-        return true;
-    }
-    const struct node_record *node = draft_peek_node(core, vm->node);
-    return !(node->state == NODE_LOST && incarnation_equal(node->incarnation, vm->incarnation));
+    return vm->node >= NODES_MAX || classes_proven(core, vm, vm->node, vm->incarnation);
+}
+
+/* Do its holder's own entries stand, so that a further proof is all that it waits for? */
+static bool holder_barred(const struct core *core, const struct vm_record *vm)
+{
+    ASSERT(vm->node < NODES_MAX);
+    return core->cluster.nodes[vm->node].state == NODE_FENCED ||
+           core->local.acting.fences[vm->node].state == FENCE_STANDS;
 }
 
 static struct barrier *barrier_of(struct core *core, uint32_t slot)
@@ -98,16 +105,13 @@ static bool lease_known(const struct barrier *barrier)
     return barrier->state == BARRIER_WATCHERS || barrier->state == BARRIER_RAISING;
 }
 
-/* Its holder is just being fenced: not proven, whatever the record says of whom. */
-static bool held_by_lost(const struct core *core, const struct lease *lease)
+/* Its holder is being fenced, or not proven yet for this VM: whatever the record says of whom. */
+static bool held_by_lost(const struct core *core, const struct vm_record *vm,
+                         const struct lease *lease)
 {
     uint8_t node =
         lease->state == LEASE_HELD ? state_find_node(&core->cluster, lease->holder) : NODE_NONE;
-    if (node == NODE_NONE) {
-        return false;
-    }
-    const struct node_record *holder = draft_peek_node(core, node);
-    return holder->state == NODE_LOST && incarnation_equal(holder->incarnation, lease->incarnation);
+    return node != NODE_NONE && !classes_proven(core, vm, node, lease->incarnation);
 }
 
 void vms_act(struct core *core, struct caller *caller)
@@ -130,7 +134,7 @@ void vms_act(struct core *core, struct caller *caller)
             continue; /* to be followed, not barred */
         }
         if (barrier->state == BARRIER_STANDS && vm->want == WANT_STOPPED && proven(core, vm) &&
-            !held_by_lost(core, &barrier->lease) && caller_fresh(caller) &&
+            !held_by_lost(core, vm, &barrier->lease) && caller_fresh(caller) &&
             !call_open(&barrier->call)) {
             barrier_free(barrier, &core->cluster.settings, caller);
         } else {
@@ -208,18 +212,53 @@ static void place(struct core *core, struct loads *loads, uint32_t slot, uint64_
         core->local.acting.vm_retry_ms[slot] = core->local.now_ms + core->cluster.settings.retry_ms;
         return;
     }
-    uint8_t node = place_choose(loads, vm->memory_mib, vm->prefer, vm->avoid);
+    uint32_t policy = classes_policy(&core->cluster, vm);
+    uint8_t node = place_choose(loads, vm->memory_mib, policy, vm->prefer, vm->avoid);
     if (node == NODE_NONE) {
         core->local.acting.vm_retry_ms[slot] = /* till then the others have their turn */
             core->local.now_ms + core->cluster.settings.retry_ms;
         draft_waiting(core, slot, otherwise,
-                      place_is_kept_out(loads, vm->memory_mib)
+                      place_is_kept_out(loads, vm->memory_mib, policy)
                           ? "memory is kept for VMs of higher priority whose hosts may yet come up"
                           : "no node that is online has the memory for it");
         return;
     }
     bool back = (vm->prefer & (UINT64_C(1) << node)) != 0;
     vms_draft_start(core, loads, slot, node, generation, back ? "it ended there by itself" : why);
+}
+
+/* What it waits for, and what a person may do. Of its holder's power the answer that ended a try.
+ */
+static struct text wait_words(const struct core *core, const struct vm_record *vm)
+{
+    const struct node_record *node = draft_peek_node(core, vm->node);
+    const struct power *power = &core->local.acting.fences[vm->node].power;
+    const char *class = classes_name(&core->cluster, vm);
+    uint32_t policy = classes_policy(&core->cluster, vm);
+    struct text text = {0};
+    text_add(&text, "the barrier stands; waits for ");
+    setting_add_value(&text, settings_find("proof"), policy);
+    text_add(&text, policy == 0 ? "a proof" : "");
+    text_add(text_add(&text, class[0] != '\0' ? " (class " : " (proof"), class);
+    text_add(text_add(&text, "); surely off? stead node fence "), node->name);
+    text_add(&text, " --i-vouch");
+    if ((policy & PROOF_POWER) != 0 && !power_has_level(node)) {
+        text_add(text_add(text_add(&text, "; "), node->name), ": no power device is verified");
+    } else if ((policy & PROOF_POWER) != 0 && power->state == POWER_FAILED) {
+        text_add(text_add(text_add(text_add(&text, "; "), node->name), ": "), power->text);
+    }
+    return text;
+}
+
+/* Has that not been said yet? While its power is tried anew, what is said holds. */
+static bool wait_is_news(const struct core *core, const struct vm_record *vm)
+{
+    bool unsaid = vm->state != VM_RECOVERING || vm->reason[0] == '\0';
+    if (!unsaid && core->local.acting.fences[vm->node].power.state != POWER_FAILED) {
+        return false;
+    }
+    struct text text = wait_words(core, vm);
+    return holder_barred(core, vm) && (unsaid || strncmp(vm->reason, text.bytes, TEXT_BYTES) != 0);
 }
 
 static void draft_orphan(struct core *core, struct loads *loads, uint32_t slot)
@@ -230,13 +269,13 @@ static void draft_orphan(struct core *core, struct loads *loads, uint32_t slot)
         return;
     }
     if (!proven(core, vm)) {
-        if (core->local.acting.fences[vm->node].state == FENCE_STANDS) {
-            draft_waiting(core, slot, VM_RECOVERING,
-                          "the barrier stands; waits for the proof that the policy asks for");
+        if (wait_is_news(core, vm)) {
+            struct text text = wait_words(core, vm);
+            draft_waiting(core, slot, VM_RECOVERING, text.bytes);
         }
         return;
     }
-    if (held_by_lost(core, &barrier->lease)) {
+    if (held_by_lost(core, vm, &barrier->lease)) {
         return; /* its holder is another than we thought, and is not proven yet */
     }
     uint8_t living = lease_known(barrier) ? living_holder(core, &barrier->lease) : NODE_NONE;
@@ -305,9 +344,9 @@ static bool orphan_moves(const struct core *core, uint32_t slot)
     }
     const struct barrier *barrier = &acting->barriers[acting->barrier_of[slot] - 1];
     if (!proven(core, vm)) {
-        return unsaid && acting->fences[vm->node].state == FENCE_STANDS;
+        return wait_is_news(core, vm);
     }
-    if (held_by_lost(core, &barrier->lease)) {
+    if (held_by_lost(core, vm, &barrier->lease)) {
         return false;
     }
     return (barrier->missing && unsaid) || barrier->state == BARRIER_FREE ||
@@ -354,7 +393,7 @@ static void keep_memory(const struct core *core, struct loads *loads, int64_t lo
     for (uint32_t slot = 0; low < high && slot < core->cluster.vm_end; slot++) {
         const struct vm_record *vm = &core->cluster.vms[slot];
         if (vm->priority > low && vm->priority <= high && undecided(core, slot)) {
-            place_keep(loads, vm->memory_mib, vm->avoid);
+            place_keep(loads, vm->memory_mib, classes_policy(&core->cluster, vm), vm->avoid);
         }
     }
 }

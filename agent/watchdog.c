@@ -1,24 +1,24 @@
 /*
  * Watchdogs.
  *
- * Decides, on each node: when its keeper arms the watchdog (the cluster accepts that proof), until
- * when this host is vouched for (while we are fresh, or while no guest can be alive here), and when
- * the watchdog is let go (the state says that nobody counts on it). On the acting node: that a
- * present member's armed watchdog is committed, and when that of a lost one must have fired.
- * Assumes: who has read that a node is lost does not answer its heartbeats, so that its freshness,
- * its vouching and its feeding end; the arithmetic is in fencing/timing.c.
+ * Decides, on each node: when its keeper arms the watchdog (some policy accepts that proof), until
+ * when this host is vouched for (while we are fresh, or while no guest can be alive here that may
+ * be proven dead so), and when the watchdog is let go (the state says that nobody counts on it). On
+ * the acting node: that a present member's armed watchdog is committed, and when that of a lost one
+ * must have fired. Assumes: who has read that a node is lost does not answer its heartbeats, so
+ * that its freshness, its vouching and its feeding end; the arithmetic is in fencing/timing.c.
  * Never: lets a watchdog go while the state counts on it, or counts on one that was not committed.
  */
 #include "agent/watchdog.h"
 
 #include <stddef.h>
 
+#include "agent/classes.h"
 #include "agent/draft.h"
 #include "agent/life.h"
 #include "agent/peers.h"
 #include "agent/trace.h"
 #include "agent/votes.h"
-#include "fencing/power.h"
 #include "fencing/timing.h"
 #include "proto/assert.h"
 #include "proto/text.h"
@@ -29,7 +29,7 @@
 
 static bool accepted(const struct core *core)
 {
-    return (core->cluster.settings.proof & PROOF_WATCHDOG) != 0 &&
+    return classes_rest_on_time(&core->cluster, core->cluster.settings.proof) &&
            core->cluster.header.feature_level >= LEVEL_WATCHDOG;
 }
 
@@ -84,7 +84,7 @@ void watchdog_on_end(struct core *core, struct caller *caller)
 {
     core->local.watchdog.ending = true;
     core->local.watchdog.retry_ms = 0;
-    if (core->local.watchdog.armed && !life_no_guest(core)) {
+    if (core->local.watchdog.armed && !life_no_guest(core, accepted(core))) {
         trace_words(caller, "watchdog: armed, and guests are alive here: this host is reset unless "
                             "an agent vouches for it again in time");
     }
@@ -93,7 +93,8 @@ void watchdog_on_end(struct core *core, struct caller *caller)
 
 bool watchdog_is_ending(const struct core *core)
 {
-    return core->local.watchdog.ending && core->local.watchdog.armed && life_no_guest(core);
+    return core->local.watchdog.ending && core->local.watchdog.armed &&
+           life_no_guest(core, accepted(core));
 }
 
 static void vouch(struct core *core, struct caller *caller)
@@ -103,7 +104,7 @@ static void vouch(struct core *core, struct caller *caller)
     uint64_t until_ms = 0;
     if (caller_fresh(caller)) {
         until_ms = caller->valid_until_ms;
-    } else if (life_no_guest(core)) {
+    } else if (life_no_guest(core, accepted(core))) {
         until_ms = caller->now_ms + settings->fresh_ms;
     }
     if (until_ms <= watchdog->vouched_ms || caller->now_ms < watchdog->vouch_ms) {
@@ -216,16 +217,6 @@ void watchdog_draft(struct core *core, uint32_t slot, const struct beat *beat)
         next->watchdog_fires_ms;
 }
 
-bool watchdog_fits(const struct core *core, const struct node_record *node)
-{
-    uint32_t policy = core->cluster.settings.proof;
-    ASSERT(node->state != NODE_FREE);
-    if (!accepted(core) || (policy & PROOF_STORAGE) != 0) {
-        return true;
-    }
-    return node->watchdog || ((policy & PROOF_POWER) != 0 && power_has_level(node));
-}
-
 uint32_t watchdog_vouch_ms(const struct settings *settings, const struct node_record *node)
 {
     uint32_t vouch_ms = timing_vouch_ms(settings);
@@ -257,10 +248,11 @@ bool watchdog_agrees(const struct core *core, const struct settings *next, struc
 {
     uint32_t now_ms = timing_vouch_ms(&core->cluster.settings);
     bool moves = timing_vouch_ms(next) != now_ms;
+    bool counts = classes_rest_on_time(&core->cluster, next->proof);
     *ret_why = (struct text){0};
     for (uint32_t slot = 0; slot < NODES_MAX; slot++) {
         const struct node_record *node = draft_peek_node(core, slot);
-        if (!node->watchdog || (next->proof & PROOF_WATCHDOG) == 0) {
+        if (!node->watchdog || !counts) {
             continue;
         }
         if (moves && node->watchdog_vouch_ms != now_ms) {
@@ -295,7 +287,7 @@ static uint32_t know_of_it(const struct core *core, uint32_t slot)
 void watchdog_prove(struct core *core, uint32_t slot, struct fence *fence)
 {
     const struct node_record *node = &core->cluster.nodes[slot];
-    ASSERT(node->state == NODE_LOST);
+    ASSERT(node->state == NODE_LOST || node->state == NODE_FENCED);
     if (!node->watchdog || !incarnation_equal(fence->incarnation, node->incarnation) ||
         (fence->proofs & PROOF_WATCHDOG) != 0) {
         return;

@@ -28,9 +28,6 @@ bool watchdog_shuns(const struct core *core, const struct beat *beat);
 /* Drafts what this present member's heartbeat says of its watchdog. Needs room for two. */
 void watchdog_draft(struct core *core, uint32_t slot, const struct beat *beat);
 
-/* Could this node be proven dead, should it die, as far as its watchdog matters to the policy? */
-bool watchdog_fits(const struct core *core, const struct node_record *node);
-
 /* How far its agent may vouch past the sending of an answered heartbeat: by the settings in force,
  * or those that it had read when it last said so. */
 uint32_t watchdog_vouch_ms(const struct settings *settings, const struct node_record *node);

@@ -16,7 +16,6 @@
 
 #include <string.h>
 
-#include "fencing/proof.h"
 #include "fencing/timing.h"
 #include "proto/assert.h"
 #include "proto/values.h"
@@ -47,10 +46,9 @@ static void raise_barrier(struct fence *fence, const struct node_record *node,
     fence->state = FENCE_RAISING;
 }
 
-void fence_carry_on(struct fence *fence, const struct node_record *node, bool may_boot,
+void fence_carry_on(struct fence *fence, const struct node_record *node, enum fence_power power,
                     const struct settings *settings, struct caller *caller)
 {
-    bool spared = may_boot && proof_suffices(PROOF_STORAGE, settings->proof);
     ASSERT(node->state == NODE_LOST || node->state == NODE_FENCED);
     if (!incarnation_equal(fence->incarnation, node->incarnation)) {
         *fence = (struct fence){.incarnation = node->incarnation, .begun_ms = caller->now_ms};
@@ -64,8 +62,8 @@ void fence_carry_on(struct fence *fence, const struct node_record *node, bool ma
         raise_barrier(fence, node, settings, caller);
     }
     bool known_off = (node->proofs & PROOF_POWER) != 0;
-    if (!spared && !known_off && !node->client_only) {
-        power_off_carry_on(&fence->power, node, settings, caller);
+    if (power != FENCE_POWER_SPARED && !known_off && !node->client_only) {
+        power_off_carry_on(&fence->power, node, power == FENCE_POWER_NEEDED, settings, caller);
     } else if (known_off && node->power_on && node->state == NODE_FENCED) {
         power_on_again(&fence->power, node, settings, caller);
     }

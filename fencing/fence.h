@@ -7,6 +7,13 @@
 
 #include "fencing/power.h"
 
+/* What its power is for. */
+enum fence_power {
+    FENCE_POWER_TRIED,  /* a clean-up */
+    FENCE_POWER_NEEDED, /* a VM waits for it */
+    FENCE_POWER_SPARED, /* it may be booting, and nobody waits for it */
+};
+
 enum fence_state {
     FENCE_IDLE,
     FENCE_RAISING, /* the barrier's entries are being added and read back */
@@ -34,9 +41,9 @@ struct fence {
 /* Carries the fence of `node` on: begins what is due and may be begun. Call at each step while the
  * node is lost, and while it is fenced and not back (power is then tried on as clean-up). Without a
  * verified device, or with node->client_only (the machine is already back), no power is touched;
- * nor, with `may_boot` (nobody has seen it since the power came back, it may just be slow), where
- * the policy does not need it. */
-void fence_carry_on(struct fence *fence, const struct node_record *node, bool may_boot,
+ * nor where it is spared: nobody has seen it since the power came back, it may just be slow, and
+ * no policy needs it. */
+void fence_carry_on(struct fence *fence, const struct node_record *node, enum fence_power power,
                     const struct settings *settings, struct caller *caller);
 
 /* The answer to one of its calls; false: it was none of ours. */

@@ -17,7 +17,7 @@
 #include "proto/assert.h"
 #include "proto/values.h"
 
-#define POWER_TRIES_MAX 3 /* a clean-up: after three the ledger says failed, a person may go on */
+#define POWER_TRIES_MAX 3 /* of a clean-up; and so many failures are told */
 
 static void power_move(struct power *power, enum power_state to)
 {
@@ -157,11 +157,11 @@ static void level_goes_on(struct power *power, const struct node_record *node,
     }
 }
 
-void power_off_carry_on(struct power *power, const struct node_record *node,
+void power_off_carry_on(struct power *power, const struct node_record *node, bool needed,
                         const struct settings *settings, struct caller *caller)
 {
     ASSERT(caller_fresh(caller));
-    bool again = power->state == POWER_FAILED && power->tries < POWER_TRIES_MAX &&
+    bool again = power->state == POWER_FAILED && (needed || power->tries < POWER_TRIES_MAX) &&
                  caller->now_ms >= power->retry_ms;
     uint32_t first = next_level(node, 0);
     if ((power->state == POWER_ASKED || power->state == POWER_READING) && !is_waiting(power)) {
@@ -169,7 +169,7 @@ void power_off_carry_on(struct power *power, const struct node_record *node,
     } else if ((power->state == POWER_UNTRIED || again) && first != 0) {
         power->tries++;
         power->begun_ms = caller->now_ms;
-        power->told = false;
+        power->told = power->tries > POWER_TRIES_MAX;
         begin_level(power, node, first, settings, caller);
     }
 }
@@ -202,6 +202,7 @@ static void all_answered(struct power *power, uint64_t retry_ms)
         power_move(power, POWER_ON_ENDED);
     } else if (!power->failed && (power->state == POWER_READING || power->asked == 1)) {
         power_move(power, POWER_OFF);
+        power->told = false;
     } else if (power->failed && power->next == 0) {
         power_move(power, POWER_FAILED);
         power->retry_ms = retry_ms;

@@ -39,8 +39,8 @@ struct power {
 /* Is there a level that may be used: all of whose devices were seen to be this host's? */
 bool power_has_level(const struct node_record *node);
 
-/* Begins what is due of switching off. */
-void power_off_carry_on(struct power *power, const struct node_record *node,
+/* Begins what is due of switching off; more than a few rounds only where it is `needed`. */
+void power_off_carry_on(struct power *power, const struct node_record *node, bool needed,
                         const struct settings *settings, struct caller *caller);
 
 /* Tells each device that may be used to switch on, once. */

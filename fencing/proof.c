@@ -32,6 +32,11 @@ bool proof_rests_on_time(uint32_t policy)
     return (policy & PROOF_WATCHDOG) != 0; /* none at all: a newer release's words, unknown here */
 }
 
+uint32_t proof_known(uint32_t words)
+{
+    return words & PROOFS_ALL;
+}
+
 void proof_text(uint32_t proofs, char *ret_text)
 {
     static const struct {

@@ -12,6 +12,9 @@ bool proof_suffices(uint32_t proofs, uint32_t policy);
  * not merely stand still? */
 bool proof_rests_on_time(uint32_t policy);
 
+/* The words of a policy that this release knows; a newer one's suffice for nothing here. */
+uint32_t proof_known(uint32_t words);
+
 /* A proof mask in words, "storage+power". `ret_text` holds TEXT_BYTES. */
 void proof_text(uint32_t proofs, char *ret_text);
 

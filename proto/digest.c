@@ -137,12 +137,13 @@ uint64_t digest_vm(uint32_t slot, const struct vm_record *vm)
     d = digest_u64(d, vm->prefer);
     d = digest_u64(d, vm->ends);
     d = digest_u64(d, vm->condition.trouble);
-    return digest_u64(d, vm->condition.since_wall_ms);
+    d = digest_u64(d, vm->condition.since_wall_ms);
+    return vm->class_slot == 0 ? d : digest_u64(d, vm->class_slot); /* level 3 */
 }
 
 uint64_t digest_setting(uint32_t slot, const struct setting_record *setting)
 {
-    ASSERT(slot < SETTINGS_MAX);
+    ASSERT(slot < SETTING_SLOTS);
     if (setting->set_ms == 0) {
         return 0;
     }
@@ -150,7 +151,8 @@ uint64_t digest_setting(uint32_t slot, const struct setting_record *setting)
     d = digest_u64(d, setting->set_ms);
     d = digest_u64(d, setting->value);
     d = digest_u64(d, setting->given);
-    return digest_text(d, setting->by, sizeof(setting->by));
+    d = digest_text(d, setting->by, sizeof(setting->by));
+    return setting->name[0] == '\0' ? d : digest_text(d, setting->name, sizeof(setting->name));
 }
 
 uint64_t digest_history(uint32_t slot, const struct history_entry *entry)

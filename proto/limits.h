@@ -11,10 +11,12 @@
 #define DELTA_RECORDS_MAX 64 /* records one commit sets */
 #define DELTAS_KEPT_MAX 16   /* deltas kept while a paged read is under way */
 #define SETTINGS_MAX 64      /* settings the cluster state can hold */
-#define FENCE_DEVICES_MAX 3  /* fence devices of one node, beside its BMC */
-#define FENCE_LEVEL_MAX 9    /* the last of the fence levels */
-#define HISTORY_MAX 512      /* decisions the cluster state remembers */
-#define LEDGER_MAX 128       /* of these, those about fences, kept longer */
+#define CLASSES_MAX 16       /* classes of VMs, kept behind the settings */
+#define SETTING_SLOTS (SETTINGS_MAX + CLASSES_MAX)
+#define FENCE_DEVICES_MAX 3 /* fence devices of one node, beside its BMC */
+#define FENCE_LEVEL_MAX 9   /* the last of the fence levels */
+#define HISTORY_MAX 512     /* decisions the cluster state remembers */
+#define LEDGER_MAX 128      /* of these, those about fences, kept longer */
 #define HISTORY_SLOTS (HISTORY_MAX + LEDGER_MAX)
 #define REQUESTS_MAX 128    /* operator commands under way on one node */
 #define ACTIONS_MAX 512     /* effects of one step */

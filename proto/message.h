@@ -141,6 +141,9 @@ enum request_kind {
     REQUEST_CONFIG_SET, /* `name` is the setting */
     REQUEST_NODE_REMOVE,
     REQUEST_NODE_RESUME, /* not the actor's: the named node itself answers it */
+    REQUEST_CLASS_SET,   /* `name` is the class, `value` the proofs */
+    REQUEST_CLASS_REMOVE,
+    REQUEST_VM_CLASS, /* `value` is the class; or empty: none */
     REQUEST_KIND_COUNT
 };
 
@@ -163,7 +166,7 @@ struct request {
     uint32_t stop_timeout_ms;
     /* REQUEST_NODE_JOIN; and the node of the VM that is adopted or given back as it runs */
     uint32_t nodeid;
-    /* REQUEST_CONFIG_SET */
+    /* REQUEST_CONFIG_SET; VM_ADD: the class, or empty */
     char value[NAME_BYTES]; /* as people write it; "default": no longer set */
     bool adopt;             /* VM_ADD: it runs on `nodeid` already; its lease is made held */
     bool keep_running;      /* VM_REMOVE: it runs on `nodeid`, and goes on without stead */

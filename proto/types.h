@@ -182,6 +182,7 @@ struct vm_record {
     uint64_t prefer;          /* mask of node slots to try first: where it ended by itself */
     uint32_t ends;            /* by itself, in a row, none of them long after its start */
     struct vm_condition condition;
+    uint32_t class_slot; /* of its class, behind the settings (level 3); 0: it has none */
 };
 
 /* What follows an end that nobody asked stead for. */
@@ -228,12 +229,14 @@ struct settings {
     uint32_t bar_ms; /* in a tie: how long the side that holds the term must not have written */
 };
 
-/* What somebody set: the state keeps it under the setting's own number, known here or not. */
+/* What somebody set: the state keeps it under the setting's own number, known here or not. Behind
+ * the settings: the classes of VMs, each with its name and the proofs that release its VMs. */
 struct setting_record {
     uint64_t set_ms; /* wall clock; 0: never set */
     uint32_t value;
-    bool given;          /* false: put back to the default */
-    char by[NAME_BYTES]; /* the operator's user name */
+    bool given;            /* false: put back to the default */
+    char by[NAME_BYTES];   /* the operator's user name */
+    char name[NAME_BYTES]; /* of a class (level 3); a setting has none */
 };
 
 enum history_kind {
@@ -329,8 +332,8 @@ struct delta {
 
 /* The committed cluster state, or a node's copy of it. Written only by state_apply()/state_load. */
 struct cluster {
-    struct header header; /* version 0: nothing loaded */
-    struct setting_record set[SETTINGS_MAX];
+    struct header header;                     /* version 0: nothing loaded */
+    struct setting_record set[SETTING_SLOTS]; /* the settings, then the classes */
     struct settings settings; /* in force; follows from `set`, and is not committed itself */
     struct node_record nodes[NODES_MAX];
     uint64_t counting; /* mask of slots that count for the quorum; follows from `nodes` likewise */

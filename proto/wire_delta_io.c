@@ -16,7 +16,7 @@ static const struct {
 } keys[RECORD_KIND_COUNT] = {
     [RECORD_NODE] = {"node/", NODES_MAX, 2},
     [RECORD_VM] = {"vm/", VMS_MAX, 5},
-    [RECORD_SETTING] = {"setting/", SETTINGS_MAX, 2},
+    [RECORD_SETTING] = {"setting/", SETTING_SLOTS, 2},
     [RECORD_HISTORY] = {"history/", HISTORY_SLOTS, 4},
 };
 

@@ -156,7 +156,13 @@ Stead__Vm *wire_vm_to_pb(struct wire_arena *arena, const struct vm_record *vm)
         pb->condition->trouble = (Stead__VmTrouble)vm->condition.trouble;
         pb->condition->since_wall_ms = vm->condition.since_wall_ms;
     }
+    pb->class_slot = vm->class_slot;
     return pb;
+}
+
+static bool class_slot_ok(uint32_t slot)
+{
+    return slot == 0 || (slot >= SETTINGS_MAX && slot < SETTING_SLOTS);
 }
 
 bool wire_vm_from_pb(const Stead__Vm *pb, struct vm_record *ret_vm)
@@ -164,9 +170,10 @@ bool wire_vm_from_pb(const Stead__Vm *pb, struct vm_record *ret_vm)
     memset(ret_vm, 0, sizeof(*ret_vm));
     if (!wire_enum_ok((int)pb->want, WANT_RUNNING + 1) ||
         !wire_enum_ok((int)pb->state, VM_STATE_COUNT) ||
-        (pb->node >= NODES_MAX && pb->node != NODE_NONE)) {
+        (pb->node >= NODES_MAX && pb->node != NODE_NONE) || !class_slot_ok(pb->class_slot)) {
         return false;
     }
+    ret_vm->class_slot = pb->class_slot;
     ret_vm->want = (enum vm_want)pb->want;
     ret_vm->state = (enum vm_state)pb->state;
     ret_vm->memory_mib = pb->memory_mib;
@@ -204,6 +211,7 @@ Stead__Setting *wire_setting_to_pb(struct wire_arena *arena, const struct settin
     pb->value = setting->value;
     pb->given = setting->given;
     pb->by = wire_text_to_pb(setting->by);
+    pb->name = wire_text_to_pb(setting->name);
     return pb;
 }
 
@@ -213,7 +221,8 @@ bool wire_setting_from_pb(const Stead__Setting *pb, struct setting_record *ret_s
     ret_setting->set_ms = pb->set_ms;
     ret_setting->value = pb->value;
     ret_setting->given = pb->given;
-    return wire_text_from_pb(pb->by, ret_setting->by, sizeof(ret_setting->by));
+    return wire_text_from_pb(pb->by, ret_setting->by, sizeof(ret_setting->by)) &&
+           wire_name_from_pb(pb->name, NAME_OPTIONAL, ret_setting->name, sizeof(ret_setting->name));
 }
 
 Stead__History *wire_history_to_pb(struct wire_arena *arena, const struct history_entry *entry)

@@ -3,8 +3,7 @@
 
 #include "proto/wire_inner_io.h"
 
-_Static_assert((int)STEAD__REQUEST_KIND__REQUEST_NODE_RESUME == REQUEST_KIND_COUNT - 1,
-               "message.h");
+_Static_assert((int)STEAD__REQUEST_KIND__REQUEST_VM_CLASS == REQUEST_KIND_COUNT - 1, "message.h");
 
 bool wire_request_ok(const struct request *request)
 {

@@ -33,6 +33,7 @@ static void end_life(struct node_record *node)
     node->away_ms = 0;
     if (node->state == NODE_LOST) { /* its entries may stand: as after a fence */
         node->state = NODE_FENCED;
+        node->proofs |= PROOF_STORAGE; /* each VM's own barrier is raised anew */
         node->address_blocked = true;
     } else if (node->state == NODE_ADMITTED || node->state == NODE_OUT) {
         node->state = NODE_OUT;

@@ -27,7 +27,7 @@ static uint64_t digest_of_slot(const struct cluster *cluster, enum record_kind k
         ASSERT(slot < VMS_MAX);
         return digest_vm(slot, &cluster->vms[slot]);
     case RECORD_SETTING:
-        ASSERT(slot < SETTINGS_MAX);
+        ASSERT(slot < SETTING_SLOTS);
         return digest_setting(slot, &cluster->set[slot]);
     case RECORD_HISTORY:
         ASSERT(slot < HISTORY_SLOTS);
@@ -43,7 +43,7 @@ uint32_t state_slots(enum record_kind kind)
 {
     static const uint32_t slots[RECORD_KIND_COUNT] = {[RECORD_NODE] = NODES_MAX,
                                                       [RECORD_VM] = VMS_MAX,
-                                                      [RECORD_SETTING] = SETTINGS_MAX,
+                                                      [RECORD_SETTING] = SETTING_SLOTS,
                                                       [RECORD_HISTORY] = HISTORY_SLOTS};
     ASSERT(kind < RECORD_KIND_COUNT);
     ASSERT(slots[kind] > 0);
@@ -124,7 +124,7 @@ static void set_record(struct cluster *cluster, const struct record *record)
         set_vm(cluster, record->slot, record);
         return;
     case RECORD_SETTING:
-        ASSERT(record->slot < SETTINGS_MAX);
+        ASSERT(record->slot < SETTING_SLOTS);
         if (record->removed) {
             memset(&cluster->set[record->slot], 0, sizeof(cluster->set[0]));
         } else {
@@ -181,7 +181,7 @@ uint64_t state_digest(const struct cluster *cluster)
 {
     ASSERT(cluster->vm_end <= VMS_MAX);
     uint64_t digest = 0;
-    for (uint32_t i = 0; i < SETTINGS_MAX; i++) {
+    for (uint32_t i = 0; i < SETTING_SLOTS; i++) {
         digest += digest_setting(i, &cluster->set[i]);
     }
     for (uint32_t i = 0; i < NODES_MAX; i++) {

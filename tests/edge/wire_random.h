@@ -169,6 +169,7 @@ static inline void random_vm(uint64_t *seed, struct vm_record *ret_vm)
     ret_vm->ends = (uint32_t)wide(seed);
     ret_vm->condition.trouble = (enum vm_trouble)below(seed, VM_TROUBLE_COUNT);
     ret_vm->condition.since_wall_ms = wide(seed);
+    ret_vm->class_slot = coin(seed) ? 0 : SETTINGS_MAX + below(seed, CLASSES_MAX);
 }
 
 static inline void random_setting(uint64_t *seed, struct setting_record *ret_setting)
@@ -177,6 +178,9 @@ static inline void random_setting(uint64_t *seed, struct setting_record *ret_set
     ret_setting->value = (uint32_t)wide(seed);
     ret_setting->given = coin(seed);
     random_text(seed, ret_setting->by, NAME_BYTES);
+    if (coin(seed)) {
+        random_name(seed, ret_setting->name);
+    }
 }
 
 static inline void random_history(uint64_t *seed, uint32_t slot, struct history_entry *ret_entry)
@@ -210,7 +214,7 @@ static inline void random_record(uint64_t *seed, struct record *ret_record)
         random_vm(seed, &ret_record->vm);
         break;
     case RECORD_SETTING:
-        ret_record->slot = below(seed, SETTINGS_MAX);
+        ret_record->slot = below(seed, SETTING_SLOTS);
         random_setting(seed, &ret_record->setting);
         break;
     case RECORD_HISTORY:

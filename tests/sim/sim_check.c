@@ -81,6 +81,14 @@ static void check_predecessors(struct sim *sim, const struct delta *delta)
 
 /* --- I4 --- */
 
+/* By the policy of its VM; one that no record names is no better. */
+static bool accepts_watchdog(const struct sim *sim, const struct sim_guest *guest)
+{
+    const struct cluster *state = sim->rados.state;
+    uint32_t slot = state_find_vm_uuid(state, &sim->vms[guest->vm].uuid);
+    return slot == VMS_MAX || (sim_check_policy(sim, &state->vms[slot]) & PROOF_WATCHDOG) != 0;
+}
+
 /* A host is taken for reset or off: then nothing of the cluster's lives there. What a BMC that lies
  * has read is nobody's fault but its own. */
 static void check_deaths(struct sim *sim, const struct delta *delta)
@@ -88,16 +96,18 @@ static void check_deaths(struct sim *sim, const struct delta *delta)
     for (uint32_t r = 0; r < delta->count; r++) {
         const struct record *record = &delta->records[r];
         if (record->kind != RECORD_NODE || record->removed || record->slot >= sim->node_count ||
-            record->node.state != NODE_FENCED ||
-            sim->rados.state->nodes[record->slot].state == NODE_FENCED) {
+            record->node.state != NODE_FENCED) {
             continue;
         }
-        bool reset = (record->node.proofs & PROOF_WATCHDOG) != 0;
-        bool off = (record->node.proofs & PROOF_POWER) != 0 && !sim->hosts[record->slot].lied_off;
+        const struct node_record *before = &sim->rados.state->nodes[record->slot];
+        uint32_t known = before->state == NODE_FENCED ? before->proofs : 0;
+        bool reset = (record->node.proofs & ~known & PROOF_WATCHDOG) != 0;
+        bool off =
+            (record->node.proofs & ~known & PROOF_POWER) != 0 && !sim->hosts[record->slot].lied_off;
         for (uint32_t i = 0; i < sim->guest_count; i++) {
             const struct sim_guest *guest = &sim->guests[i];
-            if ((reset || off) && guest->node == record->slot && guest->alive &&
-                guest->order != 0 && !guest->by_hand) {
+            if ((off || (reset && accepts_watchdog(sim, guest))) && guest->node == record->slot &&
+                guest->alive && guest->order != 0 && !guest->by_hand) {
                 sim_violation(sim, "I4: %s is taken for %s, and %s lives there",
                               node_name(sim, record->slot), reset ? "reset by its watchdog" : "off",
                               vm_name(sim, guest->vm));
@@ -137,6 +147,7 @@ void sim_check_commit(struct sim *sim, uint32_t node, const struct delta *delta)
         sim_violation(sim, "I3: a commit of %s of an older term took effect", node_name(sim, node));
     }
     sim_check_hands(sim, delta);
+    sim_check_proofs(sim, delta);
     note_fences(sim, delta);
     check_wants(sim, delta);
     check_deaths(sim, delta);

@@ -25,6 +25,10 @@ void sim_check_resume(struct sim *sim, uint32_t guest);
 void sim_check_told(struct sim *sim, uint32_t guest);
 /* A commit is about to take effect: no node is taken for one without guests that has some (I2). */
 void sim_check_hands(struct sim *sim, const struct delta *delta);
+/* ... and each VM is taken over only by a proof that its own policy asks for (I2). */
+void sim_check_proofs(struct sim *sim, const struct delta *delta);
+/* The proofs of which one releases this VM. */
+uint32_t sim_check_policy(const struct sim *sim, const struct vm_record *vm);
 /* A backup, up to `next_history`, is about to take the place of the state object (I7). */
 void sim_check_restores(struct sim *sim, uint64_t next_history);
 /* It did, in a new epoch (I3). */

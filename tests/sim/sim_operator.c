@@ -68,6 +68,8 @@ static void fill_vm(const struct sim *sim, uint32_t v, struct request *request)
     request->uuid = sim->vms[v].uuid;
     request->memory_mib = line->memory_mib;
     request->priority = line->priority;
+    name_set(request->value, sizeof(request->value),
+             line->class_slot != 0 ? sim->story->set[line->class_slot].name : "");
     request->want = line->wanted ? WANT_RUNNING : WANT_STOPPED;
     request->definition_version = 1;
     request->definition_digest = v + 1;
@@ -184,7 +186,7 @@ static const char *fill(struct sim *sim, const struct scenario_step *step, uint3
         [STEP_NODE_FENCE] = REQUEST_NODE_FENCE,   [STEP_NODE_UNFENCE] = REQUEST_NODE_UNFENCE,
         [STEP_CONFIG_SET] = REQUEST_CONFIG_SET,   [STEP_CLUSTER_JOIN] = REQUEST_NODE_JOIN,
     };
-    request->kind = kinds[step->kind];
+    request->kind = step->kind == STEP_CLASS ? step->request : kinds[step->kind];
     request->vouched = step->on;
     request->stop_timeout_ms = (uint32_t)(step->duration_us / MS);
     name_set(request->by, sizeof(request->by), "operator");
@@ -198,7 +200,9 @@ static const char *fill(struct sim *sim, const struct scenario_step *step, uint3
         return prepare_adoption(sim, step->vm, given_on, request);
     } else if (step->kind == STEP_VM_ADD) {
         return prepare_vm(sim, step->vm, request);
-    } else if (step->kind == STEP_CONFIG_SET) {
+    } else if (request->kind == REQUEST_VM_CLASS) {
+        name_set(request->value, sizeof(request->value), step->value);
+    } else if (step->kind == STEP_CONFIG_SET || step->kind == STEP_CLASS) {
         name_set(request->name, sizeof(request->name), step->setting);
         name_set(request->value, sizeof(request->value), step->value);
     } else if (step->kind == STEP_CLUSTER_JOIN) {

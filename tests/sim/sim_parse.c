@@ -180,22 +180,14 @@ static void parse_node(struct words *words)
     }
 }
 
-static void set_priority(struct words *words, const char *value, struct scenario_vm *vm)
-{
-    uint64_t number = 0;
-    bool minus = value[0] == '-';
-    if (words_number(words, value + minus, 1000000, &number)) {
-        vm->priority = minus ? -(int32_t)number : (int32_t)number;
-    }
-}
-
 void parse_vm_keys(struct words *words, struct scenario_vm *vm)
 {
-    static const char *const keys[] = {"want",           "running",   "mem",
-                                       "priority",       "boot",      "start_fails",
-                                       "start_fails_on", "stop_fails"};
+    static const char *const keys[] = {"want",           "running",    "mem",
+                                       "priority",       "boot",       "start_fails",
+                                       "start_fails_on", "stop_fails", "class"};
     const char *value = NULL;
     uint64_t number = 0;
+    bool own = false;
     while (words_more(words)) {
         switch (words_key(words, keys, COUNT_OF(keys), &value)) {
         case 0:
@@ -212,7 +204,8 @@ void parse_vm_keys(struct words *words, struct scenario_vm *vm)
             (void)words_size(words, value, &vm->memory_mib);
             break;
         case 3:
-            set_priority(words, value, vm);
+            words_priority(words, value, &vm->priority);
+            own = true;
             break;
         case 4:
             (void)words_time(words, value, &vm->boot_us);
@@ -228,9 +221,15 @@ void parse_vm_keys(struct words *words, struct scenario_vm *vm)
         case 7:
             (void)words_yes(words, value, "yes", "no", &vm->stop_fails);
             break;
+        case 8:
+            (void)words_class(words, value, &vm->class_slot);
+            break;
         default:
             break;
         }
+    }
+    if (vm->class_slot != 0 && !own) {
+        vm->priority = words->story->class_priority[vm->class_slot - SETTINGS_MAX];
     }
 }
 
@@ -288,7 +287,7 @@ static void parse_run(struct words *words)
 
 static void parse_statement(struct words *words)
 {
-    static const char *const known[] = {"cluster", "node", "vm", "at", "run", "expect"};
+    static const char *const known[] = {"cluster", "node", "vm", "at", "run", "expect", "class"};
     switch (words_choice(words, "statement", known, COUNT_OF(known))) {
     case 0:
         parse_cluster(words);
@@ -309,6 +308,9 @@ static void parse_statement(struct words *words)
     case 5:
         parse_expect(words);
         return;
+    case 6:
+        parse_class(words);
+        break;
     default:
         return;
     }

@@ -323,7 +323,8 @@ static void do_add(struct words *words, struct scenario_step *step, enum step_ki
 
 static void do_vm(struct words *words, struct scenario_step *step)
 {
-    static const char *const verbs[] = {"start", "stop", "remove", "add", "adopt", "give-back"};
+    static const char *const verbs[] = {"start", "stop",      "remove", "add",
+                                        "adopt", "give-back", "class"};
     switch (words_choice(words, "command", verbs, COUNT_OF(verbs))) {
     case 0:
         step->kind = STEP_VM_START;
@@ -345,6 +346,9 @@ static void do_vm(struct words *words, struct scenario_step *step)
     case 5:
         step->kind = STEP_VM_GIVE_BACK;
         (void)take_vm(words, step);
+        return;
+    case 6:
+        parse_do_vm_class(words, step);
         return;
     default:
         return;
@@ -416,7 +420,7 @@ static void do_cluster(struct words *words, struct scenario_step *step)
 
 static void at_do(struct words *words, struct scenario_step *step)
 {
-    static const char *const nouns[] = {"vm", "node", "config", "cluster", "ha"};
+    static const char *const nouns[] = {"vm", "node", "config", "cluster", "ha", "class"};
     const char *begin = strstr(words->source, " do ");
     int noun = words_choice(words, "command", nouns, COUNT_OF(nouns));
     if (begin != NULL) {
@@ -432,6 +436,8 @@ static void at_do(struct words *words, struct scenario_step *step)
         do_cluster(words, step);
     } else if (noun == 4) {
         do_ha(words, step);
+    } else if (noun == 5) {
+        parse_do_class(words, step);
     }
 }
 

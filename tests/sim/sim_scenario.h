@@ -63,6 +63,7 @@ struct scenario_vm {
     uint32_t start_fails;
     uint64_t start_fails_on; /* mask of node indexes */
     bool stop_fails;         /* it does not shut down when asked to */
+    uint32_t class_slot;     /* in `set`; 0: none */
 };
 
 enum step_kind {
@@ -115,6 +116,7 @@ enum step_kind {
     STEP_TMPFS, /* the /run of `node` has room no more, or again */
     STEP_SET,   /* another `change` of `vm` */
     STEP_QDEVICE,
+    STEP_CLASS, /* set, removed, or that of `vm`: `request` */
     STEP_KIND_COUNT
 };
 
@@ -193,7 +195,8 @@ struct scenario_step {
     uint32_t percent;            /* lossy */
     uint64_t duration_us;        /* slow, freeze, hang, late, stuck, --timeout */
     uint8_t side[SIM_NODES_MAX]; /* PARTITION: which part each node is in */
-    char setting[NAME_BYTES];    /* CONFIG_SET; and its value */
+    enum request_kind request;   /* CLASS */
+    char setting[NAME_BYTES];    /* CONFIG_SET; CLASS: its name; and its value */
     char value[NAME_BYTES];
     struct vm_change change;    /* SET */
     char words[SIM_LINE_BYTES]; /* as written, for the trace */
@@ -254,7 +257,8 @@ struct scenario {
     enum tie_break tie;
     bool hook;          /* libvirt asks stead before it starts a domain */
     uint64_t settle_us; /* how long after the last fault everything must be where it belongs */
-    struct setting_record set[SETTINGS_MAX];
+    struct setting_record set[SETTING_SLOTS]; /* the settings, then the classes */
+    int32_t class_priority[CLASSES_MAX];      /* of VMs that do not say */
     uint32_t node_count;
     struct scenario_node nodes[SIM_NODES_MAX];
     uint32_t vm_count;

@@ -48,11 +48,10 @@ static uint64_t used_mib(const struct sim *sim, uint32_t node)
     return used;
 }
 
-/* Could its death ever be proven as the policy asks? Else no VM is put there. */
-static bool provable(const struct sim *sim, uint32_t node)
+/* Could its death ever be proven as this policy asks? Else no such VM is put there. */
+static bool provable(const struct sim *sim, uint32_t node, uint32_t policy)
 {
     const struct sim_host *host = &sim->hosts[node];
-    uint32_t policy = sim->rados.state->settings.proof;
     bool power = host->bmc != SIM_BMC_NONE || host->pdus[0] != SIM_BMC_NONE;
     return (policy & PROOF_STORAGE) != 0 || ((policy & PROOF_POWER) != 0 && power) ||
            ((policy & PROOF_WATCHDOG) != 0 && host->watchdog != SIM_WATCHDOG_NO);
@@ -70,6 +69,7 @@ static bool unproven(const struct sim *sim, const struct node_record *record)
 /* A node that could run it now; SIM_NO_HOST when there is none. */
 static uint32_t lawful_place(const struct sim *sim, uint32_t v, const struct vm_record *record)
 {
+    const uint32_t policy = sim_check_policy(sim, record);
     uint64_t alive = 0;
     uint32_t place = SIM_NO_HOST;
     for (uint32_t n = sim->node_count; n > 0; n--) {
@@ -80,7 +80,7 @@ static uint32_t lawful_place(const struct sim *sim, uint32_t v, const struct vm_
         alive |= UINT64_C(1) << node;
         bool fails = (sim->vms[v].fails_on & (UINT64_C(1) << node)) != 0;
         bool room = used_mib(sim, node) + record->memory_mib <= sim->story->nodes[node].memory_mib;
-        if (admitted(sim, node) && room && !fails && provable(sim, node)) {
+        if (admitted(sim, node) && room && !fails && provable(sim, node, policy)) {
             place = node;
         }
     }

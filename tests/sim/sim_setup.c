@@ -106,6 +106,7 @@ static void setup_vm(struct sim *sim, uint32_t v)
     record->state = VM_STOPPED;
     record->memory_mib = line->memory_mib;
     record->priority = line->priority;
+    record->class_slot = line->class_slot;
     record->node = NODE_NONE;
     record->generation = 1;
     record->definition_version = 1;

@@ -277,6 +277,7 @@ static void step_do(struct sim *sim, const struct scenario_step *step)
     case STEP_CLUSTER_JOIN:
     case STEP_CLUSTER_FORCE:
     case STEP_NODE_RESUME:
+    case STEP_CLASS:
         sim_operator_do(sim, step);
         return;
     case STEP_BLOCKLIST:

@@ -22,6 +22,7 @@
 #define HOOK_ONE_IN 3
 #define TMPFS_FULL_ONE_IN 16
 #define TIE_ONE_IN 8
+#define CLASSES_ONE_IN 7
 #define RARE_ONE_IN 12 /* after so many faults */
 #define PROOF_ONE_IN 2 /* of the faults where proofs are drawn */
 #define RARE_APART 500000
@@ -37,6 +38,28 @@ static void make_tie(struct sketch *sketch, uint64_t seed, bool nodes_given)
     if (nodes_given ? sketch->nodes % 2 == 0 && seed % TIE_ONE_IN == 6 : seed % TIE_ONE_IN == 6) {
         sketch->nodes = nodes_given ? sketch->nodes : (uint32_t)(seed / TIE_ONE_IN % 2) * 2 + 2;
         sketch->tie = TIE_QDEVICE;
+    }
+}
+
+/* Some stories have VMs of three policies; nothing is drawn, so the others stay as they are. */
+static bool has_classes(uint64_t seed)
+{
+    return seed % CLASSES_ONE_IN == 3;
+}
+
+static const char *class_of(uint64_t seed, uint32_t vm)
+{
+    static const char *const words[] = {"", " class=gold", " class=timed"};
+    return has_classes(seed) ? words[vm % 3] : "";
+}
+
+static void make_classes(struct sketch *sketch, uint64_t seed)
+{
+    static const char *const timed[] = {"watchdog", "power,watchdog"};
+    if (has_classes(seed)) {
+        sketch_line(sketch, "class gold proof=power");
+        sketch_line(sketch, "class timed proof=%s",
+                    sketch->proof.on ? timed[seed / CLASSES_ONE_IN % 2] : "storage,power");
     }
 }
 
@@ -56,6 +79,7 @@ static void make_setup(struct sketch *sketch, uint64_t seed)
                   tokens[sketch_any(sketch, 0, 3)], boot,
                   seed % HOOK_ONE_IN == 0 ? " hook=yes" : "", ties[sketch->tie]);
     sketch_proof_cluster(sketch, seed);
+    make_classes(sketch, seed);
     for (uint32_t n = 1; n <= sketch->nodes; n++) {
         if (sketch_any(sketch, 0, 3) == 0) {
             bmc = sketch_any(sketch, 0, (uint32_t)(sizeof(bmcs) / sizeof(bmcs[0])) - 1);
@@ -72,8 +96,8 @@ static void make_setup(struct sketch *sketch, uint64_t seed)
         uint32_t priority = sketch_any(sketch, 0, 3);
         uint32_t gib = sketch_any(sketch, 1, 4);
         sketch->home[v] = sketch_any(sketch, 1, sketch->nodes);
-        sketch_line(sketch, "vm v%u on n%u mem=%uG priority=%u%s", v, sketch->home[v], gib,
-                    priority,
+        sketch_line(sketch, "vm v%u on n%u mem=%uG priority=%u%s%s", v, sketch->home[v], gib,
+                    priority, class_of(seed, v),
                     kind == 0   ? " want=stopped"
                     : kind == 1 ? " running=no"
                     : kind == 2 ? " start_fails=1"

@@ -73,7 +73,7 @@ void words_error(struct words *words, uint32_t index, const char *format, ...)
 bool words_not_yet(const char *word)
 {
     static const char *const words[] = {
-        "class",       "rule",
+        "policy",      "rule",
         "lms",         "load",
         "set",         "cpu",
         "osd",         "mon",

@@ -82,6 +82,13 @@ struct scenario_vm *parse_vm_place(struct words *words);
 bool parse_bmc(struct words *words, const char *text, enum sim_bmc *ret_bmc, uint64_t *ret_slow_us);
 void parse_at(struct words *words);
 void parse_expect(struct words *words);
+/* sim_parse_class.c: the statement `class`, and what follows `do class` and `do vm class` */
+void parse_class(struct words *words);
+void parse_do_class(struct words *words, struct scenario_step *step);
+void parse_do_vm_class(struct words *words, struct scenario_step *step);
+/* The class of this name, by its slot. */
+bool words_class(struct words *words, const char *text, uint32_t *ret_slot);
+void words_priority(struct words *words, const char *text, int32_t *ret_priority);
 /* sim_parse_guest.c: what follows `guest`, `hand` and `pool`. */
 void parse_guest(struct words *words, struct scenario_step *step);
 void parse_hand(struct words *words, struct scenario_step *step);

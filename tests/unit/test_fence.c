@@ -46,18 +46,17 @@ static const struct action *asked(const struct position *p, enum action_kind kin
 static void carry_on(struct position *p)
 {
     p->alone->out.count = 0;
-    fence_carry_on(&p->fence, &p->node, false, &p->settings, &p->alone->caller);
+    fence_carry_on(&p->fence, &p->node, FENCE_POWER_TRIED, &p->settings, &p->alone->caller);
 }
 
 /* A host that may be booting is not switched off where the barrier is proof enough. */
 TEST(a_booting_host_is_spared_where_it_may_be)
 {
     struct position *p = begun();
-    fence_carry_on(&p->fence, &p->node, true, &p->settings, &p->alone->caller);
+    fence_carry_on(&p->fence, &p->node, FENCE_POWER_SPARED, &p->settings, &p->alone->caller);
     assert_non_null(asked(p, ACTION_BLOCK_ADD));
     assert_null(asked(p, ACTION_POWER));
-    p->settings.proof = PROOF_POWER;
-    fence_carry_on(&p->fence, &p->node, true, &p->settings, &p->alone->caller);
+    fence_carry_on(&p->fence, &p->node, FENCE_POWER_TRIED, &p->settings, &p->alone->caller);
     assert_non_null(asked(p, ACTION_POWER));
     end(p);
 }
@@ -347,7 +346,7 @@ TEST(a_living_node_is_never_fenced)
     struct position *p = begun();
     p->node.state = NODE_ADMITTED;
     expect_assert_failure(
-        fence_carry_on(&p->fence, &p->node, false, &p->settings, &p->alone->caller));
+        fence_carry_on(&p->fence, &p->node, FENCE_POWER_TRIED, &p->settings, &p->alone->caller));
     end(p);
 }
 

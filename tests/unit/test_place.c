@@ -19,10 +19,10 @@ TEST(fewest_vms)
     place_add(&loads, 0, 100);
     place_add(&loads, 0, 100);
     place_add(&loads, 1, 3000);
-    assert_int_equal(place_choose(&loads, 100, 0, 0), 2);
+    assert_int_equal(place_choose(&loads, 100, PROOF_STORAGE, 0, 0), 2);
     place_add(&loads, 2, 100);
     place_add(&loads, 2, 100);
-    assert_int_equal(place_choose(&loads, 100, 0, 0), 1);
+    assert_int_equal(place_choose(&loads, 100, PROOF_STORAGE, 0, 0), 1);
 }
 
 /* What is kept for a more urgent VM is not given to a lesser one; and only it is named as the
@@ -31,14 +31,14 @@ TEST(kept_memory_is_not_given_away)
 {
     struct loads loads = three_nodes();
     loads.able = 3;
-    place_keep(&loads, 4000, 0);
+    place_keep(&loads, 4000, PROOF_STORAGE, 0);
     assert_int_equal(loads.kept_mib[0], 4000);
-    assert_int_equal(place_choose(&loads, 4000, 0, 0), 1);
+    assert_int_equal(place_choose(&loads, 4000, PROOF_STORAGE, 0, 0), 1);
     place_add(&loads, 1, 4000);
-    assert_int_equal(place_choose(&loads, 4000, 0, 0), NODE_NONE);
-    assert_true(place_is_kept_out(&loads, 4000));
-    assert_false(place_is_kept_out(&loads, 5000)); /* it would fit nowhere anyway */
-    place_keep(&loads, 4000, 0);                   /* for one that fits nowhere nothing is kept */
+    assert_int_equal(place_choose(&loads, 4000, PROOF_STORAGE, 0, 0), NODE_NONE);
+    assert_true(place_is_kept_out(&loads, 4000, PROOF_STORAGE));
+    assert_false(place_is_kept_out(&loads, 5000, PROOF_STORAGE)); /* it would fit nowhere anyway */
+    place_keep(&loads, 4000, PROOF_STORAGE, 0); /* for one that fits nowhere nothing is kept */
     assert_int_equal(loads.kept_mib[0] + loads.kept_mib[1] + loads.kept_mib[2], 4000);
 }
 
@@ -46,9 +46,9 @@ TEST(kept_memory_is_not_given_away)
 TEST(ties_go_to_the_lowest_slot)
 {
     struct loads loads = three_nodes();
-    assert_int_equal(place_choose(&loads, 100, 0, 0), 0);
+    assert_int_equal(place_choose(&loads, 100, PROOF_STORAGE, 0, 0), 0);
     place_add(&loads, 0, 100);
-    assert_int_equal(place_choose(&loads, 100, 0, 0), 1);
+    assert_int_equal(place_choose(&loads, 100, PROOF_STORAGE, 0, 0), 1);
 }
 
 /* Memory is a hard rule: a node is never overfilled, though it has the fewest VMs. */
@@ -61,9 +61,9 @@ TEST(memory_is_hard)
     place_add(&loads, 2, 10);
     place_add(&loads, 2, 10);
     place_add(&loads, 2, 10);
-    assert_int_equal(place_choose(&loads, 97, 0, 0), 1);
-    assert_int_equal(place_choose(&loads, 96, 0, 0), 0);
-    assert_int_equal(place_choose(&loads, 4077, 0, 0), NODE_NONE);
+    assert_int_equal(place_choose(&loads, 97, PROOF_STORAGE, 0, 0), 1);
+    assert_int_equal(place_choose(&loads, 96, PROOF_STORAGE, 0, 0), 0);
+    assert_int_equal(place_choose(&loads, 4077, PROOF_STORAGE, 0, 0), NODE_NONE);
 }
 
 /* A restless node is taken only where no steady one has the room. */
@@ -73,8 +73,8 @@ TEST(restless_nodes_come_last)
     loads.restless = 1;
     place_add(&loads, 1, 100);
     place_add(&loads, 2, 100);
-    assert_int_equal(place_choose(&loads, 100, 0, 0), 1);
-    assert_int_equal(place_choose(&loads, 4000, 0, 0), 0);
+    assert_int_equal(place_choose(&loads, 100, PROOF_STORAGE, 0, 0), 1);
+    assert_int_equal(place_choose(&loads, 4000, PROOF_STORAGE, 0, 0), 0);
 }
 
 /* A node whose libvirt does not answer is no place. */
@@ -99,8 +99,8 @@ TEST(memory_does_not_overflow)
     place_add(&loads, 0, UINT32_MAX);
     place_add(&loads, 0, UINT32_MAX);
     loads.able = 1;
-    assert_int_equal(place_choose(&loads, 100, 0, 0), NODE_NONE);
-    assert_int_equal(place_choose(&loads, UINT32_MAX, 0, 0), NODE_NONE);
+    assert_int_equal(place_choose(&loads, 100, PROOF_STORAGE, 0, 0), NODE_NONE);
+    assert_int_equal(place_choose(&loads, UINT32_MAX, PROOF_STORAGE, 0, 0), NODE_NONE);
 }
 
 /* Only able nodes are chosen. */
@@ -108,9 +108,9 @@ TEST(only_able_nodes)
 {
     struct loads loads = three_nodes();
     loads.able = 4;
-    assert_int_equal(place_choose(&loads, 100, 0, 0), 2);
+    assert_int_equal(place_choose(&loads, 100, PROOF_STORAGE, 0, 0), 2);
     loads.able = 0;
-    assert_int_equal(place_choose(&loads, 100, 0, 0), NODE_NONE);
+    assert_int_equal(place_choose(&loads, 100, PROOF_STORAGE, 0, 0), NODE_NONE);
 }
 
 /* A node to be avoided is taken only when no other is left. */
@@ -119,9 +119,36 @@ TEST(avoided_only_as_the_last)
     struct loads loads = three_nodes();
     place_add(&loads, 1, 100);
     place_add(&loads, 2, 100);
-    assert_int_equal(place_choose(&loads, 100, 0, 1), 1);
+    assert_int_equal(place_choose(&loads, 100, PROOF_STORAGE, 0, 1), 1);
     loads.able = 1;
-    assert_int_equal(place_choose(&loads, 100, 0, 1), 0);
+    assert_int_equal(place_choose(&loads, 100, PROOF_STORAGE, 0, 1), 0);
+}
+
+/* Nothing is started where it could not be proven dead afterwards: n2 has a watchdog, n3 a BMC. */
+TEST(only_who_could_be_proven_dead)
+{
+    static const struct {
+        uint32_t policy;
+        uint64_t lawful;
+    } cases[] = {
+        {PROOF_STORAGE, 7},
+        {PROOF_POWER, 7}, /* as it was before there were watchdogs */
+        {PROOF_STORAGE | PROOF_WATCHDOG, 7},
+        {PROOF_WATCHDOG, 2},
+        {PROOF_POWER | PROOF_WATCHDOG, 6},
+    };
+    struct loads loads = three_nodes();
+    loads.armed = 2;
+    loads.powered = 4;
+    for (uint32_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_int_equal(place_lawful(&loads, cases[i].policy), cases[i].lawful);
+    }
+    assert_int_equal(place_choose(&loads, 100, PROOF_WATCHDOG, 0, 2), 1);
+    assert_int_equal(place_choose(&loads, 5000, PROOF_WATCHDOG, 0, 0), NODE_NONE);
+    place_keep(&loads, 4000, PROOF_WATCHDOG, 0);
+    assert_true(place_is_kept_out(&loads, 4000, PROOF_WATCHDOG));
+    assert_int_equal(place_choose(&loads, 4000, PROOF_WATCHDOG, 0, 0), NODE_NONE);
+    assert_int_equal(place_choose(&loads, 4000, PROOF_POWER | PROOF_WATCHDOG, 0, 0), 2);
 }
 
 static uint64_t able_of(struct unit *u)
@@ -205,6 +232,7 @@ int main(void)
         cmocka_unit_test(memory_does_not_overflow),
         cmocka_unit_test(only_able_nodes),
         cmocka_unit_test(avoided_only_as_the_last),
+        cmocka_unit_test(only_who_could_be_proven_dead),
         cmocka_unit_test(who_is_able),
         cmocka_unit_test(members_only),
         cmocka_unit_test(what_weighs),

@@ -44,7 +44,7 @@ static void end(struct position *p)
 static void carry_on(struct position *p)
 {
     p->alone->out.count = 0;
-    power_off_carry_on(&p->power, &p->node, &p->settings, &p->alone->caller);
+    power_off_carry_on(&p->power, &p->node, false, &p->settings, &p->alone->caller);
 }
 
 static void later(struct position *p, uint64_t ms)

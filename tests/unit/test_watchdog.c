@@ -436,36 +436,6 @@ TEST(a_timeout_longer_than_a_host_says_is_refused)
     free(u);
 }
 
-/* Nothing is started where it could not be proven dead afterwards. */
-TEST(only_who_could_be_proven_dead_gets_a_vm)
-{
-    static const struct {
-        uint32_t proof;
-        bool watchdog;
-        bool bmc;
-        bool fits;
-    } cases[] = {
-        {PROOF_STORAGE, false, false, true},
-        {PROOF_POWER, false, false, true}, /* as it was before there were watchdogs */
-        {PROOF_STORAGE | PROOF_WATCHDOG, false, false, true},
-        {PROOF_WATCHDOG, false, false, false},
-        {PROOF_WATCHDOG, false, true, false},
-        {PROOF_WATCHDOG, true, false, true},
-        {PROOF_POWER | PROOF_WATCHDOG, false, true, true},
-        {PROOF_POWER | PROOF_WATCHDOG, false, false, false},
-    };
-    struct unit *u = unit_new(1);
-    unit_start(u);
-    for (uint32_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct node_record node = u->core.cluster.nodes[N3];
-        u->core.cluster.settings.proof = cases[i].proof;
-        node.watchdog = cases[i].watchdog;
-        node.bmc = (struct bmc_address){.address = "10.1.0.3", .verified = cases[i].bmc};
-        assert_int_equal(watchdog_fits(&u->core, &node), cases[i].fits);
-    }
-    free(u);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -491,7 +461,6 @@ int main(void)
         cmocka_unit_test(who_has_not_read_a_shorter_setting_gets_the_longer_time),
         cmocka_unit_test(fresh_ms_is_changed_again_only_once_all_have_taken_it_up),
         cmocka_unit_test(a_timeout_longer_than_a_host_says_is_refused),
-        cmocka_unit_test(only_who_could_be_proven_dead_gets_a_vm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -94,9 +94,11 @@ static const struct unit_field unit_vm_fields[] = {
     V(ends),
     V(condition.trouble),
     V(condition.since_wall_ms),
+    V(class_slot),
 };
 
-static const struct unit_field unit_setting_fields[] = {S(set_ms), S(value), S(given), S(by)};
+static const struct unit_field unit_setting_fields[] = {S(set_ms), S(value), S(given), S(by),
+                                                        S(name)};
 
 static const struct unit_field unit_history_fields[] = {
     H(sequence),
