@@ -142,6 +142,12 @@ static enum request_kind request_kind(Control__CommandKind kind)
         return REQUEST_VM_STOP;
     case CONTROL__COMMAND_KIND__COMMAND_NODE_REMOVE:
         return REQUEST_NODE_REMOVE;
+    case CONTROL__COMMAND_KIND__COMMAND_CLASS_SET:
+        return REQUEST_CLASS_SET;
+    case CONTROL__COMMAND_KIND__COMMAND_CLASS_REMOVE:
+        return REQUEST_CLASS_REMOVE;
+    case CONTROL__COMMAND_KIND__COMMAND_VM_CLASS:
+        return REQUEST_VM_CLASS;
     case CONTROL__COMMAND_KIND__COMMAND_NONE:
     case _CONTROL__COMMAND_KIND_IS_INT_SIZE:
         break;
@@ -165,6 +171,7 @@ static void take_command(struct command_io *commands, void *client, const char *
     if (request.kind == REQUEST_CLUSTER_INIT) {
         request.uuid = host_io_random_uuid(); /* the cluster's id */
     }
+    name_set(request.value, sizeof(request.value), command->value);
     request.vouched = command->vouched;
     request.stop_timeout_ms =
         command->stop_timeout_ms != 0 ? command->stop_timeout_ms : STOP_TIMEOUT_MS;

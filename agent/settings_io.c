@@ -58,6 +58,24 @@ static void add(struct settings_page *page, const struct core *core, uint32_t sl
     pb->by = (char *)(uintptr_t)record->by;
 }
 
+static void add_class(struct settings_page *page, const struct core *core, uint32_t slot)
+{
+    size_t at = page->config.n_classes++;
+    const struct setting_record *record = &core->cluster.set[slot];
+    Control__Class *pb = &page->classes[at];
+    control__class__init(pb);
+    page->class_list[at] = pb;
+    setting_add_value(&page->policies[at], settings_find("proof"), record->value);
+    pb->name = (char *)(uintptr_t)record->name;
+    pb->proof = page->policies[at].bytes;
+    pb->set_ms = record->set_ms;
+    pb->by = (char *)(uintptr_t)record->by;
+    for (uint32_t i = 0; i < core->cluster.vm_end; i++) {
+        const struct vm_record *vm = &core->cluster.vms[i];
+        pb->vm_count += vm->state != VM_FREE && vm->class_slot == slot;
+    }
+}
+
 const char *settings_io_fill(struct settings_page *page, const struct core *core,
                              const Control__ConfigAsk *ask)
 {
@@ -66,6 +84,7 @@ const char *settings_io_fill(struct settings_page *page, const struct core *core
     memset(page, 0, sizeof(*page));
     control__config__init(&page->config);
     page->config.settings = page->list;
+    page->config.classes = page->class_list;
     if (core == NULL || !query_loaded(core)) {
         return "there is no cluster here yet: `stead cluster init` or `join`";
     }
@@ -77,6 +96,11 @@ const char *settings_io_fill(struct settings_page *page, const struct core *core
     for (uint32_t slot = 0; slot < SETTINGS_MAX && ask->name[0] == '\0'; slot++) {
         if (core->cluster.set[slot].set_ms != 0 && settings_find_slot(slot) == NULL) {
             add(page, core, slot);
+        }
+    }
+    for (uint32_t slot = SETTINGS_MAX; slot < SETTING_SLOTS && ask->name[0] == '\0'; slot++) {
+        if (core->cluster.set[slot].set_ms != 0) {
+            add_class(page, core, slot);
         }
     }
     if (page->config.n_settings == 0) {

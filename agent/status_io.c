@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/classes.h"
 #include "agent/host_io.h"
 #include "agent/ledger.h"
 #include "agent/pause.h"
@@ -12,6 +13,7 @@
 #include "agent/watchdog.h"
 #include "fencing/timing.h"
 #include "proto/assert.h"
+#include "proto/settings.h"
 
 #define NODES_SHOWN_MAX (NODES_MAX + 16) /* those of the cluster, and strangers in the ring */
 #define PROOFS 6
@@ -35,6 +37,7 @@ struct status_io {
     Control__Vm vms[CONTROL_VMS_MAX];
     Control__Vm *vm_list[CONTROL_VMS_MAX];
     char uuids[CONTROL_VMS_MAX][UUID_TEXT_BYTES];
+    struct text policies[CONTROL_VMS_MAX];
     Control__Decision decisions[CONTROL_DECISIONS_MAX];
     Control__Decision *decision_list[CONTROL_DECISIONS_MAX];
 };
@@ -258,6 +261,11 @@ static void fill_vm(struct status_io *status, const struct core *core,
     vm->node = lent(record->node < NODES_MAX ? core->cluster.nodes[record->node].name : "");
     vm->memory_mib = record->memory_mib;
     vm->priority = record->priority;
+    status->policies[at] = (struct text){0};
+    setting_add_value(&status->policies[at], settings_find("proof"),
+                      classes_policy(&core->cluster, record));
+    vm->class_name = lent(classes_name(&core->cluster, record));
+    vm->proof = status->policies[at].bytes;
     vm->generation = record->generation;
     vm->definition_version = record->definition_version;
     vm->attempts = record->attempts;

@@ -533,6 +533,7 @@ void vm_add_io_begin(const struct vm_tools *tools, const Control__VmAdd *add, ui
     name_set(adding->name, sizeof(adding->name), add->name);
     name_set(adding->request.on, sizeof(adding->request.on), add->on);
     adding->request.priority = add->priority;
+    name_set(adding->request.value, sizeof(adding->request.value), add->class_name);
     adding->request.want = add->stopped || add->adopt ? WANT_STOPPED : WANT_RUNNING;
     begin(adding, add);
 }

@@ -89,7 +89,12 @@ static bool command_is_sane(const Control__Command *command)
     case CONTROL__COMMAND_KIND__COMMAND_VM_START:
     case CONTROL__COMMAND_KIND__COMMAND_VM_STOP:
     case CONTROL__COMMAND_KIND__COMMAND_NODE_REMOVE:
+    case CONTROL__COMMAND_KIND__COMMAND_CLASS_REMOVE:
         return control_is_name(command->name);
+    case CONTROL__COMMAND_KIND__COMMAND_CLASS_SET:
+        return control_is_name(command->name) && strlen(command->value) < NAME_BYTES;
+    case CONTROL__COMMAND_KIND__COMMAND_VM_CLASS:
+        return control_is_name(command->name) && name_or_empty(command->value);
     case CONTROL__COMMAND_KIND__COMMAND_NONE:
     case _CONTROL__COMMAND_KIND_IS_INT_SIZE:
         break;
@@ -100,7 +105,7 @@ static bool command_is_sane(const Control__Command *command)
 /* Either an XML, or the name of a domain that is there. */
 static bool vm_add_is_sane(const Control__VmAdd *add)
 {
-    return control_is_name(add->name) && name_or_empty(add->on) &&
+    return control_is_name(add->name) && name_or_empty(add->on) && name_or_empty(add->class_name) &&
            strlen(add->accept) < ACCEPT_BYTES && (add->xml[0] == '\0') == (add->adopt != 0) &&
            strlen(add->xml) <= CONTROL_XML_MAX;
 }

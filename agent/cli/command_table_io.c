@@ -49,6 +49,18 @@ static const struct command commands[] = {
      "stead ha pause freeze --why 'new switch in rack 2'"},
     {"ha resume", NULL, cli_ha_resume, OPTION_WHY, 0, "fence and recover again",
      "Hosts that are still gone are fenced, and their VMs start elsewhere.", "stead ha resume"},
+    {"class list", NULL, cli_class_list, 0, 0, "classes of VMs, and what proof they wait for",
+     "A VM of a class is taken from a dead host once one of the class's proofs is there; one of no "
+     "class goes by the cluster's `proof`.",
+     "stead class list"},
+    {"class set", "NAME proof=PROOFS", cli_class_set, 0, 0, "make a class of VMs, or change it",
+     "Proofs as in `config set proof`: storage, power, watchdog, with commas between (reborn, "
+     "clean "
+     "and operator always count). A class gains or loses watchdog only while its VMs are stopped.",
+     "stead class set gold proof=power"},
+    {"class remove", "CLASS", cli_class_remove, 0, 0, "take a class away that no VM is of",
+     "Refused while VMs are of it: stead vm class them otherwise first.",
+     "stead class remove gold"},
     {"cluster init", NULL, cli_cluster_init, 0, 0, "make a new cluster, this node its first",
      "Writes the first state into the pool named in stead.conf. Refused where there is one "
      "already. The other hosts then join.",
@@ -78,8 +90,8 @@ static const struct command commands[] = {
      "quorum until they are back and admitted.",
      "stead cluster force"},
     {"vm add", "NAME", cli_vm_add,
-     OPTION_XML | OPTION_ADOPT | OPTION_ON | OPTION_PRIORITY | OPTION_MEMORY | OPTION_STOPPED |
-         OPTION_ACCEPT | OPTION_DRY_RUN | WATCH,
+     OPTION_XML | OPTION_ADOPT | OPTION_ON | OPTION_PRIORITY | OPTION_CLASS | OPTION_MEMORY |
+         OPTION_STOPPED | OPTION_ACCEPT | OPTION_DRY_RUN | WATCH,
      0, "register a VM from XML, or a domain here",
      "Either --xml or --adopt. Everything that keeps the domain from running elsewhere is said "
      "first, and refused if it cannot be cured. The definition goes to RADOS; a domain that runs "
@@ -97,6 +109,11 @@ static const struct command commands[] = {
      "Asks the guest to shut down; if it still runs after the timeout, its power is cut. It stays "
      "stopped until it is started.",
      "stead vm stop web --timeout 2m --watch"},
+    {"vm class", "VM CLASS", cli_vm_class, 0, 0, "make it one of a class; `none`: of no class",
+     "In force at once, also for one that waits to be taken from a dead host. Where only one of "
+     "the "
+     "two accepts watchdog it is refused unless the VM is stopped.",
+     "stead vm class web gold"},
     {"vm list", NULL, cli_vm_list, 0, 0, "all VMs",
      "The state is what the cluster has committed; REASON says what an unfinished one waits for.",
      "stead vm list"},
@@ -116,7 +133,9 @@ static const struct command commands[] = {
      "prove it harmless now; its VMs restart",
      "Its guests are cut off from their disks and started elsewhere; its BMC switches it off. "
      "--i-vouch is for a proof that cannot come by itself, such as a dead BMC under the policy "
-     "`power`: you say that the host is off. It does not count for the quorum then, until it is "
+     "`power`, of the cluster or of a class whose VMs wait while the host is fenced already: you "
+     "say "
+     "that the host is off. It does not count for the quorum then, until it is "
      "admitted anew. If you vouch, or its agent is alive, it asks you for its name unless --yes "
      "is given.",
      "stead node fence n3 --watch"},

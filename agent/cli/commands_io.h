@@ -50,6 +50,7 @@ cli_command cli_history;
 cli_command cli_config_list;
 cli_command cli_config_get;
 cli_command cli_config_timing;
+cli_command cli_class_list;
 
 /* What is done: 0 means committed. */
 cli_command cli_cluster_init;
@@ -61,6 +62,12 @@ cli_command cli_vm_stop;
 cli_command cli_node_fence;
 cli_command cli_node_unfence;
 cli_command cli_config_set;
+cli_command cli_class_set;
+cli_command cli_class_remove;
+cli_command cli_vm_class;
+
+/* All settings and classes, or the one setting; a sentence on stderr if not. The caller frees. */
+enum cli_exit cli_ask_config(const char *name, Control__Reply **ret_reply);
 cli_command cli_ha_pause;
 cli_command cli_ha_resume;
 

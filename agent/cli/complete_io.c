@@ -70,6 +70,20 @@ static void offer_settings(const char *begun)
     }
 }
 
+static void offer_classes(const char *begun)
+{
+    Control__Reply *reply = NULL;
+    signal(SIGALRM, give_up);
+    (void)alarm(NAMES_S);
+    if (freopen("/dev/null", "w", stderr) == NULL || cli_ask_config("", &reply) != CLI_DONE) {
+        return;
+    }
+    for (size_t i = 0; i < reply->config->n_classes; i++) {
+        offer(reply->config->classes[i]->name, begun);
+    }
+    control_free_reply(&reply);
+}
+
 /* "freeze|ignore" */
 static void offer_words(const char *words, const char *begun)
 {
@@ -85,6 +99,10 @@ static void offer_values(const char *kind, const char *begun)
 {
     if (strcmp(kind, "VM") == 0 || strcmp(kind, "NODE") == 0) {
         offer_names(kind, begun);
+    } else if (strcmp(kind, "VM CLASS") == 0) {
+        offer_names("VM", begun);
+    } else if (strcmp(kind, "CLASS") == 0) {
+        offer_classes(begun);
     } else if (strncmp(kind, "SETTING", 7) == 0) {
         offer_settings(begun);
     } else if (strchr(kind, '|') != NULL) {

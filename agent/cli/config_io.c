@@ -6,8 +6,7 @@
 #include "agent/cli/json_io.h"
 #include "agent/cli/table_io.h"
 
-/* The agent's answer, or a sentence on stderr. The caller frees. */
-static enum cli_exit ask(const char *name, Control__Reply **ret_reply)
+enum cli_exit cli_ask_config(const char *name, Control__Reply **ret_reply)
 {
     struct cli_client *client = NULL;
     Control__ConfigAsk config = CONTROL__CONFIG_ASK__INIT;
@@ -31,7 +30,7 @@ enum cli_exit cli_config_list(const struct cli_options *options, const char *nam
 {
     Control__Reply *reply = NULL;
     (void)name;
-    enum cli_exit result = ask("", &reply);
+    enum cli_exit result = cli_ask_config("", &reply);
     if (result != CLI_DONE) {
         return result;
     }
@@ -48,7 +47,7 @@ enum cli_exit cli_config_list(const struct cli_options *options, const char *nam
 enum cli_exit cli_config_get(const struct cli_options *options, const char *name)
 {
     Control__Reply *reply = NULL;
-    enum cli_exit result = ask(name, &reply);
+    enum cli_exit result = cli_ask_config(name, &reply);
     if (result != CLI_DONE) {
         return result;
     }

@@ -155,6 +155,8 @@ static json_t *vm_value(const Control__Vm *vm)
     set(object, "node", text_or_null(vm->node));
     set(object, "memory_mib", integer(vm->memory_mib));
     set(object, "priority", json_integer(vm->priority));
+    set(object, "class", text_or_null(vm->class_name));
+    set(object, "proof", text_value(vm->proof));
     set(object, "generation", integer(vm->generation));
     set(object, "definition_version", integer(vm->definition_version));
     set(object, "attempts", integer(vm->attempts));
@@ -336,6 +338,26 @@ void cli_json_history(const Control__Decision *const *decisions, size_t count)
 {
     json_t *object = begin();
     set(object, "history", decisions_value(decisions, count));
+    print(object);
+}
+
+void cli_json_classes(const Control__Config *config)
+{
+    json_t *object = begin();
+    json_t *list = made(json_array());
+    for (size_t i = 0; i < config->n_classes; i++) {
+        const Control__Class *class = config->classes[i];
+        json_t *value = made(json_object());
+        char time[CLI_TIME_BYTES];
+        cli_format_time(class->set_ms, false, time);
+        set(value, "name", text_value(class->name));
+        set(value, "proof", text_value(class->proof));
+        set(value, "vm_count", integer(class->vm_count));
+        set(value, "changed", text_value(time));
+        set(value, "by", text_or_null(class->by));
+        json_array_append_new(list, value);
+    }
+    set(object, "classes", list);
     print(object);
 }
 

@@ -15,6 +15,7 @@ void cli_json_vm(const Control__Vm *vm, const Control__Outcome *detail); /* NULL
 void cli_json_decision(const Control__Decision *decision);               /* on one line */
 void cli_json_history(const Control__Decision *const *decisions, size_t count);
 void cli_json_settings(const Control__Config *config);
+void cli_json_classes(const Control__Config *config);
 void cli_json_outcome(const Control__Outcome *outcome);
 
 /* "2026-01-31T12:00:00.000Z", or with a space and without the Z for people, in local time. */

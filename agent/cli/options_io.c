@@ -23,6 +23,8 @@ static const struct cli_option rows[] = {
     {"--on", OPTION_ON, "NODE", "a node's name", "where it runs first"},
     {"--priority", OPTION_PRIORITY, "N", "a whole number",
      "higher starts first after a failure (0)"},
+    {"--class", OPTION_CLASS, "CLASS", "a class's name",
+     "its class, which says what proof it waits for"},
     {"--memory", OPTION_MEMORY, "SIZE", "a size such as 512M or 4G",
      "to plan with, if more than its XML says"},
     {"--timeout", OPTION_TIMEOUT, "DURATION", "a duration such as 60s or 2m",
@@ -125,6 +127,8 @@ static int set_value(struct cli_options *options, enum option_bit bit, const cha
         r = strlen(value) < NAME_BYTES ? 0 : -EINVAL;
     } else if (bit == OPTION_VOUCH_FOR) {
         options->vouch_for = value;
+    } else if (bit == OPTION_CLASS) {
+        options->class_name = value;
     } else if (bit == OPTION_PRIORITY) {
         r = parse_whole(value, INT32_MIN, INT32_MAX, &number);
         options->priority = (int32_t)number;

@@ -36,6 +36,7 @@ enum option_bit { /* which options were given, or may be */
                   OPTION_WHY = 1u << 26,
                   OPTION_FENCES = 1u << 27,
                   OPTION_VOUCH_FOR = 1u << 28,
+                  OPTION_CLASS = 1u << 29,
                   OPTION_PLAIN = 1u << 30, /* none: a command with it takes no --json */
 };
 
@@ -53,6 +54,7 @@ struct cli_options {
     const char *since;
     const char *why;
     const char *vouch_for;
+    const char *class_name;
     int32_t priority;
     uint32_t memory_mib;
     uint32_t timeout_ms;

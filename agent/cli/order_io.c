@@ -218,6 +218,7 @@ enum cli_exit cli_vm_add(const struct cli_options *options, const char *name)
     add.dry_run = (options->given & OPTION_DRY_RUN) != 0;
     add.accept = (char *)(uintptr_t)(options->accept != NULL ? options->accept : "");
     add.on = (char *)(uintptr_t)(options->on != NULL ? options->on : "");
+    add.class_name = (char *)(uintptr_t)(options->class_name != NULL ? options->class_name : "");
     add.priority = options->priority;
     add.memory_mib = options->memory_mib;
     add.stopped = (options->given & OPTION_STOPPED) != 0;

@@ -177,6 +177,7 @@ void cli_print_vms(const struct cli_status *status)
                                             {"STATE", 0, 0},
                                             {"NODE", 0, 0},
                                             {"WANTED", 0, 0},
+                                            {"CLASS", 0, 0},
                                             {"MEMORY", 0, SCOLS_FL_RIGHT},
                                             {"REASON", 0.3, SCOLS_FL_TRUNC}};
     struct libscols_table *table = table_with(columns, sizeof(columns) / sizeof(columns[0]));
@@ -189,8 +190,9 @@ void cli_print_vms(const struct cli_status *status)
             put(line, 1, "%s", vm->state);
             put(line, 2, "%s", or_dash(vm->node));
             put(line, 3, "%s", vm->want);
-            put(line, 4, "%u MiB", vm->memory_mib);
-            put_reason(line, 5, vm);
+            put(line, 4, "%s", or_dash(vm->class_name));
+            put(line, 5, "%u MiB", vm->memory_mib);
+            put_reason(line, 6, vm);
         }
     }
     print_table(table);
@@ -253,6 +255,8 @@ void cli_print_vm(const Control__Vm *vm)
            vm->node, vm->want);
     printf("Memory       %u MiB\n", vm->memory_mib);
     printf("Priority     %d\n", vm->priority);
+    printf("Class        %s: taken from a dead host by %s\n", or_dash(vm->class_name),
+           vm->proof[0] != '\0' ? vm->proof : "reborn, clean or operator");
     printf("Lease        generation %" PRIu64 "\n", vm->generation);
     printf("Definition   version %u\n", vm->definition_version);
     if (vm->stop_timeout_ms > 0) {
@@ -372,6 +376,26 @@ void cli_print_settings(const Control__Config *config)
             put(line, 4, "-");
         }
         put(line, 5, "%s", setting->help);
+    }
+    print_table(table);
+}
+
+void cli_print_classes(const Control__Config *config)
+{
+    static const struct column columns[] = {{"CLASS", 0.2, 0},
+                                            {"PROOF", 0.4, 0},
+                                            {"VMS", 0.1, SCOLS_FL_RIGHT},
+                                            {"CHANGED", 0.3, SCOLS_FL_WRAP}};
+    struct libscols_table *table = table_with(columns, sizeof(columns) / sizeof(columns[0]));
+    for (size_t i = 0; i < config->n_classes; i++) {
+        const Control__Class *class = config->classes[i];
+        char time[CLI_TIME_BYTES];
+        struct libscols_line *line = new_line(table);
+        cli_format_time(class->set_ms, true, time);
+        put(line, 0, "%s", class->name);
+        put(line, 1, "%s", or_dash(class->proof));
+        put(line, 2, "%u", class->vm_count);
+        put(line, 3, "%.19s by %s", time, or_dash(class->by));
     }
     print_table(table);
 }

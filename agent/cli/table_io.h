@@ -15,6 +15,7 @@ void cli_print_node(const Control__Node *node, const Control__Decision *const *f
                     size_t count);
 void cli_print_vm(const Control__Vm *vm);
 void cli_print_settings(const Control__Config *config);
+void cli_print_classes(const Control__Config *config);
 void cli_print_timing(const Control__Status *status);
 void cli_print_decision(const Control__Decision *decision); /* one line */
 /* What the agent tells beside; NULL: nothing. */

@@ -93,6 +93,8 @@ int main(void)
     cli_json_decision(decision);
     announce("config");
     cli_json_settings(filled(&control__config__descriptor));
+    announce("class list");
+    cli_json_classes(filled(&control__config__descriptor));
     announce("every other command");
     cli_json_outcome(filled(&control__outcome__descriptor));
     return 0;

@@ -147,10 +147,10 @@ void sim_check_commit(struct sim *sim, uint32_t node, const struct delta *delta)
         sim_violation(sim, "I3: a commit of %s of an older term took effect", node_name(sim, node));
     }
     sim_check_hands(sim, delta);
-    sim_check_proofs(sim, delta);
     note_fences(sim, delta);
     check_wants(sim, delta);
     check_deaths(sim, delta);
+    sim_check_proofs(sim, delta);
     check_predecessors(sim, delta);
     sim_check_why(sim, delta);
     if (!state_apply(state, delta)) {

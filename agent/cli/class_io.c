@@ -1,0 +1,88 @@
+/* `stead class`, `stead vm class`: which proof releases which VMs. */
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/cli/commands_io.h"
+#include "agent/cli/json_io.h"
+#include "agent/cli/table_io.h"
+
+#define NONE "none"
+
+enum cli_exit cli_class_list(const struct cli_options *options, const char *name)
+{
+    Control__Reply *reply = NULL;
+    (void)name;
+    enum cli_exit result = cli_ask_config("", &reply);
+    if (result != CLI_DONE) {
+        return result;
+    }
+    if ((options->given & OPTION_JSON) != 0) {
+        cli_json_classes(reply->config);
+    } else {
+        cli_print_classes(reply->config);
+    }
+    control_free_reply(&reply);
+    return CLI_DONE;
+}
+
+static enum cli_exit send_it(const struct cli_options *options, Control__CommandKind kind,
+                             const char *name, const char *value)
+{
+    Control__Request request = CONTROL__REQUEST__INIT;
+    Control__Command command = CONTROL__COMMAND__INIT;
+    command.kind = kind;
+    command.name = (char *)(uintptr_t)name;
+    command.value = (char *)(uintptr_t)value;
+    request.ask_case = CONTROL__REQUEST__ASK_COMMAND;
+    request.command = &command;
+    return cli_send_request(options, &request);
+}
+
+/* Is this one name, as of a VM or a class? If not, a sentence on stderr. */
+static bool is_name(const char *name, const char *what)
+{
+    if (control_is_name(name)) {
+        return true;
+    }
+    fprintf(stderr, "stead: '%s' cannot be the name of %s: letters, digits, '.', '_' and '-'\n", name,
+            what);
+    return false;
+}
+
+/* NAME proof=PROOFS */
+enum cli_exit cli_class_set(const struct cli_options *options, const char *name)
+{
+    const char *word = options->word_count == 4 ? options->words[3] : "";
+    if (strncmp(word, "proof=", 6) != 0) {
+        fputs("stead: `stead class set` wants NAME proof=PROOFS, as in `stead class set gold "
+              "proof=power`\n",
+              stderr);
+        return CLI_USAGE;
+    }
+    if (!is_name(name, "a class") || strlen(word + 6) >= NAME_BYTES) {
+        return CLI_USAGE;
+    }
+    return send_it(options, CONTROL__COMMAND_KIND__COMMAND_CLASS_SET, name, word + 6);
+}
+
+enum cli_exit cli_class_remove(const struct cli_options *options, const char *name)
+{
+    return send_it(options, CONTROL__COMMAND_KIND__COMMAND_CLASS_REMOVE, name, "");
+}
+
+/* VM CLASS, or VM none */
+enum cli_exit cli_vm_class(const struct cli_options *options, const char *name)
+{
+    const char *class = options->word_count == 4 ? options->words[3] : NULL;
+    if (class == NULL) {
+        fputs("stead: `stead vm class` wants a VM and a class, as in `stead vm class web gold`; "
+              "`none` takes it out of any\n",
+              stderr);
+        return CLI_USAGE;
+    }
+    if (!is_name(name, "a VM") || !is_name(class, "a class")) {
+        return CLI_USAGE;
+    }
+    return send_it(options, CONTROL__COMMAND_KIND__COMMAND_VM_CLASS, name,
+                   strcmp(class, NONE) == 0 ? "" : class);
+}
