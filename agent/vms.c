@@ -204,6 +204,17 @@ static void draft_waiting(struct core *core, uint32_t slot, enum vm_state state,
                   reason);
 }
 
+static const char *why_no_place(const struct loads *loads, uint32_t memory_mib, uint32_t policy)
+{
+    if (place_is_kept_out(loads, memory_mib, policy)) {
+        return "memory is kept for VMs of higher priority whose hosts may yet come up";
+    }
+    return place_choose(loads, memory_mib, PROOF_STORAGE, 0, 0) == NODE_NONE
+               ? "no node that is online has the memory for it"
+               : "no node that has the memory for it could be proven dead as proof asks: see its "
+                 "watchdog and its BMC";
+}
+
 static void place(struct core *core, struct loads *loads, uint32_t slot, uint64_t generation,
                   enum vm_state otherwise, const char *why)
 {
@@ -217,10 +228,7 @@ static void place(struct core *core, struct loads *loads, uint32_t slot, uint64_
     if (node == NODE_NONE) {
         core->local.acting.vm_retry_ms[slot] = /* till then the others have their turn */
             core->local.now_ms + core->cluster.settings.retry_ms;
-        draft_waiting(core, slot, otherwise,
-                      place_is_kept_out(loads, vm->memory_mib, policy)
-                          ? "memory is kept for VMs of higher priority whose hosts may yet come up"
-                          : "no node that is online has the memory for it");
+        draft_waiting(core, slot, otherwise, why_no_place(loads, vm->memory_mib, policy));
         return;
     }
     bool back = (vm->prefer & (UINT64_C(1) << node)) != 0;

@@ -52,9 +52,14 @@ static uint64_t used_mib(const struct sim *sim, uint32_t node)
 static bool provable(const struct sim *sim, uint32_t node, uint32_t policy)
 {
     const struct sim_host *host = &sim->hosts[node];
-    bool power = host->bmc != SIM_BMC_NONE || host->pdus[0] != SIM_BMC_NONE;
-    return (policy & PROOF_STORAGE) != 0 || ((policy & PROOF_POWER) != 0 && power) ||
-           ((policy & PROOF_WATCHDOG) != 0 && host->watchdog != SIM_WATCHDOG_NO);
+    bool timed = (policy & PROOF_WATCHDOG) != 0; /* then a device that nobody ever saw is none */
+    bool bmc = host->bmc != SIM_BMC_NONE && !(timed && host->bmc == SIM_BMC_DEAD);
+    bool pdus = host->pdus[0] != SIM_BMC_NONE;
+    for (uint32_t i = 0; i < SIM_PDUS_MAX && timed; i++) {
+        pdus = pdus && host->pdus[i] != SIM_BMC_DEAD;
+    }
+    return (policy & PROOF_STORAGE) != 0 || ((policy & PROOF_POWER) != 0 && (bmc || pdus)) ||
+           (timed && host->watchdog != SIM_WATCHDOG_NO);
 }
 
 /* Nothing proves it dead by itself, and it does not say that it is empty: a person's word is waited
