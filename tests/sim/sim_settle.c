@@ -52,6 +52,9 @@ static uint64_t used_mib(const struct sim *sim, uint32_t node)
 static bool provable(const struct sim *sim, uint32_t node, uint32_t policy)
 {
     const struct sim_host *host = &sim->hosts[node];
+    uint32_t fires_ms = sim->rados.state->settings.watchdog_fires_ms;
+    bool counts = host->watchdog != SIM_WATCHDOG_NO && /* what is armed keeps its timeout */
+                  (host->keeper.state == KEEPER_OFF || host->watchdog_ms <= fires_ms);
     bool timed = (policy & PROOF_WATCHDOG) != 0; /* then a device that nobody ever saw is none */
     bool bmc = host->bmc != SIM_BMC_NONE && !(timed && host->bmc == SIM_BMC_DEAD);
     bool pdus = host->pdus[0] != SIM_BMC_NONE;
@@ -59,7 +62,7 @@ static bool provable(const struct sim *sim, uint32_t node, uint32_t policy)
         pdus = pdus && host->pdus[i] != SIM_BMC_DEAD;
     }
     return (policy & PROOF_STORAGE) != 0 || ((policy & PROOF_POWER) != 0 && (bmc || pdus)) ||
-           (timed && host->watchdog != SIM_WATCHDOG_NO);
+           (timed && counts);
 }
 
 /* Nothing proves it dead by itself, and it does not say that it is empty: a person's word is waited

@@ -6,7 +6,9 @@
 
 /* What proves a host dead in this story, beside the barrier. */
 struct sketch_proof {
-    bool on; /* it is drawn at all */
+    bool on;    /* it is drawn at all */
+    bool alone; /* no host has a BMC or PDU */
+    bool tried; /* something was put to the test already */
     uint32_t fresh_ms;
     uint32_t timeout_ms; /* of each watchdog */
     uint32_t fires_ms;   /* and when it has surely fired */

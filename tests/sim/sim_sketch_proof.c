@@ -11,10 +11,10 @@
 #define LEAST_MS 2000 /* of watchdog_ms */
 
 static const char *const policies[] = {
-    "watchdog",         "watchdog",      "watchdog",
-    "watchdog",         "power",         "power,watchdog",
-    "storage,watchdog", "storage,power", "storage,power,watchdog",
+    "watchdog", "watchdog",       "watchdog",         "watchdog",      "watchdog",
+    "power",    "power,watchdog", "storage,watchdog", "storage,power",
 };
+#define WATCHDOG_ALONE 5 /* so many of them */
 #define POLICIES (sizeof(policies) / sizeof(policies[0]))
 
 static uint32_t any_of(struct sketch *sketch, const uint32_t *values, uint32_t count)
@@ -29,8 +29,8 @@ static uint32_t larger(uint32_t a, uint32_t b)
 
 void sketch_proof_cluster(struct sketch *sketch, uint64_t seed)
 {
-    static const uint32_t fresh_ms[] = {1000, 600, 1000, 2500};
-    static const uint32_t timeout_ms[] = {LEAST_MS, 3000, 5000, 10000};
+    static const uint32_t fresh_ms[] = {1000, 400, 600, 2500};
+    static const uint32_t timeout_ms[] = {LEAST_MS, 3000, 5000, 10000, 10000};
     static const uint32_t late_ms[] = {0, 0, 1000, 4000};
     struct sketch_proof *proof = &sketch->proof;
     proof->on = seed / 3 % ONE_IN == 1; /* by the seed: the others stay as they were */
@@ -40,12 +40,15 @@ void sketch_proof_cluster(struct sketch *sketch, uint64_t seed)
     }
     struct sim_rng before = sketch->rng;
     sim_rng_seed(&sketch->rng, seed * 1000003 + APART);
-    const char *policy = policies[sketch_any(sketch, 0, POLICIES - 1)];
+    uint32_t policy = sketch_any(sketch, 0, POLICIES - 1);
+    proof->alone = policy < WATCHDOG_ALONE && sketch_any(sketch, 0, 4) != 0;
     proof->fresh_ms = any_of(sketch, fresh_ms, 4);
-    proof->timeout_ms = larger(any_of(sketch, timeout_ms, 4), 2 * proof->fresh_ms);
+    proof->timeout_ms = larger(any_of(sketch, timeout_ms, 5), 2 * proof->fresh_ms);
     proof->fires_ms = larger(proof->timeout_ms + any_of(sketch, late_ms, 4), FEWEST_FIRES_MS);
-    (void)fprintf(sketch->out, " proof=%s fresh_ms=%ums watchdog_ms=%ums watchdog_fires_ms=%ums\n",
-                  policy, proof->fresh_ms, proof->timeout_ms, proof->fires_ms);
+    (void)fprintf(sketch->out,
+                  " proof=%s beat_ms=%ums fresh_ms=%ums watchdog_ms=%ums watchdog_fires_ms=%ums\n",
+                  policies[policy], proof->fresh_ms < 600 ? 100u : 200u, proof->fresh_ms,
+                  proof->timeout_ms, proof->fires_ms);
     for (uint32_t n = 1; n <= sketch->nodes; n++) {
         uint32_t kind = sketch_any(sketch, 0, 5);
         uint32_t feed_ms = sketch_any(sketch, 0, 1) * FEED_LATE_MS;
@@ -138,13 +141,14 @@ static void make_policy(struct sketch *sketch)
  * these two commands. */
 static void make_figures(struct sketch *sketch)
 {
-    static const uint32_t fresh_ms[] = {600, 1000, 1500, 2500};
+    static const uint32_t fresh_ms[] = {600, 600, 1000, 2500};
     const struct sketch_proof *proof = &sketch->proof;
-    if (sketch_any(sketch, 0, 1) == 0 || proof->fires_ms != proof->timeout_ms) {
+    if (proof->fresh_ms == fresh_ms[3] || sketch_any(sketch, 0, 3) == 0 ||
+        proof->fires_ms != proof->timeout_ms) {
         sketch_at(sketch, "do config set fresh_ms=%ums", any_of(sketch, fresh_ms, 4));
         return;
     }
-    uint32_t timeout_ms = larger(sketch_any(sketch, 2, 12) * 1000, FEWEST_FIRES_MS);
+    uint32_t timeout_ms = sketch_any(sketch, 3, 6) * FEWEST_FIRES_MS / 3;
     sketch_at(sketch, "do config set watchdog_ms=%ums", timeout_ms);
     sketch->now_ms += sketch_any(sketch, 1, 2000);
     sketch_at(sketch, "do config set watchdog_fires_ms=%ums", timeout_ms);
@@ -186,14 +190,14 @@ static void make_unread(struct sketch *sketch, uint32_t node)
     uint32_t actor = node % sketch->nodes + 1;
     uint64_t alone = UINT64_C(1) << actor;
     for (uint32_t n = 1; n <= sketch->nodes; n++) {
-        if (n != actor) {
-            sketch_at(sketch, "state n%u down", n);
+        if (n != actor) { /* its leases would tell it, too */
+            sketch_at(sketch, "%s n%u down", n == node ? "storage" : "state", n);
         }
     }
     sketch_at(sketch, "state n%u slow:%ums", actor, sketch_any(sketch, 50, 500));
-    sketch->now_ms += sketch_any(sketch, 0, 6000);
+    sketch->now_ms += sketch_any(sketch, 2000, 6000);
     sketch_at(sketch, "do node fence n%u", node);
-    sketch->now_ms += sketch_any(sketch, 0, 1500);
+    sketch->now_ms += sketch_any(sketch, 0, 700);
     part(sketch, alone);
     sketch->now_ms += sketch_any(sketch, 5000, 60000);
     if (sketch_any(sketch, 0, 1) == 0) {
@@ -202,6 +206,19 @@ static void make_unread(struct sketch *sketch, uint32_t node)
         sketch_at(sketch, "heal");
     }
     sketch->now_ms += sketch_any(sketch, 0, 30000);
+}
+
+/* Given up within what its last heartbeat vouched for, by agents that know it at once: the sum is
+ * all that is left. */
+static void make_tight(struct sketch *sketch, uint32_t node)
+{
+    const char *how = sketch_any(sketch, 0, 2) == 0 ? "hang" : "freeze";
+    sketch_at(sketch, "%s n%u %us", how, node, sketch_any(sketch, 10, 60));
+    sketch->now_ms += sketch_any(sketch, 0, 100);
+    sketch_at(sketch, "do node fence n%u", node);
+    if (sketch->proof.fresh_ms > 2000) {
+        sketch_at(sketch, "do config set fresh_ms=600ms");
+    }
 }
 
 static void make_drift(struct sketch *sketch, uint32_t node)
@@ -216,9 +233,23 @@ static void make_drift(struct sketch *sketch, uint32_t node)
 void sketch_proof_fault(struct sketch *sketch)
 {
     uint32_t node = sketch_any(sketch, 1, sketch->nodes);
-    switch (sketch_any(sketch, 0, 10)) {
+    uint32_t most =
+        sketch->proof.tried ? 12 : 19; /* what needs all others to be well comes first */
+    sketch->proof.tried = true;
+    switch (sketch_any(sketch, 0, most)) {
     case 0:
+    case 8:
+    case 9:
         make_stuck_host(sketch);
+        return;
+    case 13:
+    case 14:
+    case 15:
+        make_tight(sketch, node);
+        return;
+    case 16:
+    case 17:
+        make_unread(sketch, node);
         return;
     case 1:
         make_policy(sketch);
@@ -232,7 +263,11 @@ void sketch_proof_fault(struct sketch *sketch)
         make_figures(sketch);
         return;
     case 4:
+    case 18:
+    case 19:
         make_figures(sketch);
+        sketch->now_ms += sketch_any(sketch, 500, 5000);
+        make_gone(sketch, node);
         return;
     case 5:
         make_apart(sketch);

@@ -24,7 +24,6 @@
 #define TIE_ONE_IN 8
 #define CLASSES_ONE_IN 7
 #define RARE_ONE_IN 12 /* after so many faults */
-#define PROOF_ONE_IN 2 /* of the faults where proofs are drawn */
 #define RARE_APART 500000
 
 /* Some stories are of clusters in which half may be enough: two nodes, or a qdevice. By the seed,
@@ -84,11 +83,13 @@ static void make_setup(struct sketch *sketch, uint64_t seed)
         if (sketch_any(sketch, 0, 3) == 0) {
             bmc = sketch_any(sketch, 0, (uint32_t)(sizeof(bmcs) / sizeof(bmcs[0])) - 1);
         }
-        sketch->bmc[n] = bmcs[bmc];
+        sketch->bmc[n] = sketch->proof.alone ? "none" : bmcs[bmc];
         sketch->version[n] = seed % 2 == 0; /* every other story ends with all agents restarted */
         uint64_t behind = (seed + n) % (sizeof(pdus) / sizeof(pdus[0])); /* nothing is drawn */
+        behind = sketch->proof.alone ? 0 : behind;
         sketch->pdu[n] = pdus[behind][0] != '\0';
-        (void)fprintf(sketch->out, "node n%u mem=%uG bmc=%s%s", n, memory, bmcs[bmc], pdus[behind]);
+        (void)fprintf(sketch->out, "node n%u mem=%uG bmc=%s%s", n, memory, sketch->bmc[n],
+                      pdus[behind]);
         sketch_proof_node(sketch, n);
     }
     for (uint32_t v = 1; v <= sketch->vms; v++) {
@@ -181,7 +182,7 @@ char *swarm_text(uint64_t seed, const struct swarm_options *options)
         sketch.now_ms += unit == 0   ? sketch_any(&sketch, 0, 400)
                          : unit == 1 ? sketch_any(&sketch, 400, 5000)
                                      : sketch_any(&sketch, 5000, 40000);
-        bool proves = sketch.proof.on && (seed + i) % PROOF_ONE_IN == 0;
+        bool proves = sketch.proof.on && (seed + i) % 3 != 0; /* two of three faults */
         proves ? sketch_proof_fault(&sketch) : sketch_fault(&sketch);
         sim_rng_seed(&sketch.rng, seed * 1000003 + i + RARE_APART);
         if (sketch_any(&sketch, 1, RARE_ONE_IN) == 1) {
