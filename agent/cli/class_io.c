@@ -44,8 +44,8 @@ static bool is_name(const char *name, const char *what)
     if (control_is_name(name)) {
         return true;
     }
-    fprintf(stderr, "stead: '%s' cannot be the name of %s: letters, digits, '.', '_' and '-'\n", name,
-            what);
+    fprintf(stderr, "stead: '%s' cannot be the name of %s: letters, digits, '.', '_' and '-'\n",
+            name, what);
     return false;
 }
 

@@ -83,6 +83,36 @@ test_bmc_with_host() {
     agents_gone
 }
 
+# Two VMs of two policies on a host whose BMC died with it: one starts elsewhere at once, the other when the BMC answers again.
+test_classes() {
+    local from
+    stead config set bmc_ms=3s
+    stead class set gold proof=power
+    add_vm class1 3
+    add_vm class2 3
+    stead vm class class2 gold
+    from=$(mark)
+    lab bmc 3 dead
+    lab cut 3
+    recovered class1 3
+    within 20 'class2 waits, and says for what' eval "stead vm show class2 | finds '^Reason .*waits for power \\(class gold\\).*n3: '"
+    must 'n3 is fenced' node_is 3 fenced
+    must 'class2 runs nowhere' vm_is class2 recovering
+    must 'a class that a VM is of stays' not stead class remove gold
+    lab bmc 3 ok
+    recovered class2 3 60
+    history_has "$from" 'node-fenced n3 - n3 fenced, proof: storage;' 'bmc n3 - power of n3: off, read back'
+    must 'class1 started once' [ "$(started_times "$from" class1)" = 1 ]
+    must 'class2 started once' [ "$(started_times "$from" class2)" = 1 ]
+    clean class1 2
+    clean class2 2
+    lab on 3
+    within 40 'n3 is back by itself' node_is 3 online
+    stead vm class class2 none
+    stead class remove gold
+    stead config set bmc_ms=default
+}
+
 revived() { # K: it waits for a person's word, or one more try at its power has come through meanwhile
     ! node_is "$1" online || return 0
     if "$LAB" status | finds "^n$1 *off"; then lab on "$1"; else stead node unfence "n$1" || true; fi
