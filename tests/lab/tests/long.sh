@@ -20,9 +20,10 @@ fences_since() { history_since "$1" | grep -c '^node-fenced ' || true; } # MARK
 
 # Cuts the power of $VICTIM and waits until all is as before; how long its slowest VM was away, into $AWAY_MS.
 cut_once() { # CUT
-    local from at name host ms boots=() lost=()
+    local from at name host ms lost=()
+    local -A boots=()
     mapfile -t lost < <(says "'\n'.join(v['name'] for v in d['vms'] if v['node'] == 'n$VICTIM')")
-    for name in "${lost[@]}"; do boots+=("$(boots_of "$name")"); done
+    for name in "${lost[@]}"; do boots[$name]=$(boots_of "$name"); done
     from=$(mark)
     at=$(now_us)
     AWAY_MS=0
@@ -32,8 +33,7 @@ cut_once() { # CUT
         host=$(says "vm['$name']['node'][1:]")
         ms=$(ms_between "$at" "$(journal_us "$host" "$at" "vm $name: resume -> up")")
         ((ms <= AWAY_MS)) || AWAY_MS=$ms
-        within 180 "the new guest of $name writes (cut $1)" wrote "$name" $((boots[0] + 1)) 10
-        boots=("${boots[@]:1}")
+        within 180 "the new guest of $name writes (cut $1)" wrote "$name" $((boots[$name] + 1)) 10
         must "one QEMU of $name (cut $1)" runs_once "$name"
     done
     lab on "$VICTIM"
