@@ -285,7 +285,7 @@ static void test_keys(void **state)
     (void)state;
     const char *const bad[] = {"",        "node/7",      "node/64",    "node/0x",
                                "node/-1", "vm/10000",    "vm/+0001",   "vm/000001",
-                               "guard",   "header",      "setting/64", "settings",
+                               "guard",   "header",      "setting/80", "settings",
                                "beat/1",  "history/512", "history/12", "vm/ 1234"};
     enum record_kind kind = RECORD_KIND_COUNT;
     uint32_t slot = 77;
@@ -324,6 +324,13 @@ static void test_bounds(void **state)
     assert_int_equal(wire_pack_record(&record, bytes, sizeof(bytes), &size), 0);
     assert_int_equal(wire_unpack_record(bytes, size, RECORD_VM, 0, &out), -EBADMSG);
     assert_int_equal(wire_unpack_record(bytes, size, RECORD_VM, VMS_MAX, &out), -EBADMSG);
+    record.vm.state = VM_RUNNING;
+    record.vm.class_slot = SETTINGS_MAX - 1; /* a setting's */
+    assert_int_equal(wire_pack_record(&record, bytes, sizeof(bytes), &size), 0);
+    assert_int_equal(wire_unpack_record(bytes, size, RECORD_VM, 0, &out), -EBADMSG);
+    record.vm.class_slot = SETTING_SLOTS;
+    assert_int_equal(wire_pack_record(&record, bytes, sizeof(bytes), &size), 0);
+    assert_int_equal(wire_unpack_record(bytes, size, RECORD_VM, 0, &out), -EBADMSG);
     memset(record.vm.reason, 'x', TEXT_BYTES); /* no end */
     assert_int_equal(wire_pack_record(&record, bytes, sizeof(bytes), &size), -EINVAL);
     memset(&record, 0, sizeof(record));
