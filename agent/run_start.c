@@ -31,7 +31,8 @@ bool run_may_begin(const struct run_step *step)
     const struct core *core = step->core;
     uint8_t own = state_find_node(&core->cluster, core->local.facts.nodeid);
     return own != NODE_NONE && (core->cluster.header.members & (UINT64_C(1) << own)) != 0 &&
-           caller_fresh(step->caller) && view_recorded(core) && !suspend_on(core);
+           caller_fresh(step->caller) && view_recorded(core) && view_in_epoch(core) &&
+           !suspend_on(core);
 }
 
 static bool ours(const struct run_step *step, const struct lease *lease)

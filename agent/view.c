@@ -149,6 +149,13 @@ static struct known what_is_known(const struct core *core)
     return known;
 }
 
+bool view_in_epoch(const struct core *core)
+{
+    struct known known = what_is_known(core);
+    ASSERT(known.epoch >= core->cluster.header.epoch);
+    return known.epoch == core->cluster.header.epoch;
+}
+
 /* Judges a header that was read. */
 static enum state_trouble judge(struct core *core, const struct header *read,
                                 const struct known *known)

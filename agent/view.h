@@ -28,4 +28,8 @@ struct client view_announced(const struct core *core);
 /* Does the state name our present handle, so that we may write by it? */
 bool view_recorded(const struct core *core);
 
+/* Is our copy of the newest epoch that anybody here tells of? Else its leases and lives are over: a
+ * restore or a person's force has begun a new one. */
+bool view_in_epoch(const struct core *core);
+
 #endif
