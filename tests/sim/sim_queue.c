@@ -30,8 +30,10 @@ void sim_queue_put(struct sim_queue *queue, const struct sim_task *task)
     }
     size_t i = queue->count++;
     struct sim_turn fresh = {
-        .at_us = task->at_us, .sequence = ++queue->sequence, .slot = queue->heap[i].slot};
+        .at_us = task->at_us, .sequence = task->sequence, .slot = queue->heap[i].slot};
+    fresh.sequence = fresh.sequence == 0 ? ++queue->sequence : fresh.sequence;
     queue->tasks[fresh.slot] = *task;
+    queue->tasks[fresh.slot].sequence = fresh.sequence;
     while (i > 0 && before(&fresh, &queue->heap[(i - 1) / 2])) {
         queue->heap[i] = queue->heap[(i - 1) / 2];
         i = (i - 1) / 2;

@@ -13,6 +13,7 @@ struct sim_news;
 
 struct sim_task {
     uint64_t at_us;
+    uint64_t sequence; /* 0: gets the next one as it is put; else it keeps its place */
     void (*run)(struct sim *sim, struct sim_task *task);
     uint32_t host; /* it happens on this host: waits while it is frozen, is lost when it goes off */
     uint32_t life; /* of that host */

@@ -11,6 +11,7 @@ void sim_put(struct sim *sim, uint64_t delay_us, uint32_t host, struct sim_task 
 {
     task.at_us = sim->now_us + delay_us;
     task.host = host;
+    task.sequence = 0;
     task.life = host == SIM_NO_HOST ? 0 : sim->hosts[host].life;
     sim_queue_put(&sim->queue, &task);
 }
@@ -23,7 +24,8 @@ static void run_task(struct sim *sim, struct sim_task *task)
             return;
         }
         if (host->frozen) {
-            task->at_us = host->thaw_us > sim->now_us ? host->thaw_us : sim->now_us + 1;
+            /* After the thaw itself, so that all that waited goes on in the order it came in. */
+            task->at_us = (host->thaw_us > sim->now_us ? host->thaw_us : sim->now_us) + 1;
             sim_queue_put(&sim->queue, task);
             task->news = NULL;
             return;
