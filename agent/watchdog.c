@@ -97,21 +97,12 @@ bool watchdog_is_ending(const struct core *core)
            life_no_guest(core, accepted(core));
 }
 
-/* In a tie Corosync's word is not enough, and an agent that has read nothing has no other: alone in
- * its ring it would answer for itself. */
-static bool is_heard(const struct core *core, const struct caller *caller)
-{
-    bool told = core->cluster.header.version != 0 || core->local.ring.tie == TIE_NONE;
-    ASSERT(core->local.ring.count <= NODES_MAX);
-    return told && caller_fresh(caller);
-}
-
 static void vouch(struct core *core, struct caller *caller)
 {
     struct watchdog *watchdog = &core->local.watchdog;
     const struct settings *settings = &core->cluster.settings;
     uint64_t until_ms = 0;
-    if (is_heard(core, caller)) {
+    if (caller_fresh(caller)) {
         until_ms = caller->valid_until_ms;
     } else if (life_no_guest(core, accepted(core))) {
         until_ms = caller->now_ms + settings->fresh_ms;
