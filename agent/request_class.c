@@ -69,6 +69,30 @@ static const char *runs_refuse(const struct core *core, uint32_t class, uint32_t
     return ret_why->bytes;
 }
 
+/* A host is counted on by what it read: is there one that, cut off, would let a guest of no class
+ * stand still, while we took that for dead by now? */
+static const char *counted_refuses(const struct core *core, struct text *ret_why)
+{
+    ASSERT(core->local.draft.open);
+    ASSERT(core->cluster.vm_end <= VMS_MAX);
+    for (uint32_t slot = 0; slot < core->cluster.vm_end; slot++) {
+        const struct vm_record *vm = draft_peek_vm(core, slot);
+        bool concerned = vm->state != VM_FREE && vm->state != VM_STOPPED && vm->class_slot == 0;
+        if (!concerned || vm->node >= NODES_MAX) {
+            continue;
+        }
+        const struct node_record *node = draft_peek_node(core, vm->node);
+        if (node->watchdog && incarnation_equal(node->incarnation, vm->incarnation)) {
+            *ret_why = (struct text){0};
+            text_add(text_add(ret_why, "the watchdog of "), node->name);
+            text_add(text_add(ret_why, " is counted on by what it read before, and "), vm->name);
+            text_add(ret_why, " is on it: again once it is not, or stead node show says it is off");
+            return ret_why->bytes;
+        }
+    }
+    return NULL;
+}
+
 const char *request_class_proof(const struct core *core, const struct settings *next,
                                 struct text *ret_why)
 {
@@ -78,10 +102,13 @@ const char *request_class_proof(const struct core *core, const struct settings *
         classes = classes || proof_rests_on_time(proof_known(words));
     }
     ASSERT(next->proof == proof_known(next->proof));
-    if (!classes) { /* all or nothing: a watchdog is counted on once its host has read of it */
-        return NULL;
+    uint32_t before = draft_peek_settings(core).proof;
+    if (classes) {
+        return runs_refuse(core, 0, before, next->proof, ret_why);
     }
-    return runs_refuse(core, 0, draft_peek_settings(core).proof, next->proof, ret_why);
+    /* All or nothing: a watchdog is counted on once its host has read of it. */
+    bool comes = !proof_rests_on_time(before) && proof_rests_on_time(next->proof);
+    return comes ? counted_refuses(core, ret_why) : NULL;
 }
 
 static uint32_t free_slot(const struct core *core)
