@@ -109,6 +109,7 @@ struct watchdog {
     bool armed;
     bool ending; /* this agent ends: nobody will vouch here for a while */
     uint32_t timeout_ms;
+    uint64_t since_ms;   /* heartbeats sent from then on tell of that */
     uint64_t vouched_ms; /* until when this host was last vouched for */
     uint64_t vouch_ms;   /* not before is the keeper told again */
     uint64_t retry_ms;   /* not before is it asked to arm again */

@@ -73,6 +73,7 @@ void watchdog_on_event(struct core *core, const struct event *event, struct call
         watchdog->vouched_ms = 0;
     }
     if (changed) {
+        watchdog->since_ms = core->local.beat_last_ms + 1;
         text_add(text_add(&text, "watchdog: "), watchdog->armed ? "armed, " : "not armed ");
         trace(caller,
               text_add(&text, watchdog->armed ? watchdog->identity : event->keeper.trouble));
@@ -97,12 +98,20 @@ bool watchdog_is_ending(const struct core *core)
            life_no_guest(core, accepted(core));
 }
 
+/* By answers to what told of the watchdog: whoever knows that we are lost goes by that. */
+static bool is_heard(const struct core *core, const struct caller *caller)
+{
+    uint64_t since_ms = core->local.watchdog.since_ms + core->cluster.settings.fresh_ms;
+    ASSERT(core->local.watchdog.armed);
+    return caller_fresh(caller) && caller->valid_until_ms >= since_ms;
+}
+
 static void vouch(struct core *core, struct caller *caller)
 {
     struct watchdog *watchdog = &core->local.watchdog;
     const struct settings *settings = &core->cluster.settings;
     uint64_t until_ms = 0;
-    if (caller_fresh(caller)) {
+    if (is_heard(core, caller)) {
         until_ms = caller->valid_until_ms;
     } else if (life_no_guest(core, accepted(core))) {
         until_ms = caller->now_ms + settings->fresh_ms;
@@ -144,12 +153,13 @@ void watchdog_carry_on(struct core *core, struct caller *caller)
 void watchdog_fill_beat(const struct core *core, struct beat *beat)
 {
     const struct watchdog *watchdog = &core->local.watchdog;
-    bool counts =
-        watchdog->armed && watchdog->timeout_ms <= fires_ms(core) && !watchdog_is_ending(core);
+    bool read = core->cluster.header.version != 0; /* else: by which settings, nobody can say */
+    bool counts = watchdog->armed && (!read || watchdog->timeout_ms <= fires_ms(core)) &&
+                  !watchdog_is_ending(core);
     if (watchdog->known) {
         beat->watchdog = counts ? WATCHDOG_ARMED : WATCHDOG_OFF;
-        beat->watchdog_fires_ms = counts ? fires_ms(core) : 0;
-        beat->watchdog_vouch_ms = counts ? timing_vouch_ms(&core->cluster.settings) : 0;
+        beat->watchdog_fires_ms = counts && read ? fires_ms(core) : 0;
+        beat->watchdog_vouch_ms = counts && read ? timing_vouch_ms(&core->cluster.settings) : 0;
     }
 }
 
@@ -169,18 +179,18 @@ static bool may_have_known(const struct core *core, const struct beat *beat)
 bool watchdog_shuns(const struct core *core, const struct beat *beat)
 {
     uint8_t slot = state_find_node(&core->cluster, beat->nodeid);
-    if (beat->watchdog != WATCHDOG_ARMED) {
-        return false;
-    }
+    bool armed = beat->watchdog == WATCHDOG_ARMED;
     if (core->cluster.header.version == 0) {
-        return may_have_known(core, beat);
+        return armed && may_have_known(core, beat);
     }
     if (slot == NODE_NONE) {
         return false;
     }
     const struct node_record *node = &core->cluster.nodes[slot];
-    return (node->state == NODE_LOST || node->state == NODE_FENCED) &&
-           incarnation_equal(node->incarnation, beat->incarnation);
+    bool its_life = incarnation_equal(node->incarnation, beat->incarnation) ||
+                    incarnation_is_none(beat->incarnation); /* an agent that could not keep it */
+    return (node->state == NODE_LOST || node->state == NODE_FENCED) && its_life &&
+           (armed || node->watchdog);
 }
 
 /* --- on the acting node --- */

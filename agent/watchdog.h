@@ -21,8 +21,9 @@ void watchdog_carry_on(struct core *core, struct caller *caller);
 /* What our heartbeat says of it. */
 void watchdog_fill_beat(const struct core *core, struct beat *beat);
 
-/* Is this peer's heartbeat not to be answered? Its watchdog runs, and it is lost; or we do not know
- * yet whether it is, and were restarted so lately that it may not have fired. */
+/* Is this peer's heartbeat not to be answered? Its watchdog runs, by its record or its own word,
+ * and it is lost; or we do not know yet whether it is, and were restarted so lately that it may not
+ * have fired. */
 bool watchdog_shuns(const struct core *core, const struct beat *beat);
 
 /* Drafts what this present member's heartbeat says of its watchdog. Needs room for two. */

@@ -208,6 +208,37 @@ TEST(a_restarted_agent_lets_nothing_go)
     free(u);
 }
 
+/* What was answered before we knew that it is armed was answered by whoever knows us lost, too. */
+TEST(only_what_told_of_the_watchdog_vouches)
+{
+    struct unit *u = unit_new(2);
+    core_init(&u->core, &u->facts, u->now_ms);
+    unit_ring(u, true, u->ring.count, u->ring.nodeids);
+    unit_pass(u, 500);
+    hush(u);
+    keeper_is(u, true, "");
+    unit_pass(u, 800);
+    assert_int_equal(unit_logged(u, ACTION_VOUCH), 0);
+    free(u);
+}
+
+/* Settings that were not read may differ from those that the others count on. */
+TEST(who_has_read_nothing_says_armed_and_not_how_long)
+{
+    struct unit *u = unit_new(2);
+    core_init(&u->core, &u->facts, u->now_ms);
+    unit_ring(u, true, u->ring.count, u->ring.nodeids);
+    struct event event = unit_event(EVENT_KEEPER, 0);
+    event.keeper.armed = true;
+    event.keeper.timeout_ms = settings_default().watchdog_fires_ms + 1;
+    unit_step(u, &event);
+    unit_pass(u, 500);
+    assert_int_equal(u->core.local.beat.watchdog, WATCHDOG_ARMED);
+    assert_int_equal(u->core.local.beat.watchdog_fires_ms, 0);
+    assert_int_equal(u->core.local.beat.watchdog_vouch_ms, 0);
+    free(u);
+}
+
 /* --- whom we answer --- */
 
 TEST(who_is_lost_with_an_armed_watchdog_is_not_answered)
@@ -223,9 +254,15 @@ TEST(who_is_lost_with_an_armed_watchdog_is_not_answered)
     assert_true(watchdog_shuns(&u->core, &beat));
     beat.incarnation.number++; /* a new life of its */
     assert_false(watchdog_shuns(&u->core, &beat));
-    beat.incarnation.number--;
+    beat.incarnation = (struct incarnation){0}; /* it could not keep which life it has */
+    assert_true(watchdog_shuns(&u->core, &beat));
+    beat = u->peers[3];
     beat.watchdog = WATCHDOG_OFF; /* it goes as it always went */
     assert_false(watchdog_shuns(&u->core, &beat));
+    u->core.cluster.nodes[N3].watchdog = true; /* what it says now comes too late */
+    assert_true(watchdog_shuns(&u->core, &beat));
+    beat.watchdog = WATCHDOG_UNKNOWN;
+    assert_true(watchdog_shuns(&u->core, &beat));
     free(u);
 }
 
@@ -449,6 +486,8 @@ int main(void)
         cmocka_unit_test(an_agent_that_ends_has_the_watchdog_of_an_empty_host_let_go),
         cmocka_unit_test(an_agent_that_ends_beside_guests_leaves_it_armed),
         cmocka_unit_test(a_restarted_agent_lets_nothing_go),
+        cmocka_unit_test(only_what_told_of_the_watchdog_vouches),
+        cmocka_unit_test(who_has_read_nothing_says_armed_and_not_how_long),
         cmocka_unit_test(who_is_lost_with_an_armed_watchdog_is_not_answered),
         cmocka_unit_test(who_has_no_copy_answers_nobody_whose_watchdog_runs),
         cmocka_unit_test(who_has_no_copy_answers_again_once_the_watchdog_would_have_fired),
