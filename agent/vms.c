@@ -4,9 +4,10 @@
  * Decides, for each VM, level-triggered from its record: where a wanted one starts, when a running
  * one stops, and how the VM of a dead holder is taken over: barrier on the clients its lease names,
  * the holder proven, then a start elsewhere from the very generation that was barred (I1, I2). A
- * lease found in the hands of a living node is followed: the lease decides who may run, the state
- * follows it. No terminal "error" for want of a node: what cannot be placed says why and is tried
- * again (I5). Never: frees or hands on a lease whose holder may live.
+ * lease found in the hands of a living node is followed, or of one that is not proven dead yet: the
+ * lease decides who may run, the state follows it. No terminal "error" for want of a node: what
+ * cannot be placed says why and is tried again (I5). Never: frees or hands on a lease whose holder
+ * may live.
  */
 #include "agent/vms.h"
 
@@ -105,13 +106,15 @@ static bool lease_known(const struct barrier *barrier)
     return barrier->state == BARRIER_WATCHERS || barrier->state == BARRIER_RAISING;
 }
 
-/* Its holder is being fenced, or not proven yet for this VM: whatever the record says of whom. */
-static bool held_by_lost(const struct core *core, const struct vm_record *vm,
-                         const struct lease *lease)
+/* The node in whose hands its lease is, by a life that is being fenced, or is not proven yet to be
+ * over for this VM: whatever the record says of whom. NODE_NONE: no such. */
+static uint8_t unproven_holder(const struct core *core, const struct vm_record *vm,
+                               const struct lease *lease)
 {
     uint8_t node =
         lease->state == LEASE_HELD ? state_find_node(&core->cluster, lease->holder) : NODE_NONE;
-    return node != NODE_NONE && !classes_proven(core, vm, node, lease->incarnation);
+    return node != NODE_NONE && !classes_proven(core, vm, node, lease->incarnation) ? node
+                                                                                    : NODE_NONE;
 }
 
 void vms_act(struct core *core, struct caller *caller)
@@ -134,7 +137,7 @@ void vms_act(struct core *core, struct caller *caller)
             continue; /* to be followed, not barred */
         }
         if (barrier->state == BARRIER_STANDS && vm->want == WANT_STOPPED && proven(core, vm) &&
-            !held_by_lost(core, vm, &barrier->lease) && caller_fresh(caller) &&
+            unproven_holder(core, vm, &barrier->lease) == NODE_NONE && caller_fresh(caller) &&
             !call_open(&barrier->call)) {
             barrier_free(barrier, &core->cluster.settings, caller);
         } else {
@@ -269,6 +272,22 @@ static bool wait_is_news(const struct core *core, const struct vm_record *vm)
     return holder_barred(core, vm) && (unsaid || strncmp(vm->reason, text.bytes, TEXT_BYTES) != 0);
 }
 
+/* Its last place never took the lease, and is proven: what is waited for is whom that names. */
+static void draft_follow(struct core *core, uint32_t slot, uint8_t node, struct incarnation life)
+{
+    struct vm_record *vm = draft_vm(core, slot);
+    ASSERT(node < NODES_MAX);
+    struct text text = {0};
+    text_add(text_add(&text, "its lease is in the hands of "), node_name(core, node));
+    text_add(&text, ", not proven dead for it yet");
+    vm->state = VM_RECOVERING;
+    vm->node = node;
+    vm->incarnation = life;
+    memset(vm->reason, 0, TEXT_BYTES);
+    draft_history(core, HISTORY_VM_RECOVERING, draft_peek_node(core, node)->nodeid, vm, text.bytes);
+    drop_barrier(core, slot); /* it was raised around another holder */
+}
+
 static void draft_orphan(struct core *core, struct loads *loads, uint32_t slot)
 {
     const struct vm_record *vm = draft_peek_vm(core, slot);
@@ -283,8 +302,10 @@ static void draft_orphan(struct core *core, struct loads *loads, uint32_t slot)
         }
         return;
     }
-    if (held_by_lost(core, vm, &barrier->lease)) {
-        return; /* its holder is another than we thought, and is not proven yet */
+    uint8_t unproven = unproven_holder(core, vm, &barrier->lease);
+    if (unproven != NODE_NONE) {
+        draft_follow(core, slot, unproven, barrier->lease.incarnation);
+        return;
     }
     uint8_t living = lease_known(barrier) ? living_holder(core, &barrier->lease) : NODE_NONE;
     if (living != NODE_NONE) {
@@ -354,10 +375,8 @@ static bool orphan_moves(const struct core *core, uint32_t slot)
     if (!proven(core, vm)) {
         return wait_is_news(core, vm);
     }
-    if (held_by_lost(core, vm, &barrier->lease)) {
-        return false;
-    }
-    return (barrier->missing && unsaid) || barrier->state == BARRIER_FREE ||
+    return unproven_holder(core, vm, &barrier->lease) != NODE_NONE ||
+           (barrier->missing && unsaid) || barrier->state == BARRIER_FREE ||
            (barrier->state == BARRIER_STANDS && vm->want == WANT_RUNNING) ||
            (lease_known(barrier) && living_holder(core, &barrier->lease) != NODE_NONE);
 }
