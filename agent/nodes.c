@@ -523,7 +523,8 @@ static bool releases_all(const struct core *core, uint32_t slot, uint32_t proofs
 static bool needs_power(const struct core *core, uint32_t slot, const struct node_record *node)
 {
     uint32_t with = node->proofs | PROOF_STORAGE | PROOF_POWER;
-    return classes_waiting(core, slot, with) < classes_waiting(core, slot, node->proofs);
+    uint32_t waiting = classes_waiting(core, slot, node->proofs);
+    return waiting > 0 && classes_waiting(core, slot, with) < waiting;
 }
 
 void nodes_act(struct core *core, struct caller *caller)
@@ -538,8 +539,10 @@ void nodes_act(struct core *core, struct caller *caller)
         if (goes_on(core, slot, node)) {
             const struct peer *peer = peers_see(core, node->nodeid);
             struct node_record seen = *node;
-            bool content = releases_all(core, slot, PROOF_STORAGE);
-            if (peers_ended(core, node->nodeid) && content) {
+            bool ended = peers_ended(core, node->nodeid);
+            bool unseen = peers_never_seen(core, node->nodeid);
+            bool content = (ended || unseen) && releases_all(core, slot, PROOF_STORAGE);
+            if (ended && content) {
                 memset(&seen.bmc, 0, sizeof(seen.bmc)); /* it ends in order: let it */
                 memset(seen.devices, 0, sizeof(seen.devices));
             }
@@ -551,8 +554,7 @@ void nodes_act(struct core *core, struct caller *caller)
             if (!incarnation_equal(fence->incarnation, node->incarnation)) {
                 core->local.acting.lost_version[slot] = core->cluster.header.version;
             }
-            enum fence_power power = content && peers_never_seen(core, node->nodeid)
-                                         ? FENCE_POWER_SPARED
+            enum fence_power power = content && unseen               ? FENCE_POWER_SPARED
                                      : needs_power(core, slot, node) ? FENCE_POWER_NEEDED
                                                                      : FENCE_POWER_TRIED;
             fence_carry_on(fence, &seen, power, &core->cluster.settings, caller);
