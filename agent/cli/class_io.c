@@ -44,8 +44,8 @@ static bool is_name(const char *name, const char *what)
     if (control_is_name(name)) {
         return true;
     }
-    fprintf(stderr, "stead: '%s' cannot be the name of %s: letters, digits, '.', '_' and '-'\n",
-            name, what);
+    fprintf(stderr, "stead: '%s' is no name of %s: letters, digits and ._-, at most %d\n", name,
+            what, NAME_BYTES - 1);
     return false;
 }
 
@@ -59,7 +59,12 @@ enum cli_exit cli_class_set(const struct cli_options *options, const char *name)
               stderr);
         return CLI_USAGE;
     }
-    if (!is_name(name, "a class") || strlen(word + 6) >= NAME_BYTES) {
+    if (!is_name(name, "a class")) {
+        return CLI_USAGE;
+    }
+    if (strlen(word + 6) >= NAME_BYTES) {
+        fputs("stead: proof is storage, power or watchdog, or some of them with commas between\n",
+              stderr);
         return CLI_USAGE;
     }
     return send_it(options, CONTROL__COMMAND_KIND__COMMAND_CLASS_SET, name, word + 6);

@@ -101,7 +101,7 @@ static void offer_values(const char *kind, const char *begun)
         offer_names(kind, begun);
     } else if (strcmp(kind, "VM CLASS") == 0) {
         offer_names("VM", begun);
-    } else if (strcmp(kind, "CLASS") == 0) {
+    } else if (strcmp(kind, "CLASS") == 0 || strncmp(kind, "NAME proof=", 11) == 0) {
         offer_classes(begun);
     } else if (strncmp(kind, "SETTING", 7) == 0) {
         offer_settings(begun);
@@ -199,5 +199,8 @@ void cli_complete(int count, char **words)
         offer_commands(&options, begun);
     } else if (command->operand != NULL && options.word_count == used) {
         offer_values(command->operand, begun);
+    } else if (command->run == cli_vm_class && options.word_count == used + 1) {
+        offer("none", begun);
+        offer_classes(begun);
     }
 }

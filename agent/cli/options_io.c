@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "agent/nearest.h"
+#include "proto/control_io.h"
 #include "proto/review.h"
 
 static const struct cli_option rows[] = {
@@ -129,6 +130,7 @@ static int set_value(struct cli_options *options, enum option_bit bit, const cha
         options->vouch_for = value;
     } else if (bit == OPTION_CLASS) {
         options->class_name = value;
+        r = control_is_name(value) ? 0 : -EINVAL;
     } else if (bit == OPTION_PRIORITY) {
         r = parse_whole(value, INT32_MIN, INT32_MAX, &number);
         options->priority = (int32_t)number;

@@ -49,4 +49,6 @@ offers 'stead vm stop web --ti' --timeout
 offers 'stead vm stop web --on ' ''
 holds 'stead --' --version
 holds 'stead vm add web --xml Makef' Makefile
+offers 'stead vm class web ' none
+offers 'stead vm class web none ' ''
 [ $bad = 0 ]
