@@ -143,12 +143,20 @@ const char *request_node_join(struct core *core, const struct request *request)
     return NULL;
 }
 
-/* A person's word is about a node that is gone. */
+/* A person's word is about a node that is gone. One that is lost or fenced may be another machine
+ * by now, in the place of the one that is gone; not where it says that it is the same, not
+ * rebooted. */
 static bool vouched_in_vain(const struct core *core, const struct request *request,
                             const struct node_record *node)
 {
-    return request->vouched && node->state == NODE_ADMITTED &&
-           peers_see(core, node->nodeid) != NULL;
+    const struct peer *peer = request->vouched ? peers_see(core, node->nodeid) : NULL;
+    bool fenced = node->state == NODE_LOST || node->state == NODE_FENCED;
+    ASSERT(node->state != NODE_FREE);
+    if (peer == NULL || !(fenced || node->state == NODE_ADMITTED)) {
+        return false;
+    }
+    return !fenced || (peer->heard && uuid_equal(&peer->beat.machine, &node->machine) &&
+                       uuid_equal(&peer->beat.boot, &node->boot));
 }
 
 const char *request_node_fence(struct core *core, const struct request *request)
@@ -166,7 +174,8 @@ const char *request_node_fence(struct core *core, const struct request *request)
         return "it is fenced, out or removed already";
     }
     if (vouched_in_vain(core, request, node)) {
-        return "--i-vouch is for a node that is gone, and this one is in the ring";
+        return "--i-vouch is for a node that is gone, and this one is in the ring: power it off "
+               "first";
     }
     struct node_record *next = draft_node(core, slot);
     next->fence_wanted = node->state == NODE_ADMITTED;
@@ -200,7 +209,8 @@ const char *request_node_unfence(struct core *core, const struct request *reques
     }
     draft_node(core, slot)->unfence_wanted = true;
     request_entry(core, request, HISTORY_REQUEST, node->nodeid, NULL,
-                  "unfence asked for: it returns once it is up with empty hands");
+                  "unfence asked for: it returns once it is up with empty hands, and no VM waits "
+                  "for a proof of its end");
     return NULL;
 }
 
@@ -218,7 +228,8 @@ const char *request_node_remove(struct core *core, const struct request *request
         return "it is removed already";
     }
     if (vouched_in_vain(core, request, node)) {
-        return "--i-vouch is for a node that is gone, and this one is in the ring";
+        return "--i-vouch is for a node that is gone, and this one is in the ring: power it off "
+               "first";
     }
     struct node_record *next = draft_node(core, slot);
     next->removing = true;
