@@ -75,15 +75,16 @@ static bool reborn(const struct node_record *node, const struct peer *peer)
 
 /* Its own agent, on the same machine, knows that it is lost, has killed what it ran, and found no
  * guest of ours in /proc. It knows: its copy is as new as the one our fence began with; or it says
- * so since it was barred, and reads no state by which it could run guests again: it is fenced, or
- * was restarted behind our barrier and has no copy. */
+ * so since it was barred, and cannot run guests again: it is fenced, has no copy, or its address is
+ * barred as well, and no handle but the one in its old copy lets it begin anything. */
 static bool clean(const struct core *core, uint32_t slot, const struct peer *peer)
 {
     const struct node_record *node = &core->cluster.nodes[slot];
     const struct fence *fence = &core->local.acting.fences[slot];
     uint64_t since_ms = fence->stands_ms > fence->begun_ms ? fence->stands_ms : fence->begun_ms;
     bool fenced = node->state == NODE_FENCED;
-    bool barred = fenced || (peer->beat.version == 0 && fence->state == FENCE_STANDS);
+    bool shut = peer->beat.version == 0 || fence->address;
+    bool barred = fenced || (shut && fence->state == FENCE_STANDS);
     bool its_life = incarnation_equal(peer->beat.incarnation, node->incarnation);
     bool since = peer->answered_ms > since_ms || (fenced && its_life && peer->heard_ms > since_ms);
     bool knows = (barred && since) || peer->beat.version >= core->local.acting.lost_version[slot];

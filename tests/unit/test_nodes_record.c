@@ -138,24 +138,29 @@ TEST(a_clean_end_is_the_word_of_that_very_life)
     }
 }
 
-/* It was restarted and reads nothing, for its address is barred: it is not the life's before that.
- */
-TEST(who_has_no_copy_is_believed_once_it_is_barred)
+/* It reads nothing, for its address is barred: it is not the life's before that. By a copy from
+ * before the loss it could go on with what it has, were only its client barred. */
+TEST(who_reads_nothing_is_believed_once_it_is_barred)
 {
-    for (unsigned i = 0; i < 3; i++) {
+    enum { RESTARTED, OLD_COPY, NOT_BARRED, OLD_COPY_CLIENT_ONLY, CASES };
+    for (unsigned i = 0; i < CASES; i++) {
         struct unit *u = unit_new(1);
         unit_set(u, "proof", PROOF_POWER);
         unit_vm(u, 0, VM_RUNNING, N3);
         unit_lead(u);
         fence_by_hand(u);
         empties_its_hands(u);
-        u->peers[3].version = i == 1 ? 1 : 0; /* i == 1: it has read, but not of this */
-        if (i != 2) {
+        u->peers[3].version = i == OLD_COPY || i == OLD_COPY_CLIENT_ONLY ? 1 : 0;
+        if (i == OLD_COPY_CLIENT_ONLY) {
+            u->core.local.acting.fences[N3].address = false;
+        }
+        if (i != NOT_BARRED) {
             bar(u);
         }
         unit_settle(u, 600);
-        assert_int_equal(unit_copy_node(u, 3)->state, i == 0 ? NODE_FENCED : NODE_LOST);
-        assert_int_equal((unit_copy_node(u, 3)->proofs & PROOF_CLEAN) != 0, i == 0);
+        bool believed = i == RESTARTED || i == OLD_COPY;
+        assert_int_equal(unit_copy_node(u, 3)->state, believed ? NODE_FENCED : NODE_LOST);
+        assert_int_equal((unit_copy_node(u, 3)->proofs & PROOF_CLEAN) != 0, believed);
         free(u);
     }
 }
@@ -292,7 +297,7 @@ int main(void)
         cmocka_unit_test(without_an_address_entry_the_record_says_so),
         cmocka_unit_test(an_address_that_may_be_barred_counts_as_barred),
         cmocka_unit_test(a_clean_end_is_the_word_of_that_very_life),
-        cmocka_unit_test(who_has_no_copy_is_believed_once_it_is_barred),
+        cmocka_unit_test(who_reads_nothing_is_believed_once_it_is_barred),
         cmocka_unit_test(back_from_a_fence_nothing_is_wanted_any_more),
         cmocka_unit_test(an_admission_takes_what_the_node_says_of_itself),
         cmocka_unit_test(a_removed_node_leaves_a_tombstone),
