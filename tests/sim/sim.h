@@ -177,6 +177,7 @@ struct sim_member {
     uint64_t round_us;   /* until when it was in a ring whose token goes round */
     uint64_t quorate_us; /* until when votequorum called it quorate: a qdevice may do so later */
     uint64_t held_us;    /* until when its ring was more than half, or had the term */
+    uint64_t term_us;    /* until when it was a member of the term itself */
     uint64_t came_us;    /* into the ring it is in */
     uint64_t forming;    /* number of the formation under way; 0: none */
     uint64_t forming_component;

@@ -304,7 +304,7 @@ uint64_t sim_cpg_worked_us(const struct sim *sim, uint32_t node)
     const struct sim_member *member = &sim->cpg.members[node];
     uint64_t worked_us = until_us(sim, sim_cpg_goes_round(sim, node), member->round_us);
     uint64_t quorate_us = until_us(sim, quorate(sim, node), member->quorate_us);
-    uint64_t held_us = until_us(sim, sim_votes_hold(sim, node), member->held_us);
+    uint64_t held_us = sim_votes_held_us(sim, node);
     worked_us = quorate_us < worked_us ? quorate_us : worked_us;
     return held_us < worked_us ? held_us : worked_us;
 }
@@ -500,6 +500,7 @@ void sim_cpg_note_works(struct sim *sim)
         member->round_us = until_us(sim, sim_cpg_goes_round(sim, n), member->round_us);
         member->quorate_us = until_us(sim, quorate(sim, n), member->quorate_us);
         member->held_us = until_us(sim, sim_votes_hold(sim, n), member->held_us);
+        member->term_us = until_us(sim, sim_votes_in_term(sim, n), member->term_us);
     }
 }
 

@@ -143,6 +143,15 @@ void sim_votes_expect(struct sim *sim, uint32_t node, uint32_t votes)
     sim_put(sim, REACHES_US, node, (struct sim_task){.run = run_expect, .number = votes});
 }
 
+bool sim_votes_in_term(const struct sim *sim, uint32_t node)
+{
+    const struct cluster *state = sim->rados.state;
+    const struct sim_host *host = &sim->hosts[node];
+    return state != NULL && (state->header.members & BIT(node)) != 0 &&
+           state->nodes[node].state == NODE_ADMITTED && host->has_file &&
+           incarnation_equal(state->nodes[node].incarnation, host->file);
+}
+
 /* Half of those that count, of which one is in the term, or nobody of it has written lately. */
 static bool has_term(const struct sim *sim, uint64_t nodes)
 {
@@ -154,12 +163,9 @@ static bool has_term(const struct sim *sim, uint64_t nodes)
         near |= (nodes & BIT(n)) != 0 ? members_of(sim, n) : 0;
     }
     for (uint32_t n = 0; n < sim->node_count; n++) {
-        const struct sim_host *host = &sim->hosts[n];
-        const struct node_record *record = &state->nodes[n];
         bool here = (nodes & BIT(n)) != 0;
         bool member = (state->header.members & BIT(n)) != 0;
-        if (member && here && record->state == NODE_ADMITTED && host->has_file &&
-            incarnation_equal(record->incarnation, host->file)) {
+        if (here && sim_votes_in_term(sim, n)) {
             return true;
         }
         uint64_t still_us = sim->now_us - sim->rados.beat_us[n];
@@ -169,21 +175,42 @@ static bool has_term(const struct sim *sim, uint64_t nodes)
     return silent;
 }
 
-static bool are_enough(const struct sim *sim, uint64_t nodes)
+static bool are_half(const struct sim *sim, uint64_t nodes, bool more_than)
 {
     uint32_t all = mask_count(state_counting(sim->rados.state));
     uint32_t ours = 0;
     for (uint32_t n = 0; n < sim->node_count; n++) {
         ours += (nodes & BIT(n)) != 0 && state_counts(&sim->rados.state->nodes[n]);
     }
-    return ours > all / 2 ||
-           (sim->story->tie != TIE_NONE && ours >= all - all / 2 && has_term(sim, nodes));
+    return ours >= (more_than ? all / 2 + 1 : all - all / 2);
+}
+
+static bool are_enough(const struct sim *sim, uint64_t nodes)
+{
+    return are_half(sim, nodes, true) ||
+           (sim->story->tie != TIE_NONE && are_half(sim, nodes, false) && has_term(sim, nodes));
 }
 
 bool sim_votes_hold(const struct sim *sim, uint32_t node)
 {
     return sim->story->tie == TIE_NONE || sim->rados.state == NULL ||
            are_enough(sim, members_of(sim, node));
+}
+
+/* A half that forms just as the other takes the term goes, for fresh_ms, by what it read before:
+ * that the term is that of one who is in its ring now, whichever ring that one was in then. */
+uint64_t sim_votes_held_us(const struct sim *sim, uint32_t node)
+{
+    const uint64_t ring = members_of(sim, node);
+    uint64_t held_us = sim->cpg.members[node].held_us;
+    if (sim_votes_hold(sim, node)) {
+        return sim->now_us;
+    }
+    for (uint32_t n = 0; n < sim->node_count && are_half(sim, ring, false); n++) {
+        uint64_t term_us = (ring & BIT(n)) != 0 ? sim->cpg.members[n].term_us : 0;
+        held_us = term_us > held_us ? term_us : held_us;
+    }
+    return held_us;
 }
 
 bool sim_votes_suffice(const struct sim *sim, uint64_t nodes)

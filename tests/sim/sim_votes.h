@@ -15,6 +15,10 @@ uint32_t sim_votes_quorum(const struct sim *sim, uint32_t node);
 /* In truth: is its ring more than half of those that count; or is the term its ring's, or to be had
  * by it since nobody of the term has written for bar_ms? */
 bool sim_votes_hold(const struct sim *sim, uint32_t node);
+/* ... until when; or until when the term was that of somebody who is in its ring now. */
+uint64_t sim_votes_held_us(const struct sim *sim, uint32_t node);
+/* In truth: is this node, in its present life, a member of the term? */
+bool sim_votes_in_term(const struct sim *sim, uint32_t node);
 /* Somebody lowers or raises it for the whole ring of `node`. */
 void sim_votes_expect(struct sim *sim, uint32_t node, uint32_t votes);
 
