@@ -150,6 +150,7 @@ static void take_resume(struct core *core, const struct request *request, struct
 
 static void give(struct core *core, const struct request *request, struct caller *caller)
 {
+    const char *early = request_class_early(core, request);
     if (request->kind == REQUEST_NODE_RESUME) {
         give_resume(core, request, caller);
     } else if (core->local.storage.trouble == STATE_ELSEWHERE) {
@@ -161,6 +162,8 @@ static void give(struct core *core, const struct request *request, struct caller
         answer_now(core, request, false,
                    "this node is halted; give the command on another, or first: stead node resume",
                    caller);
+    } else if (early != NULL) {
+        answer_now(core, request, false, early, caller);
     } else {
         keep_pending(core, request, caller);
     }

@@ -22,9 +22,13 @@
 
 #define NAMED_MAX 3 /* VMs that a refusal names */
 
-static const char *too_early(const struct core *core)
+const char *request_class_early(const struct core *core, const struct request *request)
 {
-    return core->cluster.header.feature_level < LEVEL_CLASSES
+    bool about = request->kind == REQUEST_CLASS_SET || request->kind == REQUEST_CLASS_REMOVE ||
+                 request->kind == REQUEST_VM_CLASS ||
+                 (request->kind == REQUEST_VM_ADD && request->value[0] != '\0');
+    const struct header *copy = &core->cluster.header;
+    return about && copy->version != 0 && copy->feature_level < LEVEL_CLASSES
                ? "older agents know no classes: upgrade them first (stead history: feature-level)"
                : NULL;
 }
@@ -133,7 +137,7 @@ const char *request_class_set(struct core *core, const struct request *request,
 {
     struct setting_record record = {.set_ms = core->local.wall_ms, .given = true};
     struct settings settings = draft_peek_settings(core);
-    const char *refused = too_early(core);
+    const char *refused = request_class_early(core, request);
     refused = refused != NULL ? refused : name_refuses(request->name);
     if (refused != NULL) {
         return refused;
@@ -220,7 +224,7 @@ const char *request_vm_class(struct core *core, const struct request *request, s
 {
     uint32_t at = state_find_vm(&core->cluster, request->name);
     uint32_t class = 0;
-    const char *refused = too_early(core);
+    const char *refused = request_class_early(core, request);
     if (refused == NULL && (at == VMS_MAX || draft_peek_vm(core, at)->removing)) {
         refused = "no such VM; see stead vm list";
     }

@@ -38,6 +38,9 @@ const char *request_vm_class(struct core *core, const struct request *request,
                              struct text *ret_why);
 const char *request_class_find(const struct core *core, const char *name, uint32_t *ret_slot,
                                struct text *ret_why);
+/* A command about classes is not for older agents: one would not answer it, or add a VM without the
+ * class that was asked for. Why not yet, or NULL: asked where it is given, too. */
+const char *request_class_early(const struct core *core, const struct request *request);
 /* The cluster's own policy is to be this: for its VMs of no class, as for those of one. */
 const char *request_class_proof(const struct core *core, const struct settings *next,
                                 struct text *ret_why);

@@ -180,6 +180,25 @@ TEST(a_vm_is_added)
 }
 
 /* Wanted on a certain node, it is started there with its adding. */
+/* An older agent that acts would add it without its class, or answer nothing. */
+TEST(no_class_is_asked_of_older_agents)
+{
+    struct unit *u = unit_new(1);
+    u->image.header.feature_level = LEVEL_CLASSES - 1;
+    unit_lead(u);
+    struct request request = vm_add("db", 9, 1);
+    name_set(request.value, NAME_BYTES, "gold");
+    give(u, &request);
+    unit_none(u, ACTION_SEND_REQUEST);
+    struct action answer = unit_take(u, ACTION_ANSWER);
+    assert_false(answer.reply.accepted);
+    assert_non_null(strstr(answer.reply.text, "upgrade them first"));
+    request = vm_add("db", 9, 2); /* of none */
+    give(u, &request);
+    (void)unit_take(u, ACTION_SEND_REQUEST);
+    free(u);
+}
+
 TEST(a_vm_is_started_where_asked)
 {
     struct unit *u = acting();
@@ -481,6 +500,7 @@ int main(void)
         cmocka_unit_test(a_command_nobody_commits_is_given_up),
         cmocka_unit_test(without_quorum_the_operator_is_told),
         cmocka_unit_test(a_vm_is_added),
+        cmocka_unit_test(no_class_is_asked_of_older_agents),
         cmocka_unit_test(a_vm_is_started_where_asked),
         cmocka_unit_test(unlawful_adds_are_refused),
         cmocka_unit_test(two_adds_of_one_name_at_once),
