@@ -10,19 +10,8 @@
 
 enum cli_exit cli_class_list(const struct cli_options *options, const char *name)
 {
-    Control__Reply *reply = NULL;
     (void)name;
-    enum cli_exit result = cli_ask_config("", &reply);
-    if (result != CLI_DONE) {
-        return result;
-    }
-    if ((options->given & OPTION_JSON) != 0) {
-        cli_json_classes(reply->config);
-    } else {
-        cli_print_classes(reply->config);
-    }
-    control_free_reply(&reply);
-    return CLI_DONE;
+    return cli_show_config(options, cli_json_classes, cli_print_classes);
 }
 
 static enum cli_exit send_it(const struct cli_options *options, Control__CommandKind kind,

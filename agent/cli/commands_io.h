@@ -68,6 +68,11 @@ cli_command cli_vm_class;
 
 /* All settings and classes, or the one setting; a sentence on stderr if not. The caller frees. */
 enum cli_exit cli_ask_config(const char *name, Control__Reply **ret_reply);
+
+/* All settings and classes, by one of the two as the options say. */
+enum cli_exit cli_show_config(const struct cli_options *options,
+                              void (*json)(const Control__Config *config),
+                              void (*print)(const Control__Config *config));
 cli_command cli_ha_pause;
 cli_command cli_ha_resume;
 

@@ -26,21 +26,28 @@ enum cli_exit cli_ask_config(const char *name, Control__Reply **ret_reply)
     return result;
 }
 
-enum cli_exit cli_config_list(const struct cli_options *options, const char *name)
+enum cli_exit cli_show_config(const struct cli_options *options,
+                              void (*json)(const Control__Config *config),
+                              void (*print)(const Control__Config *config))
 {
     Control__Reply *reply = NULL;
-    (void)name;
     enum cli_exit result = cli_ask_config("", &reply);
     if (result != CLI_DONE) {
         return result;
     }
     if ((options->given & OPTION_JSON) != 0) {
-        cli_json_settings(reply->config);
+        json(reply->config);
     } else {
-        cli_print_settings(reply->config);
+        print(reply->config);
     }
     control_free_reply(&reply);
     return CLI_DONE;
+}
+
+enum cli_exit cli_config_list(const struct cli_options *options, const char *name)
+{
+    (void)name;
+    return cli_show_config(options, cli_json_settings, cli_print_settings);
 }
 
 /* The bare value, for scripts. */

@@ -40,13 +40,10 @@ static enum cli_exit let_fence(const struct cli_options *options, const char *na
 enum cli_exit cli_node_fence(const struct cli_options *options, const char *name)
 {
     enum cli_exit result = let_fence(options, name);
-    if (result == CLI_DONE) {
-        result = cli_send_command(options, CONTROL__COMMAND_KIND__COMMAND_NODE_FENCE, name);
+    if (result != CLI_DONE) {
+        return result;
     }
-    if (result == CLI_DONE && (options->given & OPTION_WATCH) != 0) {
-        result = cli_follow(options, GOAL_NODE_FENCED, name);
-    }
-    return result;
+    return cli_order(options, CONTROL__COMMAND_KIND__COMMAND_NODE_FENCE, name, GOAL_NODE_FENCED);
 }
 
 /* Those that stay when one of those that are in goes. */
@@ -100,10 +97,8 @@ enum cli_exit cli_node_remove(const struct cli_options *options, const char *nam
 {
     enum cli_exit result = let_remove(options, name);
     if (result == CLI_DONE) {
-        result = cli_send_command(options, CONTROL__COMMAND_KIND__COMMAND_NODE_REMOVE, name);
-    }
-    if (result == CLI_DONE && (options->given & OPTION_WATCH) != 0) {
-        result = cli_follow(options, GOAL_NODE_GONE, name);
+        result =
+            cli_order(options, CONTROL__COMMAND_KIND__COMMAND_NODE_REMOVE, name, GOAL_NODE_GONE);
     }
     if (result == CLI_DONE && (options->given & OPTION_JSON) == 0) {
         printf("next: on %s: systemctl disable --now stead-agent corosync\n"

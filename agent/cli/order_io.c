@@ -95,9 +95,8 @@ enum cli_exit cli_send_command(const struct cli_options *options, Control__Comma
     return cli_send_request(options, &request);
 }
 
-/* A command, then, with --watch, what it sets in motion. */
-static enum cli_exit order(const struct cli_options *options, Control__CommandKind kind,
-                           const char *name, enum cli_goal goal)
+enum cli_exit cli_order(const struct cli_options *options, Control__CommandKind kind,
+                        const char *name, enum cli_goal goal)
 {
     enum cli_exit result = cli_send_command(options, kind, name);
     if (result == CLI_DONE && (options->given & OPTION_WATCH) != 0) {
@@ -113,27 +112,27 @@ enum cli_exit cli_cluster_init(const struct cli_options *options, const char *na
 
 enum cli_exit cli_cluster_join(const struct cli_options *options, const char *name)
 {
-    return order(options, CONTROL__COMMAND_KIND__COMMAND_CLUSTER_JOIN, name, GOAL_NODE_ONLINE);
+    return cli_order(options, CONTROL__COMMAND_KIND__COMMAND_CLUSTER_JOIN, name, GOAL_NODE_ONLINE);
 }
 
 enum cli_exit cli_vm_remove(const struct cli_options *options, const char *name)
 {
-    return order(options, CONTROL__COMMAND_KIND__COMMAND_VM_REMOVE, name, GOAL_VM_GONE);
+    return cli_order(options, CONTROL__COMMAND_KIND__COMMAND_VM_REMOVE, name, GOAL_VM_GONE);
 }
 
 enum cli_exit cli_vm_start(const struct cli_options *options, const char *name)
 {
-    return order(options, CONTROL__COMMAND_KIND__COMMAND_VM_START, name, GOAL_VM_RUNNING);
+    return cli_order(options, CONTROL__COMMAND_KIND__COMMAND_VM_START, name, GOAL_VM_RUNNING);
 }
 
 enum cli_exit cli_vm_stop(const struct cli_options *options, const char *name)
 {
-    return order(options, CONTROL__COMMAND_KIND__COMMAND_VM_STOP, name, GOAL_VM_STOPPED);
+    return cli_order(options, CONTROL__COMMAND_KIND__COMMAND_VM_STOP, name, GOAL_VM_STOPPED);
 }
 
 enum cli_exit cli_node_unfence(const struct cli_options *options, const char *name)
 {
-    return order(options, CONTROL__COMMAND_KIND__COMMAND_NODE_UNFENCE, name, GOAL_NODE_ONLINE);
+    return cli_order(options, CONTROL__COMMAND_KIND__COMMAND_NODE_UNFENCE, name, GOAL_NODE_ONLINE);
 }
 
 enum cli_exit cli_node_resume(const struct cli_options *options, const char *name)

@@ -20,6 +20,10 @@ enum cli_goal {
  * stderr. Ctrl-C ends the looking only, and says so. */
 enum cli_exit cli_follow(const struct cli_options *options, enum cli_goal goal, const char *name);
 
+/* Sends a command and prints how it went; then, with --watch, follows what it sets in motion. */
+enum cli_exit cli_order(const struct cli_options *options, Control__CommandKind kind,
+                        const char *name, enum cli_goal goal);
+
 /* Calls `show` every second with a fresh status, until Ctrl-C or --within: on a terminal the screen
  * is drawn anew; elsewhere it is shown once, then a line for each change. */
 enum cli_exit cli_watch_status(const struct cli_options *options,
