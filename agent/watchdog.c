@@ -106,17 +106,28 @@ static bool is_heard(const struct core *core, const struct caller *caller)
     return caller_fresh(caller) && caller->valid_until_ms >= since_ms;
 }
 
+/* From the sending of what was answered. By settings that were not read: no longer than others may
+ * count with, whichever are in force. */
+static uint32_t heard_for_ms(const struct core *core)
+{
+    uint32_t fresh_ms = core->cluster.settings.fresh_ms;
+    bool read = core->cluster.header.version != 0;
+    ASSERT(fresh_ms > 0);
+    return read || fresh_ms < timing_vouch_least_ms() ? fresh_ms : timing_vouch_least_ms();
+}
+
 static void vouch(struct core *core, struct caller *caller)
 {
     struct watchdog *watchdog = &core->local.watchdog;
     const struct settings *settings = &core->cluster.settings;
     uint64_t until_ms = 0;
     if (is_heard(core, caller)) {
-        until_ms = caller->valid_until_ms;
+        until_ms = caller->valid_until_ms - settings->fresh_ms + heard_for_ms(core);
     } else if (life_no_guest(core, accepted(core))) {
         until_ms = caller->now_ms + settings->fresh_ms;
     }
-    if (until_ms <= watchdog->vouched_ms || caller->now_ms < watchdog->vouch_ms) {
+    if (until_ms <= watchdog->vouched_ms || until_ms <= caller->now_ms ||
+        caller->now_ms < watchdog->vouch_ms) {
         return;
     }
     ASSERT(until_ms <= caller->now_ms + settings->fresh_ms);

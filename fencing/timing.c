@@ -39,6 +39,7 @@
 
 #include "fencing/keeper.h"
 #include "proto/assert.h"
+#include "proto/settings.h"
 
 #define RETRY_DOUBLINGS_MAX 5
 #define GUEST_DOUBLINGS_MAX 8 /* a guest that ends again and again: at last every 256 retry_ms */
@@ -145,6 +146,14 @@ uint32_t timing_vouch_ms(const struct settings *settings)
 {
     ASSERT(settings->fresh_ms > 0);
     return 2 * settings->fresh_ms;
+}
+
+uint32_t timing_vouch_least_ms(void)
+{
+    const struct setting *fresh = settings_find("fresh_ms");
+    ASSERT(fresh != NULL);
+    ASSERT(fresh->least > 0);
+    return 2 * fresh->least;
 }
 
 uint32_t timing_feed_ms(void)

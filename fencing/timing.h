@@ -24,6 +24,7 @@ uint32_t timing_silent_ms(const struct settings *settings);
  * the sending of the last heartbeat that a quorum answered; between two feeds; by how much clocks
  * may differ after so long; for what is late in between. */
 uint32_t timing_vouch_ms(const struct settings *settings);
+uint32_t timing_vouch_least_ms(void); /* of all values that fresh_ms may have */
 uint32_t timing_feed_ms(void);
 uint32_t timing_drift_ms(uint32_t span_ms);
 uint32_t timing_schedule_ms(void);

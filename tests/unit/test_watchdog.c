@@ -222,6 +222,27 @@ TEST(only_what_told_of_the_watchdog_vouches)
     free(u);
 }
 
+/* ... and for no longer than whoever counts on it may expect, whichever settings are in force. */
+TEST(who_has_read_nothing_vouches_for_the_least)
+{
+    struct unit *u = unit_new(2);
+    struct action action;
+    uint32_t vouches = 0;
+    core_init(&u->core, &u->facts, u->now_ms);
+    unit_ring(u, true, u->ring.count, u->ring.nodeids);
+    keeper_is(u, true, "");
+    for (uint32_t i = 0; i < 100; i++) {
+        unit_pass(u, UNIT_TICK_MS);
+        while (unit_find(u, ACTION_VOUCH, &action)) {
+            assert_true(action.keeper.until_ms <= u->now_ms + 400);
+            assert_true(action.keeper.until_ms > u->now_ms - UNIT_TICK_MS);
+            vouches++;
+        }
+    }
+    assert_in_range(vouches, 5, 25);
+    free(u);
+}
+
 /* Settings that were not read may differ from those that the others count on. */
 TEST(who_has_read_nothing_says_armed_and_not_how_long)
 {
@@ -487,6 +508,7 @@ int main(void)
         cmocka_unit_test(an_agent_that_ends_beside_guests_leaves_it_armed),
         cmocka_unit_test(a_restarted_agent_lets_nothing_go),
         cmocka_unit_test(only_what_told_of_the_watchdog_vouches),
+        cmocka_unit_test(who_has_read_nothing_vouches_for_the_least),
         cmocka_unit_test(who_has_read_nothing_says_armed_and_not_how_long),
         cmocka_unit_test(who_is_lost_with_an_armed_watchdog_is_not_answered),
         cmocka_unit_test(who_has_no_copy_answers_nobody_whose_watchdog_runs),
