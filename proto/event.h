@@ -140,7 +140,7 @@ struct event {
         } done; /* SAVED */
         struct {
             enum outcome outcome;
-            struct clients dead; /* hold an image's lock, watch it no more, and are not barred */
+            struct clients dead; /* hold an image's lock, watch it no more, not barred for good */
         } locks;
         struct {
             enum outcome outcome;

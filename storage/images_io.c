@@ -25,7 +25,7 @@ struct images_op {
     int result;       /* the worker's; -ESTALE: the right ran out before the first break */
     const char *step; /* where it failed */
     struct blocklist list;
-    struct clients clients; /* the watchers; of locks: the dead that hold one, not barred */
+    struct clients clients; /* the watchers; of locks: the dead holders, not barred for good */
     uint32_t image_count;
 };
 
@@ -105,6 +105,10 @@ static int break_lock(struct images_op *images, rbd_image_t image, rbd_lock_mode
     }
     if (!blocklist_holds(&images->list, &client)) {
         return note_dead(images, image, &client);
+    }
+    if (blocklist_find(&images->list, &client) != BLOCKED_FOR_YEARS) {
+        (void)clients_add(&images->clients, &client); /* what bars it now comes off, or runs out */
+        return 0;
     }
     if (op_stale(&images->op)) {
         return -ESTALE;

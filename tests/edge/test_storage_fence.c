@@ -325,6 +325,20 @@ static void test_only_a_blocklisted_lock_is_broken(void **state)
     char byte = 'x';
     assert_int_equal(rbd_write(guests[0].image, 0, 1, &byte), -ESHUTDOWN);
     assert_int_equal(rbd_write(guests[1].image, 0, 1, &byte), 1);
+    /* One whose entry runs out is to be barred for good first. */
+    char *address = guests[1].client.address;
+    assert_int_equal(rados_blocklist_add(world->by_hand, address, 3600), 0);
+    event = ask(&world->seats[0], &action);
+    assert_int_equal(event->locks.outcome, OUTCOME_DONE);
+    assert_true(clients_hold(&event->locks.dead, &guests[1].client));
+    const struct client barred = lock_owner(world, names[1]);
+    assert_true(client_equal(&barred, &guests[1].client));
+    add = block(ACTION_BLOCK_ADD, &guests[1].client, NULL);
+    assert_int_equal(ask(&world->seats[0], &add)->block.outcome, OUTCOME_DONE);
+    event = ask(&world->seats[0], &action);
+    assert_int_equal(event->locks.dead.count, 0);
+    const struct client broken = lock_owner(world, names[1]);
+    assert_true(client_is_none(&broken));
 }
 
 /* What is blocklisted for watching an image may be writing it: an `rbd export` is left alone. */

@@ -51,6 +51,12 @@ uint32_t sim_block_amiss(const struct sim *sim, const struct action *action)
     return count;
 }
 
+bool sim_block_lasts(const struct sim *sim, struct sim_address client)
+{
+    const struct sim_block *block = find(sim, client);
+    return block != NULL && !block->short_lived;
+}
+
 void sim_block_add(struct sim *sim, struct sim_address entry)
 {
     struct sim_rados *rados = &sim->rados;

@@ -21,6 +21,8 @@ void sim_block_osd_learns(struct sim *sim, uint32_t epoch);
 
 /* Do the OSDs refuse this client? */
 bool sim_block_hits(const struct sim *sim, struct sim_address client);
+/* Has it an entry of its own that does not run out? */
+bool sim_block_lasts(const struct sim *sim, struct sim_address client);
 
 /* How many of the entries of a BLOCK_ADD are not there yet, for years; of any other kind: are
  * there. */

@@ -208,12 +208,13 @@ void sim_virt_watchers(struct sim *sim, uint32_t vm, struct clients *ret_clients
 }
 
 /* The guest that began last has it: it takes it from the one before with its first write, and that
- * one gives it up, or is broken, only with nothing under way. */
+ * one gives it up, or is broken, only with nothing under way. Of one that is barred by its address
+ * alone, or for a while, it is told, too. */
 void sim_virt_locker(struct sim *sim, uint32_t vm, struct clients *ret_clients)
 {
     const struct sim_guest *guest = &sim->guests[sim->vms[vm].newest_guest];
     if (sim->vms[vm].newest_order != 0 && !watches(sim, guest) &&
-        (guest->alive || !guest->ended_clean) && !sim_block_hits(sim, guest->client)) {
+        (guest->alive || !guest->ended_clean) && !sim_block_lasts(sim, guest->client)) {
         struct client client = sim_address_client(guest->client);
         (void)clients_add(ret_clients, &client);
     }
