@@ -199,7 +199,7 @@ bool watchdog_shuns(const struct core *core, const struct beat *beat)
     }
     const struct node_record *node = &core->cluster.nodes[slot];
     bool its_life = incarnation_equal(node->incarnation, beat->incarnation) ||
-                    incarnation_is_none(beat->incarnation); /* an agent that could not keep it */
+                    (incarnation_is_none(beat->incarnation) && !beat->empty); /* it was not kept */
     return (node->state == NODE_LOST || node->state == NODE_FENCED) && its_life &&
            (armed || node->watchdog);
 }

@@ -277,6 +277,8 @@ TEST(who_is_lost_with_an_armed_watchdog_is_not_answered)
     assert_false(watchdog_shuns(&u->core, &beat));
     beat.incarnation = (struct incarnation){0}; /* it could not keep which life it has */
     assert_true(watchdog_shuns(&u->core, &beat));
+    beat.empty = true; /* that life is over: it may be needed to let both in again */
+    assert_false(watchdog_shuns(&u->core, &beat));
     beat = u->peers[3];
     beat.watchdog = WATCHDOG_OFF; /* it goes as it always went */
     assert_false(watchdog_shuns(&u->core, &beat));
