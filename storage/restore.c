@@ -19,8 +19,9 @@
 #include "proto/values.h"
 #include "storage/state.h"
 
-/* Whatever handle it has by now is welcome; but its address may be barred since the backup was
- * made, and whoever takes that entry off must know it. */
+/* Whatever handle it has by now is welcome, the one of then too: a fence under way may not have
+ * barred it. But its address may be barred since the backup was made, and whoever takes that entry
+ * off must know it. */
 static struct client address_of(const struct client *client)
 {
     return client_is_none(client) ? *client : client_address_entry(client);
@@ -35,6 +36,7 @@ static void end_life(struct node_record *node)
         node->state = NODE_FENCED;
         node->proofs |= PROOF_STORAGE; /* each VM's own barrier is raised anew */
         node->address_blocked = true;
+        node->client = address_of(&node->client);
     } else if (node->state == NODE_ADMITTED || node->state == NODE_OUT) {
         node->state = NODE_OUT;
         node->incarnation = (struct incarnation){0};

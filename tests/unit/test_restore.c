@@ -100,7 +100,8 @@ TEST(no_life_of_before_counts)
     free(u);
 }
 
-/* A lost node's address entry may stand: it is taken off as after a fence. */
+/* A lost node's address entry may stand: it is taken off as after a fence. Its own may not: it may
+ * return with the handle that it has. */
 TEST(a_lost_node_counts_as_fenced)
 {
     struct unit *u = unit_new(1);
@@ -108,7 +109,9 @@ TEST(a_lost_node_counts_as_fenced)
     restore_image(&u->image, &order);
     assert_int_equal(u->image.nodes[N3].state, NODE_FENCED);
     assert_true(u->image.nodes[N3].address_blocked);
-    assert_false(client_is_none(&u->image.nodes[N3].client));
+    struct client handle = unit_client(3, 100);
+    struct client address = client_address_entry(&handle);
+    assert_true(client_equal(&u->image.nodes[N3].client, &address));
     free(u);
 }
 
