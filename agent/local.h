@@ -111,6 +111,7 @@ struct watchdog {
     uint32_t timeout_ms;
     uint64_t since_ms;   /* heartbeats sent from then on tell of that */
     uint64_t vouched_ms; /* until when this host was last vouched for */
+    uint32_t span_ms;    /* timing_vouch_ms() by the settings it was done by */
     uint64_t vouch_ms;   /* not before is the keeper told again */
     uint64_t retry_ms;   /* not before is it asked to arm again */
     uint32_t tries;

@@ -133,6 +133,7 @@ static void vouch(struct core *core, struct caller *caller)
     ASSERT(until_ms <= caller->now_ms + settings->fresh_ms);
     actions_add(caller->out, ACTION_VOUCH)->keeper.until_ms = until_ms;
     watchdog->vouched_ms = until_ms;
+    watchdog->span_ms = timing_vouch_ms(settings);
     watchdog->vouch_ms = caller->now_ms + settings->beat_ms / 2;
 }
 
@@ -161,6 +162,29 @@ void watchdog_carry_on(struct core *core, struct caller *caller)
         caller->now_ms + timing_retry_ms(&core->cluster.settings, watchdog->tries++);
 }
 
+static uint32_t larger(uint32_t a, uint32_t b)
+{
+    return a > b ? a : b;
+}
+
+/* What this host may be vouched for at most, past an answered heartbeat. A lower `fresh_ms` takes
+ * nothing back that the keeper was told before, by us or by an agent of which the record tells. */
+static uint32_t vouches_ms(const struct core *core)
+{
+    const struct watchdog *watchdog = &core->local.watchdog;
+    uint8_t slot = state_find_node(&core->cluster, core->local.facts.nodeid);
+    uint32_t most_ms = timing_vouch_ms(&core->cluster.settings);
+    uint32_t record_ms = slot == NODE_NONE ? 0 : core->cluster.nodes[slot].watchdog_vouch_ms;
+    ASSERT(most_ms > 0);
+    if (core->local.now_ms < watchdog->vouched_ms) {
+        most_ms = larger(most_ms, watchdog->span_ms);
+    }
+    if (core->local.now_ms < core->local.started_ms + record_ms) {
+        most_ms = larger(most_ms, record_ms);
+    }
+    return most_ms;
+}
+
 void watchdog_fill_beat(const struct core *core, struct beat *beat)
 {
     const struct watchdog *watchdog = &core->local.watchdog;
@@ -170,7 +194,7 @@ void watchdog_fill_beat(const struct core *core, struct beat *beat)
     if (watchdog->known) {
         beat->watchdog = counts ? WATCHDOG_ARMED : WATCHDOG_OFF;
         beat->watchdog_fires_ms = counts && read ? fires_ms(core) : 0;
-        beat->watchdog_vouch_ms = counts && read ? timing_vouch_ms(&core->cluster.settings) : 0;
+        beat->watchdog_vouch_ms = counts && read ? vouches_ms(core) : 0;
     }
 }
 

@@ -260,6 +260,38 @@ TEST(who_has_read_nothing_says_armed_and_not_how_long)
     free(u);
 }
 
+/* A lower fresh_ms takes nothing back that the keeper was told before. */
+TEST(what_it_was_vouched_for_is_told_until_it_is_over)
+{
+    struct unit *u = armed();
+    unit_pass(u, 1000);
+    assert_int_equal(u->core.local.beat.watchdog_vouch_ms, VOUCH);
+    hush(u);
+    u->core.cluster.settings.fresh_ms = VOUCH / 4;
+    unit_pass(u, 400);
+    assert_int_equal(u->core.local.beat.watchdog_vouch_ms, VOUCH);
+    unit_pass(u, VOUCH);
+    assert_int_equal(u->core.local.beat.watchdog_vouch_ms, VOUCH / 2);
+    free(u);
+}
+
+/* ... by an agent before us: the record says how long that may be. */
+TEST(a_restarted_agent_tells_no_less_than_its_record_for_as_long)
+{
+    struct unit *u = unit_new(2);
+    unit_set(u, "proof", PROOF_WATCHDOG);
+    u->image.nodes[N2].watchdog = true;
+    u->image.nodes[N2].watchdog_fires_ms = settings_default().watchdog_fires_ms;
+    u->image.nodes[N2].watchdog_vouch_ms = 3 * VOUCH;
+    unit_start(u);
+    keeper_is(u, true, "");
+    unit_pass(u, VOUCH);
+    assert_int_equal(u->core.local.beat.watchdog_vouch_ms, 3 * VOUCH);
+    unit_pass(u, 3 * VOUCH);
+    assert_int_equal(u->core.local.beat.watchdog_vouch_ms, VOUCH);
+    free(u);
+}
+
 /* --- whom we answer --- */
 
 TEST(who_is_lost_with_an_armed_watchdog_is_not_answered)
@@ -512,6 +544,8 @@ int main(void)
         cmocka_unit_test(only_what_told_of_the_watchdog_vouches),
         cmocka_unit_test(who_has_read_nothing_vouches_for_the_least),
         cmocka_unit_test(who_has_read_nothing_says_armed_and_not_how_long),
+        cmocka_unit_test(what_it_was_vouched_for_is_told_until_it_is_over),
+        cmocka_unit_test(a_restarted_agent_tells_no_less_than_its_record_for_as_long),
         cmocka_unit_test(who_is_lost_with_an_armed_watchdog_is_not_answered),
         cmocka_unit_test(who_has_no_copy_answers_nobody_whose_watchdog_runs),
         cmocka_unit_test(who_has_no_copy_answers_again_once_the_watchdog_would_have_fired),
