@@ -69,7 +69,7 @@ def read_consoles(paths):
         boot = None
         with open(path, errors="replace") as lines:
             for line in lines:
-                if match := re.match(r"boot ([0-9a-f-]{36})\s*$", line):
+                if match := re.search(r"boot ([0-9a-f-]{36})\s*$", line):  # behind what a killed one had begun to say
                     boot = match[1]
                 elif boot and (match := re.search(r"\back (\d+)\r?\n", line)):
                     acked[boot] = max(acked.get(boot, 0), int(match[1]))
