@@ -39,9 +39,8 @@
 #include "proto/values.h"
 #include "storage/state.h"
 
-#define ROOM_PER_NODE                                                                              \
-    (5 + LEDGER_ROOM) /* its record, two entries, each once more, its evidence                     \
-                       */
+/* Its record, two entries, each once more, its evidence. */
+#define ROOM_PER_NODE (5 + LEDGER_ROOM)
 
 static uint64_t bit(uint32_t slot)
 {

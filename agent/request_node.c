@@ -146,17 +146,20 @@ const char *request_node_join(struct core *core, const struct request *request)
 /* A person's word is about a node that is gone. One that is lost or fenced may be another machine
  * by now, in the place of the one that is gone; not where it says that it is the same, not
  * rebooted. */
-static bool vouched_in_vain(const struct core *core, const struct request *request,
-                            const struct node_record *node)
+static const char *vouch_refuses(const struct core *core, const struct request *request,
+                                 const struct node_record *node)
 {
     const struct peer *peer = request->vouched ? peers_see(core, node->nodeid) : NULL;
     bool fenced = node->state == NODE_LOST || node->state == NODE_FENCED;
     ASSERT(node->state != NODE_FREE);
     if (peer == NULL || !(fenced || node->state == NODE_ADMITTED)) {
-        return false;
+        return NULL;
     }
-    return !fenced || (peer->heard && uuid_equal(&peer->beat.machine, &node->machine) &&
-                       uuid_equal(&peer->beat.boot, &node->boot));
+    bool same = peer->heard && uuid_equal(&peer->beat.machine, &node->machine) &&
+                uuid_equal(&peer->beat.boot, &node->boot);
+    return fenced && !same ? NULL
+                           : "--i-vouch is for a node that is gone, and this one is in the ring: "
+                             "power it off first";
 }
 
 const char *request_node_fence(struct core *core, const struct request *request)
@@ -173,9 +176,9 @@ const char *request_node_fence(struct core *core, const struct request *request)
     if (node->state != NODE_ADMITTED && node->state != NODE_LOST && !waits) {
         return "it is fenced, out or removed already";
     }
-    if (vouched_in_vain(core, request, node)) {
-        return "--i-vouch is for a node that is gone, and this one is in the ring: power it off "
-               "first";
+    const char *refused = vouch_refuses(core, request, node);
+    if (refused != NULL) {
+        return refused;
     }
     struct node_record *next = draft_node(core, slot);
     next->fence_wanted = node->state == NODE_ADMITTED;
@@ -227,9 +230,9 @@ const char *request_node_remove(struct core *core, const struct request *request
     if (node->state == NODE_REMOVED) {
         return "it is removed already";
     }
-    if (vouched_in_vain(core, request, node)) {
-        return "--i-vouch is for a node that is gone, and this one is in the ring: power it off "
-               "first";
+    const char *refused = vouch_refuses(core, request, node);
+    if (refused != NULL) {
+        return refused;
     }
     struct node_record *next = draft_node(core, slot);
     next->removing = true;

@@ -57,7 +57,8 @@ static const char *place_on(struct core *core, const struct request *request, ui
     const struct vm_record vm = {.class_slot = class};
     uint64_t lawful = place_lawful(&loads, classes_policy(&core->cluster, &vm));
     if ((lawful & (UINT64_C(1) << node)) == 0) {
-        return "its policy has watchdog, and that of the node to start it on is not armed";
+        return "its policy has watchdog, and that of the node to start it on is not armed; see "
+               "stead node show";
     }
     if (loads.used_mib[node] + request->memory_mib > loads.memory_mib[node]) {
         return "the node to start it on has not that much memory left";

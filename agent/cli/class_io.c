@@ -14,19 +14,6 @@ enum cli_exit cli_class_list(const struct cli_options *options, const char *name
     return cli_show_config(options, cli_json_classes, cli_print_classes);
 }
 
-static enum cli_exit send_it(const struct cli_options *options, Control__CommandKind kind,
-                             const char *name, const char *value)
-{
-    Control__Request request = CONTROL__REQUEST__INIT;
-    Control__Command command = CONTROL__COMMAND__INIT;
-    command.kind = kind;
-    command.name = (char *)(uintptr_t)name;
-    command.value = (char *)(uintptr_t)value;
-    request.ask_case = CONTROL__REQUEST__ASK_COMMAND;
-    request.command = &command;
-    return cli_send_request(options, &request);
-}
-
 /* Is this one name, as of a VM or a class? If not, a sentence on stderr. */
 static bool is_name(const char *name, const char *what)
 {
@@ -56,12 +43,12 @@ enum cli_exit cli_class_set(const struct cli_options *options, const char *name)
               stderr);
         return CLI_USAGE;
     }
-    return send_it(options, CONTROL__COMMAND_KIND__COMMAND_CLASS_SET, name, word + 6);
+    return cli_send_value(options, CONTROL__COMMAND_KIND__COMMAND_CLASS_SET, name, word + 6);
 }
 
 enum cli_exit cli_class_remove(const struct cli_options *options, const char *name)
 {
-    return send_it(options, CONTROL__COMMAND_KIND__COMMAND_CLASS_REMOVE, name, "");
+    return cli_send_value(options, CONTROL__COMMAND_KIND__COMMAND_CLASS_REMOVE, name, "");
 }
 
 /* VM CLASS, or VM none */
@@ -77,6 +64,6 @@ enum cli_exit cli_vm_class(const struct cli_options *options, const char *name)
     if (!is_name(name, "a VM") || !is_name(class, "a class")) {
         return CLI_USAGE;
     }
-    return send_it(options, CONTROL__COMMAND_KIND__COMMAND_VM_CLASS, name,
-                   strcmp(class, NONE) == 0 ? "" : class);
+    return cli_send_value(options, CONTROL__COMMAND_KIND__COMMAND_VM_CLASS, name,
+                          strcmp(class, NONE) == 0 ? "" : class);
 }

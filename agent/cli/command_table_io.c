@@ -55,8 +55,8 @@ static const struct command commands[] = {
      "stead class list"},
     {"class set", "NAME proof=PROOFS", cli_class_set, 0, 0, "make a class of VMs, or change it",
      "Proofs as in `config set proof`: storage, power, watchdog, with commas between (reborn, "
-     "clean "
-     "and operator always count). A class gains or loses watchdog only while its VMs are stopped.",
+     "clean and operator always count). A class gains or loses watchdog only while its VMs are "
+     "stopped.",
      "stead class set gold proof=power"},
     {"class remove", "CLASS", cli_class_remove, 0, 0, "take a class away that no VM is of",
      "Refused while VMs are of it: stead vm class them otherwise first.",
@@ -111,8 +111,7 @@ static const struct command commands[] = {
      "stead vm stop web --timeout 2m --watch"},
     {"vm class", "VM CLASS", cli_vm_class, 0, 0, "make it one of a class; `none`: of no class",
      "In force at once, also for one that waits to be taken from a dead host. Where only one of "
-     "the "
-     "two accepts watchdog it is refused unless the VM is stopped.",
+     "the two accepts watchdog it is refused unless the VM is stopped.",
      "stead vm class web gold"},
     {"vm list", NULL, cli_vm_list, 0, 0, "all VMs",
      "The state is what the cluster has committed; REASON says what an unfinished one waits for.",
@@ -134,8 +133,7 @@ static const struct command commands[] = {
      "Its guests are cut off from their disks and started elsewhere; its BMC switches it off. "
      "--i-vouch is for a proof that cannot come by itself, such as a dead BMC under the policy "
      "`power`, of the cluster or of a class whose VMs wait while the host is fenced already: you "
-     "say "
-     "that the host is off. It does not count for the quorum then, until it is "
+     "say that the host is off. It does not count for the quorum then, until it is "
      "admitted anew. If you vouch, or its agent is alive, it asks you for its name unless --yes "
      "is given.",
      "stead node fence n3 --watch"},

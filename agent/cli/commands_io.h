@@ -65,14 +65,6 @@ cli_command cli_config_set;
 cli_command cli_class_set;
 cli_command cli_class_remove;
 cli_command cli_vm_class;
-
-/* All settings and classes, or the one setting; a sentence on stderr if not. The caller frees. */
-enum cli_exit cli_ask_config(const char *name, Control__Reply **ret_reply);
-
-/* All settings and classes, by one of the two as the options say. */
-enum cli_exit cli_show_config(const struct cli_options *options,
-                              void (*json)(const Control__Config *config),
-                              void (*print)(const Control__Config *config));
 cli_command cli_ha_pause;
 cli_command cli_ha_resume;
 
@@ -83,9 +75,19 @@ cli_command cli_cluster_backup;
 cli_command cli_cluster_restore;
 cli_command cli_cluster_force;
 
-/* Sends a command and prints how it went. */
+/* All settings and classes, or the one setting; a sentence on stderr if not. The caller frees. */
+enum cli_exit cli_ask_config(const char *name, Control__Reply **ret_reply);
+
+/* All settings and classes, by one of the two as the options say. */
+enum cli_exit cli_show_config(const struct cli_options *options,
+                              void (*json)(const Control__Config *config),
+                              void (*print)(const Control__Config *config));
+
+/* Sends a command and prints how it went; one that takes a value beside the name, with that. */
 enum cli_exit cli_send_command(const struct cli_options *options, Control__CommandKind kind,
                                const char *name);
+enum cli_exit cli_send_value(const struct cli_options *options, Control__CommandKind kind,
+                             const char *name, const char *value);
 
 /* Lets a person type `word` to go on, after `explanation`; --yes goes on without, a script without
  * --yes is refused. CLI_DONE: go on. */

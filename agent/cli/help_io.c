@@ -12,6 +12,7 @@ static const struct {
 } groups[] = {
     {"cluster", "made once"},
     {"vm", "virtual machines"},
+    {"class", "which proof frees which VMs"},
     {"node", "hosts"},
     {"config", "settings of the whole cluster"},
     {"ha", "fencing and recovery by itself"},

@@ -79,13 +79,14 @@ enum cli_exit cli_send_request(const struct cli_options *options, Control__Reque
     return result;
 }
 
-enum cli_exit cli_send_command(const struct cli_options *options, Control__CommandKind kind,
-                               const char *name)
+enum cli_exit cli_send_value(const struct cli_options *options, Control__CommandKind kind,
+                             const char *name, const char *value)
 {
     Control__Request request = CONTROL__REQUEST__INIT;
     Control__Command command = CONTROL__COMMAND__INIT;
     command.kind = kind;
     command.name = (char *)(uintptr_t)name;
+    command.value = (char *)(uintptr_t)value;
     command.vouched = (options->given & OPTION_I_VOUCH) != 0;
     command.stop_timeout_ms = options->timeout_ms;
     command.keep_running = (options->given & OPTION_KEEP_RUNNING) != 0;
@@ -93,6 +94,12 @@ enum cli_exit cli_send_command(const struct cli_options *options, Control__Comma
     request.ask_case = CONTROL__REQUEST__ASK_COMMAND;
     request.command = &command;
     return cli_send_request(options, &request);
+}
+
+enum cli_exit cli_send_command(const struct cli_options *options, Control__CommandKind kind,
+                               const char *name)
+{
+    return cli_send_value(options, kind, name, "");
 }
 
 enum cli_exit cli_order(const struct cli_options *options, Control__CommandKind kind,

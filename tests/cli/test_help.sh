@@ -43,7 +43,7 @@ for first in $($stead complete ''); do
         fits "${words[@]}"
         $stead "${words[@]}" --help | grep -q "^Example: stead ${words[*]}" || fail "${words[*]}: no example"
         same_options "${words[@]}"
-        $stead --help | grep -qw -- "${words[-1]}" || fail "${words[*]}: not in the overview"
+        [[ " $($stead --help | grep "^  $first  *[a-z]") " = *" ${words[-1]} "* ]] || fail "${words[*]}: not in the overview"
     done
 done
 
