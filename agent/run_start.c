@@ -3,12 +3,12 @@
  *
  * Decides the order that keeps one writer per disk (I1, I2): take the lease by compare-and-set on
  * the very generation we were told, while nobody else has its images open; bar whoever died with
- * one of their locks; create the domain paused; read which RADOS clients that QEMU opened; write
- * them into the lease; see that neither they nor this host are blocklisted; only then let it run. A
- * guest never runs with a client its lease does not name, and any failed step destroys it. Taking
- * the lease, barring and resuming need fresh quorum at the moment of the call; all carry it to the
- * edge. Never: takes a timed-out step for a failed one. A lease change is asked
- * again with the same bytes; a creation of unknown outcome is destroyed.
+ * one of their locks; create the domain paused; read which RADOS clients that QEMU opened, and that
+ * nobody else showed up meanwhile; write them into the lease; see that neither they nor this host
+ * are blocklisted; only then let it run. A guest never runs with a client its lease does not name,
+ * and any failed step destroys it. Taking the lease, barring and resuming need fresh quorum at the
+ * moment of the call; all carry it to the edge. Never: takes a timed-out step for a failed one. A
+ * lease change is asked again with the same bytes; a creation of unknown outcome is destroyed.
  */
 #include <string.h>
 
@@ -123,7 +123,8 @@ static bool too_late(const struct run_step *step)
 
 static const char *why_late(const struct run *run, struct text *text)
 {
-    if (run->state != RUN_TAKE || client_is_none(&run->other)) {
+    bool looks = run->state == RUN_TAKE || run->state == RUN_WATCHERS;
+    if (!looks || client_is_none(&run->other)) {
         return "the start took too long";
     }
     text_add(text_add(text, "its images are open at "), run->other.address);
@@ -299,21 +300,27 @@ static void on_create(struct run_step *step, const struct event *event)
                                                                  : event->domain_done.text);
 }
 
+/* Whoever held a lock when these were looked at, and was alive, watches: a copy that was cut off
+ * when the lease was taken is seen here. */
 static void on_watchers(struct run_step *step, const struct event *event)
 {
     struct run *run = step->run;
     struct clients opened = {0};
+    struct clients elsewhere = {0};
     struct client here = client_address_entry(&step->core->local.storage.client);
     for (uint32_t i = 0; i < event->watchers.clients.count; i++) {
         const struct client *client = &event->watchers.clients.list[i];
         struct client address = client_address_entry(client);
-        if (client_equal(&address, &here) && !clients_hold(&run->before, client)) {
+        if (!client_equal(&address, &here)) {
+            (void)clients_add(&elsewhere, client);
+        } else if (!clients_hold(&run->before, client)) {
             (void)clients_add(&opened, client);
         }
     }
+    run->other = run_other(step->core, run, &elsewhere);
     bool all = event->watchers.outcome == OUTCOME_DONE && opened.count > 0 &&
                opened.count >= event->watchers.image_count;
-    if (!all) {
+    if (!all || !client_is_none(&run->other)) {
         run->retry_ms = step->caller->now_ms + WATCHERS_AGAIN_MS;
         return;
     }

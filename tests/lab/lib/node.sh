@@ -94,8 +94,9 @@ node_exec() { # K CMD...: replaces this process
 node_sh() { (node_exec "$@"); }
 node_try() { node_sh "$@" >/dev/null 2>&1; }
 
-node_freeze() { # K 1|0
+node_freeze() { # K 1|0: when is noted, as for a cut
     node_alive "$1" || die "n$1 is off" "$0 on $1"
+    [[ $2 = 0 ]] || echo "$EPOCHREALTIME" >"$RUN/n$1.cut"
     unit_freeze "n$1" "$2"
 }
 
