@@ -91,6 +91,8 @@ TEST(a_shorter_or_finished_word_takes_nothing_back)
     struct keeper keeper = armed_at(0);
     assert_true(keeper_vouch(&keeper, 1000, 2000));
     assert_int_equal(keeper.state, KEEPER_ARMED);
+    assert_true(keeper_vouch(&keeper, 2000, 2000)); /* ends now: nothing is fed on that */
+    assert_int_equal(keeper.state, KEEPER_ARMED);
     assert_true(keeper_vouch(&keeper, 5000, 2000));
     assert_true(keeper_vouch(&keeper, 3000, 2000));
     assert_int_equal(keeper.until_ms, 5000);
@@ -119,9 +121,12 @@ TEST(disarmed_it_rests_and_can_be_armed_again)
     assert_int_equal(keeper_rest_ms(&keeper, 100), FEED - 100);
     keeper_disarmed(&keeper);
     assert_int_equal(keeper.state, KEEPER_OFF);
+    assert_int_equal(keeper.until_ms, 0);
     assert_int_equal(keeper_rest_ms(&keeper, 100), UINT32_MAX);
+    keeper.until_ms = 5000; /* whatever was left */
     keeper_armed(&keeper, TIMEOUT, 200);
-    assert_false(keeper_feeds(&keeper, 300)); /* the old word is gone */
+    assert_int_equal(keeper.until_ms, 0); /* the old word is gone */
+    assert_false(keeper_feeds(&keeper, 300));
     expect_assert_failure(keeper_armed(&keeper, TIMEOUT, 400));
 }
 
@@ -139,7 +144,7 @@ TEST(it_wakes_for_the_next_feed_or_the_end_of_the_word)
 
 static bool trusted(const struct keeper_device *device, bool softdog)
 {
-    char trouble[TEXT_BYTES] = "";
+    char trouble[TEXT_BYTES] = "of a look before";
     bool good = keeper_trusts(device, softdog, trouble);
     assert_int_equal(good, trouble[0] == '\0');
     return good;
@@ -177,6 +182,36 @@ TEST(a_device_that_stops_when_closed_is_refused)
     assert_false(trusted(&device, true));
     device.opened = false; /* not known yet */
     assert_true(trusted(&device, true));
+}
+
+TEST(a_timeout_is_within_its_limits_and_they_count_as_within)
+{
+    static const uint32_t timeouts[] = {KEEPER_TIMEOUT_MIN_MS - 1, KEEPER_TIMEOUT_MIN_MS,
+                                        KEEPER_TIMEOUT_MAX_MS, KEEPER_TIMEOUT_MAX_MS + 1};
+    struct keeper_order order = {.magic = KEEPER_MAGIC, .kind = KEEPER_ARM};
+    for (uint32_t i = 0; i < UNIT_COUNT(timeouts); i++) {
+        order.timeout_ms = timeouts[i];
+        assert_int_equal(keeper_order_ok(&order), i == 1 || i == 2);
+    }
+}
+
+/* Else whoever reads it would read on past its end. */
+TEST(a_text_from_outside_must_end_within_its_field)
+{
+    struct keeper_order order = {.magic = KEEPER_MAGIC, .kind = KEEPER_VOUCH};
+    order.device[ADDRESS_BYTES - 1] = 'x';
+    assert_false(keeper_order_ok(&order));
+    const struct keeper_report good = {.magic = KEEPER_MAGIC, .state = KEEPER_ARMED};
+    struct keeper_report report = good;
+    report.identity[KEEPER_IDENTITY_BYTES - 1] = 'x';
+    assert_false(keeper_report_ok(&report));
+    report = good;
+    report.device[ADDRESS_BYTES - 1] = 'x';
+    assert_false(keeper_report_ok(&report));
+    report = good;
+    report.trouble[TEXT_BYTES - 1] = 'x';
+    assert_false(keeper_report_ok(&report));
+    assert_true(keeper_report_ok(&good));
 }
 
 TEST(orders_and_reports_are_looked_at)
@@ -217,6 +252,8 @@ int main(void)
         cmocka_unit_test(known_liars_are_refused_with_a_remedy),
         cmocka_unit_test(ipmi_watchdog_without_its_device_is_told_of),
         cmocka_unit_test(a_device_that_stops_when_closed_is_refused),
+        cmocka_unit_test(a_timeout_is_within_its_limits_and_they_count_as_within),
+        cmocka_unit_test(a_text_from_outside_must_end_within_its_field),
         cmocka_unit_test(orders_and_reports_are_looked_at),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -72,6 +72,12 @@ static void asked(const struct position *p, const char *wanted)
     assert_string_equal(said, wanted);
 }
 
+static void on_again(struct position *p)
+{
+    p->alone->out.count = 0;
+    power_on_again(&p->power, &p->node, &p->settings, &p->alone->caller);
+}
+
 /* Device 0 is the BMC. */
 static void answer(struct position *p, uint32_t number, enum outcome outcome)
 {
@@ -167,6 +173,26 @@ TEST(half_a_level_is_no_proof)
     }
 }
 
+/* A supply that was told off and reads on: what is behind its level is told off at once. */
+TEST(a_level_that_reads_on_is_followed_by_the_next)
+{
+    struct position *p = begun();
+    p->node.bmc.level = 3;
+    carry_on(p);
+    answer(p, 1, OUTCOME_DONE);
+    answer(p, 2, OUTCOME_DONE);
+    carry_on(p);
+    asked(p, "left:read right:read");
+    answer(p, 1, OUTCOME_FAILED);
+    answer(p, 2, OUTCOME_DONE);
+    assert_int_equal(p->power.state, POWER_READING);
+    carry_on(p);
+    asked(p, "bmc:off");
+    answer(p, 0, OUTCOME_DONE);
+    assert_int_equal(p->power.state, POWER_OFF);
+    end(p);
+}
+
 /* A level with one device that was not seen to be this host's is not used at all. */
 TEST(an_unverified_device_spoils_its_level)
 {
@@ -218,6 +244,19 @@ TEST(without_a_usable_level_nothing_is_asked)
     end(p);
 }
 
+/* What is left of a record's device that has no agent any more stands in nobody's way. */
+TEST(without_an_agent_it_is_no_device)
+{
+    struct position *p = begun();
+    p->node.devices[0].agent[0] = '\0';
+    p->node.devices[0].standing = DEVICE_DENIED;
+    carry_on(p);
+    answer(p, 0, OUTCOME_FAILED);
+    carry_on(p);
+    asked(p, "right:off");
+    end(p);
+}
+
 /* Three rounds through all levels, then a person may go on. */
 TEST(rounds_are_bounded)
 {
@@ -234,6 +273,57 @@ TEST(rounds_are_bounded)
     }
     assert_int_equal(told, 9);
     assert_int_equal(p->power.state, POWER_FAILED);
+    end(p);
+}
+
+/* Three failures are told; of further rounds, which go on where power is needed, only a success. */
+TEST(failures_are_told_three_times_and_a_success_always)
+{
+    struct position *p = begun();
+    memset(p->node.devices, 0, sizeof(p->node.devices));
+    for (uint32_t round = 1; round <= 5; round++) {
+        unit_alone_at(p->alone, p->alone->caller.now_ms + 60000);
+        power_off_carry_on(&p->power, &p->node, true, &p->settings, &p->alone->caller);
+        asked(p, "bmc:off");
+        answer(p, 0, OUTCOME_FAILED);
+        assert_int_equal(p->power.state, POWER_FAILED);
+        assert_int_equal(p->power.told, round > 3);
+    }
+    unit_alone_at(p->alone, p->alone->caller.now_ms + 60000);
+    power_off_carry_on(&p->power, &p->node, true, &p->settings, &p->alone->caller);
+    answer(p, 0, OUTCOME_DONE);
+    assert_false(p->power.told);
+    end(p);
+}
+
+static void took(const struct position *p, uint64_t ms)
+{
+    assert_int_equal(p->power.ended_ms, p->alone->caller.now_ms);
+    assert_int_equal(p->power.ended_ms - p->power.begun_ms, ms);
+}
+
+/* For the history: each round, and switching on, from its own beginning to the last answer. */
+TEST(it_remembers_how_long_it_took)
+{
+    struct position *p = begun();
+    memset(p->node.devices, 0, sizeof(p->node.devices));
+    carry_on(p);
+    later(p, 3000);
+    answer(p, 0, OUTCOME_FAILED);
+    took(p, 3000);
+    later(p, 60000);
+    unit_alone_at(p->alone, p->alone->caller.now_ms + p->settings.bmc_ms + 10000);
+    power_on_tick(&p->power, p->alone->caller.now_ms);
+    assert_int_equal(p->power.state, POWER_FAILED);
+    took(p, p->settings.bmc_ms + 10000);
+    unit_alone_at(p->alone, p->alone->caller.now_ms + 500);
+    p->power.told = true;
+    on_again(p);
+    took(p, 0); /* so far */
+    assert_false(p->power.told);
+    later(p, 700);
+    answer(p, 0, OUTCOME_DONE);
+    took(p, 700);
     end(p);
 }
 
@@ -262,12 +352,6 @@ TEST(devices_change_meanwhile)
     asked(p, "");
     assert_int_equal(p->power.state, POWER_FAILED);
     end(p);
-}
-
-static void on_again(struct position *p)
-{
-    p->alone->out.count = 0;
-    power_on_again(&p->power, &p->node, &p->settings, &p->alone->caller);
 }
 
 /* Every device that may be used is told, since any of them may be off; and each once. */
@@ -309,6 +393,7 @@ TEST(on_again_by_the_next_actor)
     on_again(p);
     asked(p, "");
     assert_int_equal(p->power.state, POWER_ON_ENDED);
+    assert_string_equal(p->power.text, "no device of it may be used");
     end(p);
 }
 
@@ -339,10 +424,14 @@ int main(void)
         cmocka_unit_test(the_next_level_is_tried_at_once),
         cmocka_unit_test(all_of_a_level_are_off_before_any_is_read),
         cmocka_unit_test(half_a_level_is_no_proof),
+        cmocka_unit_test(a_level_that_reads_on_is_followed_by_the_next),
         cmocka_unit_test(an_unverified_device_spoils_its_level),
         cmocka_unit_test(the_bmc_has_a_level_too),
         cmocka_unit_test(without_a_usable_level_nothing_is_asked),
+        cmocka_unit_test(without_an_agent_it_is_no_device),
         cmocka_unit_test(rounds_are_bounded),
+        cmocka_unit_test(failures_are_told_three_times_and_a_success_always),
+        cmocka_unit_test(it_remembers_how_long_it_took),
         cmocka_unit_test(answers_that_never_come),
         cmocka_unit_test(devices_change_meanwhile),
         cmocka_unit_test(on_again_tells_all_once),

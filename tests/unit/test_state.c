@@ -243,6 +243,10 @@ TEST(finding)
     assert_int_equal(state_find_node(&p->copy, 4), 2);
     assert_int_equal(state_find_node(&p->copy, 5), NODE_NONE);
     assert_int_equal(state_find_node(&p->copy, 0), NODE_NONE);
+    assert_int_equal(state_find_node(&p->copy, NODES_MAX), NODE_NONE);
+    assert_int_equal(state_find_node(&p->copy, NODES_MAX + 1), NODE_NONE);
+    p->copy.nodes[2].nodeid = 3; /* as most: one more than its slot */
+    assert_int_equal(state_find_node(&p->copy, 3), 2);
     assert_int_equal(state_find_node_name(&p->copy, "nodename"), 2);
     assert_int_equal(state_find_node_name(&p->copy, "nodenam"), NODE_NONE);
     assert_int_equal(state_find_vm(&p->copy, "vmname"), 6);
@@ -287,6 +291,7 @@ TEST(commands_are_found_by_id)
 TEST(the_last_slot_can_be_used)
 {
     struct position *p = begun();
+    memset(&p->other, 1, sizeof(p->other)); /* what lies behind it is no VM */
     add(p, RECORD_VM, VMS_MAX - 1)->vm = unit_any_vm();
     seal(p);
     assert_true(state_apply(&p->copy, &p->delta));

@@ -81,8 +81,17 @@ TEST(a_watchdog_is_given_its_time)
     assert_int_equal(wait_ms, sum_ms + timing_drift_ms(sum_ms) + timing_schedule_ms());
     assert_int_equal(timing_watchdog_ms(vouch_ms, 21000), wait_ms + 1000 + 1);
     assert_int_equal(timing_watchdog_ms(vouch_ms + 1000, 20000), wait_ms + 1000 + 1);
-    assert_true(timing_drift_ms(100000) > 100); /* 1000 ppm */
-    assert_true(timing_feed_ms() >= 1000);      /* no keeper feeds more seldom */
+    assert_true(timing_feed_ms() >= 1000); /* no keeper feeds more seldom */
+}
+
+/* Unanswered is who would be so though two members died one after the other; clocks differ by no
+ * more than 1000 ppm, and a millisecond for what is less than one. */
+TEST(the_terms_are_what_their_arguments_say)
+{
+    struct settings s = settings_default();
+    assert_int_equal(timing_unanswered_ms(&s, 1700), s.fresh_ms + 2 * 1700);
+    assert_int_equal(timing_drift_ms(999), 1);
+    assert_int_equal(timing_drift_ms(100000), 101);
 }
 
 /* Settings of zero would mean "at once, for ever". */
@@ -105,6 +114,7 @@ int main(void)
         cmocka_unit_test(leases_are_looked_at),
         cmocka_unit_test(grace_is_minutes_not_hours),
         cmocka_unit_test(a_watchdog_is_given_its_time),
+        cmocka_unit_test(the_terms_are_what_their_arguments_say),
         cmocka_unit_test(zero_settings_assert),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
