@@ -29,16 +29,12 @@ up_check() {
     local packages mount
     packages=$(missing_packages)
     [[ -z $packages ]] || die "packages are missing" "apt-get install --no-install-recommends $packages"
-    [[ ! -e $RUN/ready ]] || die "a lab is up already (in $STATE)" "$0 status, or $0 down"
+    left_behind
     for mount in /usr /etc /var; do # the nodes see the root file system only, not what is mounted on it
         ! mountpoint -q "$mount" || die "$mount is a file system of its own: nodes would not see it" "a machine or VM with one root file system"
     done
     [[ $TOKEN =~ ^[0-9]+$ && $CONSENSUS =~ ^[0-9]*$ && $PAXOS =~ ^[0-9.]+$ ]] || die "TOKEN, CONSENSUS and PAXOS are numbers (ms, ms, s)"
     (bmc_guid 1 >/dev/null) || exit
-    if [[ -e $RUN/dir ]]; then
-        warn "an earlier up did not finish: cleaning up after it"
-        down_all
-    fi
     [[ ! -e $STATE || -e $STATE/.stead-lab || -z $(ls -A "$STATE") ]] || die "$STATE holds something that is not a lab" "STEAD_LAB_DIR=/somewhere/else $0 up"
 }
 
@@ -120,6 +116,19 @@ up_greet() {
   $lab sh 2                a shell on n2        ($lab help: all verbs)
   $lab down                when done
 TXT
+}
+
+verb_clear() {
+    take_lock
+    left_behind
+}
+
+left_behind() { # takes away what is left of a lab that was killed, or half made
+    [[ -e $RUN/dir ]] || return 0
+    cgroup_mount
+    [[ ! -e $RUN/ready ]] || ! grep -qx 'populated 1' "$CG/cgroup.events" || die "a lab is up (in $STATE)" "$0 status, or $0 down"
+    warn "an earlier lab was killed, or never got ready: cleaning up after it"
+    down_all
 }
 
 verb_down() {
