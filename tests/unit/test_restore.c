@@ -106,8 +106,10 @@ TEST(a_lost_node_counts_as_fenced)
 {
     struct unit *u = unit_new(1);
     u->image.nodes[N3].state = NODE_LOST;
+    u->image.nodes[N3].proofs = PROOF_OPERATOR;
     restore_image(&u->image, &order);
     assert_int_equal(u->image.nodes[N3].state, NODE_FENCED);
+    assert_int_equal(u->image.nodes[N3].proofs, PROOF_OPERATOR | PROOF_STORAGE);
     assert_true(u->image.nodes[N3].address_blocked);
     struct client handle = unit_client(3, 100);
     struct client address = client_address_entry(&handle);

@@ -277,10 +277,13 @@ TEST(commands_are_found_by_id)
 {
     struct position *p = begun();
     struct origin id = {2, 1002, 6};
+    struct origin first = {2, 1002, 1};
     struct origin none = {0};
+    p->copy.history[1] = (struct history_entry){.sequence = 1, .request = first};
     p->copy.history[4].request = id;
     p->copy.history[5] = (struct history_entry){.sequence = 5}; /* nobody asked for that */
     assert_ptr_equal(state_find_request(&p->copy, &id), &p->copy.history[4]);
+    assert_ptr_equal(state_find_request(&p->copy, &first), &p->copy.history[1]);
     assert_null(state_find_request(&p->copy, &none));
     id.agent_start = 1003;
     assert_null(state_find_request(&p->copy, &id));

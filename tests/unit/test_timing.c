@@ -90,6 +90,7 @@ TEST(the_terms_are_what_their_arguments_say)
 {
     struct settings s = settings_default();
     assert_int_equal(timing_unanswered_ms(&s, 1700), s.fresh_ms + 2 * 1700);
+    assert_int_equal(timing_rejoin_ms(1700), 2 * 1700);
     assert_int_equal(timing_drift_ms(999), 1);
     assert_int_equal(timing_drift_ms(100000), 101);
 }
