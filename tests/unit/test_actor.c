@@ -48,8 +48,8 @@ TEST(a_restless_node_comes_last)
     u->peers[2].restarts = 5;
     unit_beat(u, 2, NULL);
     unit_leave(u, 1);
-    unit_commit(u);
-    assert_int_equal(u->core.cluster.header.actor, 3);
+    assert_true(commits(u, 500)); /* at once, not for a wait that was too long */
+    assert_int_equal(u->delta.header.actor, 3);
     free(u);
 }
 
@@ -71,8 +71,8 @@ TEST(a_lower_node_that_is_not_able_is_passed_over)
     u->peers[2].able = false;
     unit_beat(u, 2, NULL);
     unit_leave(u, 1);
-    unit_commit(u);
-    assert_int_equal(u->core.cluster.header.actor, 3);
+    assert_true(commits(u, 500));
+    assert_int_equal(u->delta.header.actor, 3);
     free(u);
 }
 
@@ -84,6 +84,18 @@ TEST(the_present_actor_goes_on)
     u->image.header.actor_start = 1002;
     unit_start(u);
     assert_false(commits(u, 1500));
+    free(u);
+}
+
+/* ... by its present process: one that was started anew stands in line by its id. */
+TEST(an_actor_that_was_restarted_does_not_go_first)
+{
+    struct unit *u = unit_new(1);
+    u->image.header.actor = 2;
+    u->image.header.actor_start = 555;
+    unit_start(u);
+    assert_true(commits(u, 500));
+    assert_true(wants_term(u));
     free(u);
 }
 
@@ -143,16 +155,20 @@ TEST(a_stale_copy_means_nothing)
     free(u);
 }
 
-/* A stalled actor, able by its words, is overtaken after actor_ms by the next in line. */
+/* A stalled actor, able by its words, is overtaken after actor_ms by the next in line; in a state
+ * that was just made as well. */
 TEST(a_stalled_actor_is_overtaken)
 {
-    struct unit *u = unit_new(2);
-    unit_vm(u, 0, VM_STOPPED, NODE_NONE); /* owed a start, and n1 does nothing */
-    unit_start(u);
-    assert_false(commits(u, u->core.cluster.settings.actor_ms - 500));
-    assert_true(commits(u, 1000));
-    assert_true(wants_term(u));
-    free(u);
+    for (uint64_t version = 1; version <= 10; version += 9) {
+        struct unit *u = unit_new(2);
+        unit_vm(u, 0, VM_STOPPED, NODE_NONE); /* owed a start, and n1 does nothing */
+        u->image.header.version = version;
+        unit_start(u);
+        assert_false(commits(u, u->core.cluster.settings.actor_ms - 500));
+        assert_true(commits(u, 1000));
+        assert_true(wants_term(u));
+        free(u);
+    }
 }
 
 /* ... and the one after that only when twice the time has passed. */
@@ -200,16 +216,18 @@ TEST(the_line_never_stops)
     free(u);
 }
 
-/* One other decision since, and it goes at its pace again. */
+/* One other decision since, the last or the one before, and it goes at its pace again. */
 TEST(a_term_that_decided_something_is_not_idle)
 {
-    struct unit *u = unit_new(2);
-    unit_vm(u, 0, VM_STOPPED, NODE_NONE);
-    note_terms(u, 9);
-    u->image.history[8].kind = HISTORY_VM_RUNNING;
-    unit_start(u);
-    assert_true(commits(u, u->core.cluster.settings.actor_ms + 500));
-    free(u);
+    for (uint32_t sequence = 8; sequence <= 9; sequence++) {
+        struct unit *u = unit_new(2);
+        unit_vm(u, 0, VM_STOPPED, NODE_NONE);
+        note_terms(u, 9);
+        u->image.history[sequence].kind = HISTORY_VM_RUNNING;
+        unit_start(u);
+        assert_true(commits(u, u->core.cluster.settings.actor_ms + 500));
+        free(u);
+    }
 }
 
 /* An actor that commits is not stalled: waiting starts anew with each version. */
@@ -470,6 +488,7 @@ int main(void)
         cmocka_unit_test(a_lower_able_node_goes_first),
         cmocka_unit_test(a_lower_node_that_is_not_able_is_passed_over),
         cmocka_unit_test(the_present_actor_goes_on),
+        cmocka_unit_test(an_actor_that_was_restarted_does_not_go_first),
         cmocka_unit_test(a_restarted_actor_takes_a_new_term),
         cmocka_unit_test(not_fresh_means_nothing),
         cmocka_unit_test(a_livelocked_ring_means_nothing),

@@ -40,6 +40,21 @@ TEST(who_could_not_be_admitted_is_not_waited_for)
     }
 }
 
+/* An admitted life is over once its host was booted anew, or says itself that it has no part in it.
+ */
+TEST(a_life_that_may_still_be_is_not_waited_for)
+{
+    for (unsigned i = 0; i < 4; i++) {
+        struct unit *u = unit_all_rebooted(2);
+        const struct node_record *node = &u->image.nodes[N1];
+        bool booted = (i & 1) != 0;
+        bool without = (i & 2) != 0;
+        u->peers[1].boot = booted ? u->peers[1].boot : node->boot;
+        u->peers[1].incarnation = without ? (struct incarnation){0} : node->incarnation;
+        assert_int_equal(begins(u), !booted && !without); /* else n1 does */
+    }
+}
+
 /* One that was fenced, and could be let in again, begins if all others are as it is, or cannot. */
 TEST(who_was_fenced_begins_where_nobody_else_can)
 {
@@ -82,6 +97,91 @@ TEST(one_that_is_out_may_have_another_machine)
     u->peers[1].machine = unit_uuid(0x77);
     name_set(u->peers[1].name, NAME_BYTES, "other");
     assert_true(begins(u));
+}
+
+/* Our agent was restarted again and again of late. */
+static void restless(struct unit *u)
+{
+    u->core.local.facts.restarts = 5;
+    u->core.local.facts.steady_ms = u->now_ms + 60000;
+    unit_pass(u, 400); /* our own heartbeat says so */
+    unit_forget(u);
+}
+
+/* Whose agent ends again and again leaves the term to a steady one, though that has a higher id. */
+TEST(a_restless_one_leaves_it_to_a_steady_one)
+{
+    struct unit *u = unit_new(2);
+    unit_start(u);
+    restless(u);
+    unit_leave(u, 1);
+    unit_pass(u, 1000);
+    unit_none(u, ACTION_COMMIT);
+    free(u);
+}
+
+/* ... and, where it acts, goes on with what is owed, but takes no further term itself. */
+TEST(a_restless_actor_goes_on_till_it_is_relieved)
+{
+    struct unit *u = unit_new(1);
+    unit_lead(u);
+    restless(u);
+    u->peers[3].memory_mib += 1024;
+    unit_commit(u);
+    assert_int_equal(unit_copy_node(u, 3)->memory_mib, u->peers[3].memory_mib);
+    assert_int_equal(u->core.cluster.header.term, 4);
+    unit_leave(u, 3);
+    unit_pass(u, 1000);
+    unit_none(u, ACTION_COMMIT);
+    free(u);
+}
+
+/* What its members are is in each term: one that is missing calls for the next, and a wait that
+ * ended by itself, in the same version, overtakes nobody. */
+TEST(a_wait_that_is_over_overtakes_nobody)
+{
+    static const uint32_t all[] = {1, 2, 3};
+    struct unit *u = unit_new(2);
+    unit_start(u);
+    unit_leave(u, 3);
+    unit_pass(u, u->core.cluster.settings.actor_ms - 500);
+    assert_int_not_equal(u->core.local.acting.waits_since_ms, 0);
+    unit_ring(u, true, 3, all);
+    unit_pass(u, 5000);
+    unit_none(u, ACTION_COMMIT);
+    unit_leave(u, 3);
+    unit_pass(u, u->core.cluster.settings.actor_ms - 500);
+    unit_none(u, ACTION_COMMIT);
+    unit_pass(u, 1000);
+    assert_int_equal(unit_logged(u, ACTION_COMMIT), 1);
+    assert_int_equal(u->delta.header.members, 3);
+    free(u);
+}
+
+/* A command that nobody answers, and a fact that nobody commits, are waited for no longer. */
+TEST(commands_and_facts_do_not_wait_for_a_stalled_actor)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        struct unit *u = unit_new(2);
+        const struct vm_record *vm = unit_vm(u, 0, VM_STARTING, 2);
+        struct request request = {.kind = REQUEST_CONFIG_SET, .id = {2, 1002, 1}};
+        struct event event = unit_event(EVENT_REQUEST, 0);
+        event.request = &request;
+        name_set(request.name, NAME_BYTES, "able_ms");
+        unit_start(u);
+        if (i == 0) {
+            unit_step(u, &event);
+        } else {
+            u->peers[3].observation_count = 1;
+            u->peers[3].observations[0] = (struct observation){
+                .vm = vm->uuid, .kind = OBSERVED_RUNNING, .action = vm->action};
+        }
+        unit_pass(u, u->core.cluster.settings.actor_ms - 500);
+        unit_none(u, ACTION_COMMIT);
+        unit_pass(u, 1000);
+        assert_int_equal(unit_logged(u, ACTION_COMMIT), 1);
+        free(u);
+    }
 }
 
 static struct unit *n1_gone(void)
@@ -166,9 +266,14 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_could_not_be_admitted_is_not_waited_for),
+        cmocka_unit_test(a_life_that_may_still_be_is_not_waited_for),
         cmocka_unit_test(who_was_fenced_begins_where_nobody_else_can),
         cmocka_unit_test(outsiders_are_not_waited_for),
         cmocka_unit_test(one_that_is_out_may_have_another_machine),
+        cmocka_unit_test(a_restless_one_leaves_it_to_a_steady_one),
+        cmocka_unit_test(a_restless_actor_goes_on_till_it_is_relieved),
+        cmocka_unit_test(a_wait_that_is_over_overtakes_nobody),
+        cmocka_unit_test(commands_and_facts_do_not_wait_for_a_stalled_actor),
         cmocka_unit_test(a_term_says_who_took_it_and_why_it_may),
         cmocka_unit_test(a_term_begins_with_empty_hands),
         cmocka_unit_test(a_commit_is_sent_again_in_its_time),
