@@ -4,8 +4,8 @@
 
 #define N1 0 /* slot */
 
-/* Does n2 take the term, as it does if n1 cannot? */
-static bool begins(struct unit *u)
+/* Hands empty, a new handle open, and our handle of before barred. */
+static void come_back(struct unit *u)
 {
     unit_open(u, unit_client(2, 902));
     unit_ring(u, true, 3, u->ring.nodeids);
@@ -16,6 +16,12 @@ static bool begins(struct unit *u)
         struct action block = unit_take(u, ACTION_BLOCK_ADD);
         unit_block(u, &block, OUTCOME_DONE, 0);
     }
+}
+
+/* Does n2 take the term, as it does if n1 cannot? */
+static bool begins(struct unit *u)
+{
+    come_back(u);
     unit_pass(u, 1000);
     bool does = unit_logged(u, ACTION_COMMIT) > 0;
     free(u);
@@ -82,6 +88,40 @@ TEST(outsiders_are_not_waited_for)
         }
         assert_int_equal(begins(u), i < 2);
     }
+}
+
+/* What a heartbeat said of a handle that is gone admits nobody: who begins waits for his own to
+ * come round with the handle he has now. The ring's other members are not the term's. */
+TEST(who_begins_is_admitted_with_the_handle_he_has)
+{
+    struct unit *u = unit_all_rebooted(2);
+    u->silent[3] = true;
+    u->peers[1].storage = false;
+    come_back(u);
+    unit_pass(u, 600);
+    u->polls_hang = true;
+    unit_pass(u, 600);
+    struct event event = unit_event(EVENT_POLL, u->core.local.storage.poll_call.id);
+    event.poll.outcome = OUTCOME_BLOCKLISTED;
+    u->silent[2] = true;
+    unit_step(u, &event);
+    struct action open = unit_take(u, ACTION_HANDLE_OPEN);
+    unit_handle(u, &open, OUTCOME_DONE, unit_client(2, 903));
+    struct action read = unit_take(u, ACTION_STATE_READ);
+    unit_state_is(u, &read, OUTCOME_DONE);
+    struct action block = unit_take(u, ACTION_BLOCK_ADD);
+    unit_block(u, &block, OUTCOME_DONE, 0);
+    u->silent[3] = false; /* comes back as well, which nobody has to wait for */
+    unit_pass(u, 400);
+    assert_true(peers_speaks(&u->core, peers_see(&u->core, 2)));
+    assert_true(peers_speaks(&u->core, peers_see(&u->core, 3)));
+    unit_none(u, ACTION_COMMIT);
+    u->silent[2] = false;
+    unit_commit(u);
+    struct client own = unit_client(2, 903);
+    assert_true(client_equal(&unit_copy_node(u, 2)->client, &own));
+    assert_int_equal(u->core.cluster.header.members, 2);
+    free(u);
 }
 
 /* One that is out is known by its name, on whatever machine; a life may go on only on the very one.
@@ -224,6 +264,56 @@ TEST(a_term_begins_with_empty_hands)
     free(u);
 }
 
+/* The name that the state has of its Corosync cluster stays, however short. */
+TEST(a_term_leaves_the_clusters_name)
+{
+    struct unit *u = unit_new(2);
+    name_set(u->image.header.corosync, NAME_BYTES, "x");
+    unit_start(u);
+    unit_leave(u, 1);
+    unit_commit(u);
+    assert_string_equal(u->core.cluster.header.corosync, "x");
+    free(u);
+}
+
+/* A handle that was told before its node could read this term may be one it had before. */
+TEST(a_term_takes_no_handle_told_before_it)
+{
+    struct unit *u = unit_new(1);
+    unit_lead(u);
+    u->peers[3].client = unit_client(3, 999);
+    u->peers[3].epoch = u->core.cluster.header.epoch;
+    u->peers[3].version = u->core.cluster.header.version - 1;
+    unit_pass(u, 1000);
+    unit_none(u, ACTION_COMMIT);
+    u->peers[3].version++;
+    unit_commit(u);
+    assert_true(client_equal(&unit_copy_node(u, 3)->client, &u->peers[3].client));
+    free(u);
+}
+
+/* Only what removes a VM takes its lease along. */
+TEST(a_start_takes_no_lease_along)
+{
+    struct unit *u = unit_new(1);
+    unit_vm(u, 0, VM_STOPPED, NODE_NONE);
+    unit_lead(u);
+    unit_commit(u);
+    assert_int_equal(unit_copy_vm(u, 0)->state, VM_STARTING);
+    unit_none(u, ACTION_LEASE_REMOVE);
+    free(u);
+}
+
+/* The answer to a commit tells as well that we were put out. */
+TEST(a_commit_may_find_us_blocklisted)
+{
+    struct unit *u = n1_gone();
+    struct action commit = unit_take(u, ACTION_COMMIT);
+    unit_commit_is(u, &commit, OUTCOME_BLOCKLISTED, NULL);
+    assert_int_equal(u->core.local.life.state, LIFE_LOST);
+    free(u);
+}
+
 /* A commit of unknown fate is sent again after a pause; one never answered, after its time. */
 TEST(a_commit_is_sent_again_in_its_time)
 {
@@ -269,6 +359,7 @@ int main(void)
         cmocka_unit_test(a_life_that_may_still_be_is_not_waited_for),
         cmocka_unit_test(who_was_fenced_begins_where_nobody_else_can),
         cmocka_unit_test(outsiders_are_not_waited_for),
+        cmocka_unit_test(who_begins_is_admitted_with_the_handle_he_has),
         cmocka_unit_test(one_that_is_out_may_have_another_machine),
         cmocka_unit_test(a_restless_one_leaves_it_to_a_steady_one),
         cmocka_unit_test(a_restless_actor_goes_on_till_it_is_relieved),
@@ -276,6 +367,10 @@ int main(void)
         cmocka_unit_test(commands_and_facts_do_not_wait_for_a_stalled_actor),
         cmocka_unit_test(a_term_says_who_took_it_and_why_it_may),
         cmocka_unit_test(a_term_begins_with_empty_hands),
+        cmocka_unit_test(a_term_leaves_the_clusters_name),
+        cmocka_unit_test(a_term_takes_no_handle_told_before_it),
+        cmocka_unit_test(a_start_takes_no_lease_along),
+        cmocka_unit_test(a_commit_may_find_us_blocklisted),
         cmocka_unit_test(a_commit_is_sent_again_in_its_time),
         cmocka_unit_test(a_wait_ends_with_what_was_waited_for),
     };

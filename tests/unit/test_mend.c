@@ -119,6 +119,25 @@ TEST(a_garbled_header_is_written)
     free(u);
 }
 
+/* The acting node reads the object every minute; each second while an agent cannot read it. */
+TEST(the_object_is_looked_at)
+{
+    struct unit *u = acting();
+    struct action read = unit_take(u, ACTION_STATE_READ);
+    u->peers[2].version = u->peers[3].version = u->core.cluster.header.version;
+    unit_pass(u, 400);
+    unit_state_is(u, &read, OUTCOME_DONE);
+    unit_pass(u, 59000);
+    unit_none(u, ACTION_STATE_READ);
+    unit_pass(u, 2000);
+    read = unit_take(u, ACTION_STATE_READ);
+    unit_state_is(u, &read, OUTCOME_DONE);
+    u->peers[3].version = 0;
+    unit_pass(u, 2500);
+    assert_int_equal(unit_logged(u, ACTION_STATE_READ), 1); /* which is not answered */
+    free(u);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -127,6 +146,7 @@ int main(void)
         cmocka_unit_test(a_copy_that_went_astray_mends_nothing),
         cmocka_unit_test(the_commit_holds_the_copys_records),
         cmocka_unit_test(a_garbled_header_is_written),
+        cmocka_unit_test(the_object_is_looked_at),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
