@@ -62,6 +62,56 @@ TEST(what_corosync_expects_is_not_enough)
     free(u);
 }
 
+/* The newest time that enough have answered, in whatever order they did; who does not count is of
+ * the ring's quorum, but not of the cluster's. */
+TEST(as_many_as_are_wanted_have_answered)
+{
+    static const uint64_t ages[][3] = {{10, 20, 30}, {10, 30, 20}, {20, 10, 30},
+                                       {20, 30, 10}, {30, 10, 20}, {30, 20, 10}};
+    struct unit *u = ring(unit_new(1), true, 2, 3, (const uint32_t[]){1, 2, 3});
+    for (size_t i = 0; i < sizeof(ages) / sizeof(ages[0]); i++) {
+        uint64_t second_ms = 0;
+        for (uint32_t k = 0; k < 3; k++) {
+            u->core.local.peers[k].answered_ms = u->now_ms - ages[i][k];
+            second_ms = ages[i][k] == 20 ? u->now_ms - 20 : second_ms;
+        }
+        u->core.cluster.counting = 7;
+        assert_int_equal(votes_answered_ms(&u->core), second_ms);
+        u->core.cluster.counting = 3; /* both of them are wanted */
+        uint64_t older = ages[i][0] > ages[i][1] ? ages[i][0] : ages[i][1];
+        assert_int_equal(votes_answered_ms(&u->core), u->now_ms - older);
+    }
+    free(u);
+}
+
+/* Half of fresh_ms without an answer of most, and the object is asked, where ties are broken. */
+TEST(the_object_is_asked_in_time)
+{
+    struct unit *u = unit_new(1);
+    u->ring.tie = TIE_QDEVICE;
+    (void)ring(u, true, 2, 3, (const uint32_t[]){1, 2, 3});
+    for (uint32_t age_ms = 350; age_ms <= 550; age_ms += 50) {
+        for (uint32_t k = 0; k < 3; k++) {
+            u->core.local.peers[k].answered_ms = u->core.local.now_ms - age_ms;
+        }
+        assert_int_equal(votes_want_object(&u->core), age_ms > 500);
+    }
+    free(u);
+}
+
+/* More than half of those known, or of those here, whichever are more. */
+TEST(how_many_are_enough)
+{
+    struct unit *u = ring(unit_new(1), true, 2, 3, (const uint32_t[]){1, 2, 3});
+    u->core.cluster.counting = 0x3f;
+    assert_int_equal(votes_enough(&u->core), 4);
+    u->core.cluster.counting = 0x1f;
+    assert_int_equal(votes_enough(&u->core), 3);
+    u->core.cluster.counting = 1;
+    assert_int_equal(votes_enough(&u->core), 2);
+    free(u);
+}
+
 /* The dead come back as a quorate pair, and are heard: by Corosync a quorum, by us none. */
 TEST(those_vouched_dead_are_no_quorum_among_themselves)
 {
@@ -89,16 +139,19 @@ TEST(the_one_that_went_on_is_a_quorum)
 /* Corosync waits for the dead (it was restarted, say): it is told, and told again. */
 TEST(corosync_is_told_not_to_wait_for_the_dead)
 {
-    struct unit *u = unit_new(1);
-    vouch_dead(u, 2);
-    vouch_dead(u, 3);
-    (void)ring(u, false, 2, 1, (const uint32_t[]){1});
-    assert_false(fresh(u));
-    assert_int_equal(unit_take(u, ACTION_EXPECT_VOTES).votes, 1);
-    unit_none(u, ACTION_EXPECT_VOTES);
-    unit_pass(u, 1100);
-    assert_int_equal(unit_take(u, ACTION_EXPECT_VOTES).votes, 1);
-    free(u);
+    for (uint64_t version = 1; version <= 10; version += 9) {
+        struct unit *u = unit_new(1);
+        vouch_dead(u, 2);
+        vouch_dead(u, 3);
+        u->image.header.version = version;
+        (void)ring(u, false, 2, 1, (const uint32_t[]){1});
+        assert_false(fresh(u));
+        assert_int_equal(unit_take(u, ACTION_EXPECT_VOTES).votes, 1);
+        unit_none(u, ACTION_EXPECT_VOTES);
+        unit_pass(u, 1100);
+        assert_int_equal(unit_take(u, ACTION_EXPECT_VOTES).votes, 1);
+        free(u);
+    }
 }
 
 /* One of the dead is in the ring, not admitted yet: no fewer are expected than are here. */
@@ -171,6 +224,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_counts),
         cmocka_unit_test(what_corosync_expects_is_not_enough),
+        cmocka_unit_test(as_many_as_are_wanted_have_answered),
+        cmocka_unit_test(the_object_is_asked_in_time),
+        cmocka_unit_test(how_many_are_enough),
         cmocka_unit_test(those_vouched_dead_are_no_quorum_among_themselves),
         cmocka_unit_test(the_one_that_went_on_is_a_quorum),
         cmocka_unit_test(corosync_is_told_not_to_wait_for_the_dead),
