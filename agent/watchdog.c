@@ -1,13 +1,14 @@
 /*
  * Watchdogs.
  *
- * Decides, on each node: when its keeper arms the watchdog (some policy accepts that proof), until
- * when this host is vouched for (while we are fresh, or while no guest can be alive here that may
- * be proven dead so), and when the watchdog is let go (the state says that nobody counts on it). On
- * the acting node: that a present member's armed watchdog is committed, and when that of a lost one
- * must have fired. Assumes: who has read that a node is lost does not answer its heartbeats, so
- * that its freshness, its vouching and its feeding end; the arithmetic is in fencing/timing.c.
- * Never: lets a watchdog go while the state counts on it, or counts on one that was not committed.
+ * Decides, on each node: when its keeper arms the watchdog (some policy accepts that proof, and we
+ * are fresh: to arm one anew feeds it), until when this host is vouched for (while we are fresh, or
+ * while no guest can be alive here that may be proven dead so), and when the watchdog is let go
+ * (the state says that nobody counts on it). On the acting node: that a present member's armed
+ * watchdog is committed, and when that of a lost one must have fired. Assumes: who has read that a
+ * node is lost does not answer its heartbeats, so that its freshness, its vouching and its feeding
+ * end; the arithmetic is in fencing/timing.c. Never: lets a watchdog go while the state counts on
+ * it, or counts on one that was not committed.
  */
 #include "agent/watchdog.h"
 
@@ -150,7 +151,7 @@ void watchdog_carry_on(struct core *core, struct caller *caller)
     if (caller->now_ms < watchdog->retry_ms) {
         return;
     }
-    if (wanted && !watchdog->armed) {
+    if (wanted && !watchdog->armed && caller_fresh(caller)) {
         actions_add(caller->out, ACTION_KEEPER_ARM)->keeper.timeout_ms =
             core->cluster.settings.watchdog_ms;
     } else if (!wanted && watchdog->armed && !is_counted_on(core)) {

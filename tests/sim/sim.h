@@ -120,8 +120,11 @@ struct sim_host {
     enum sim_watchdog watchdog;
     uint64_t watchdog_late_us;
     struct keeper keeper;
-    uint32_t watchdog_ms; /* its timeout, armed */
-    uint64_t fed_us;      /* when it was fed last */
+    uint64_t keeper_back_us; /* systemd has started it again */
+    uint32_t watchdog_ms;    /* its timeout, armed */
+    bool watchdog_runs;      /* whoever holds it, or nobody */
+    bool watchdog_spared;    /* fed once more by its keeper's death, though nobody vouched */
+    uint64_t fed_us;         /* when it was fed last */
     enum sim_bmc pdus[SIM_PDUS_MAX];
     uint64_t pdu_slow_us[SIM_PDUS_MAX];
     bool pdu_off[SIM_PDUS_MAX];

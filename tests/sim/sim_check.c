@@ -90,7 +90,8 @@ static bool accepts_watchdog(const struct sim *sim, const struct sim_guest *gues
 }
 
 /* A host is taken for reset or off: then nothing of the cluster's lives there. What a BMC that lies
- * has read is nobody's fault but its own. */
+ * has read is nobody's fault but its own, nor that a keeper was killed which fed no more: the
+ * kernel feeds its device then (docs/timing.md). */
 static void check_deaths(struct sim *sim, const struct delta *delta)
 {
     for (uint32_t r = 0; r < delta->count; r++) {
@@ -101,7 +102,8 @@ static void check_deaths(struct sim *sim, const struct delta *delta)
         }
         const struct node_record *before = &sim->rados.state->nodes[record->slot];
         uint32_t known = before->state == NODE_FENCED ? before->proofs : 0;
-        bool reset = (record->node.proofs & ~known & PROOF_WATCHDOG) != 0;
+        bool reset = (record->node.proofs & ~known & PROOF_WATCHDOG) != 0 &&
+                     !sim->hosts[record->slot].watchdog_spared;
         bool off =
             (record->node.proofs & ~known & PROOF_POWER) != 0 && !sim->hosts[record->slot].lied_off;
         for (uint32_t i = 0; i < sim->guest_count; i++) {

@@ -70,6 +70,8 @@ static void power_off(struct sim *sim, uint32_t node)
     host->tmpfs_full = false;
     host->marked = false;
     host->keeper = (struct keeper){.state = KEEPER_OFF};
+    host->watchdog_runs = false;
+    host->watchdog_spared = false;
     host->starts = (struct starts){0};
     host->corosync_asked = false;
     host->corosync_life++;

@@ -8,5 +8,7 @@
 void sim_keeper_act(struct sim *sim, uint32_t node, const struct action *action);
 /* A new agent connects: it hears how it stands. */
 void sim_keeper_connect(struct sim *sim, uint32_t node);
+/* SIGKILL; systemd starts it again. */
+void sim_keeper_kill(struct sim *sim, uint32_t node);
 
 #endif

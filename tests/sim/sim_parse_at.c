@@ -225,7 +225,11 @@ static void at_kill(struct words *words, struct scenario_step *step)
         step->kind = STEP_KILL_LIBVIRT;
         return;
     }
-    const char *text = words_take(words, "agent, corosync, libvirt or a VM");
+    if (words_take_if(words, "keeper")) {
+        step->kind = STEP_KILL_KEEPER;
+        return;
+    }
+    const char *text = words_take(words, "agent, corosync, libvirt, keeper or a VM");
     step->kind = STEP_KILL_VM;
     if (text != NULL) {
         (void)words_vm(words, text, &step->vm);

@@ -107,6 +107,7 @@ enum step_kind {
     STEP_MEND,
     STEP_CLOCK,
     STEP_KILL_LIBVIRT,
+    STEP_KILL_KEEPER,
     STEP_LEASE,   /* of `vm` */
     STEP_HANG,    /* the agent alone stands still */
     STEP_VERSION, /* its agent is restarted with feature level `level` */

@@ -69,7 +69,7 @@ void sketch_proof_node(struct sketch *sketch, uint32_t node)
 /* Nobody of it is heard any more, and its agent may not know. */
 static void make_deaf(struct sketch *sketch, uint32_t node)
 {
-    switch (sketch_any(sketch, 0, 3)) {
+    switch (sketch_any(sketch, 0, 4)) {
     case 0:
         sketch_at(sketch, "hang n%u %us", node, sketch_any(sketch, 2, 60));
         return;
@@ -78,6 +78,9 @@ static void make_deaf(struct sketch *sketch, uint32_t node)
         return;
     case 2:
         sketch_at(sketch, "stop n%u agent", node);
+        return;
+    case 3:
+        sketch_at(sketch, "kill n%u keeper", node);
         return;
     default:
         return;

@@ -14,6 +14,7 @@
 #include "tests/sim/sim_expect.h"
 #include "tests/sim/sim_hang.h"
 #include "tests/sim/sim_host.h"
+#include "tests/sim/sim_keeper.h"
 #include "tests/sim/sim_operator.h"
 #include "tests/sim/sim_rados.h"
 #include "tests/sim/sim_setup.h"
@@ -200,6 +201,8 @@ static void step_host(struct sim *sim, const struct scenario_step *step)
         sim_hang(sim, step->node, step->duration_us);
     } else if (step->kind == STEP_KILL_AGENT) {
         sim_agent_kill(sim, step->node);
+    } else if (step->kind == STEP_KILL_KEEPER) {
+        sim_keeper_kill(sim, step->node);
     } else {
         sim_host_freeze(sim, step->node, step->duration_us);
     }
@@ -226,6 +229,7 @@ static void step_do(struct sim *sim, const struct scenario_step *step)
     case STEP_FREEZE:
     case STEP_HANG:
     case STEP_KILL_AGENT:
+    case STEP_KILL_KEEPER:
         step_host(sim, step);
         return;
     case STEP_PARTITION:

@@ -86,6 +86,22 @@ TEST(with_the_policy_it_is_armed_and_asked_again_until_it_is)
     free(u);
 }
 
+/* Its keeper died, and the device runs on: to arm it anew is to feed it, which nobody's answer
+ * would stand behind. */
+TEST(it_is_not_armed_anew_while_nobody_hears_this_host)
+{
+    struct unit *u = armed();
+    hush(u);
+    unit_pass(u, 3000);
+    keeper_is(u, false, "stead-keeper ended");
+    unit_forget(u);
+    unit_pass(u, 30000);
+    unit_none(u, ACTION_KEEPER_ARM);
+    memset(u->silent, 0, sizeof(u->silent));
+    (void)unit_take(u, ACTION_KEEPER_ARM);
+    free(u);
+}
+
 /* Fresh, it is vouched for exactly as long as that freshness lasts. */
 TEST(a_vouch_ends_with_the_freshness_it_says)
 {
@@ -534,6 +550,7 @@ int main(void)
         cmocka_unit_test(without_the_policy_nobody_speaks_to_a_keeper),
         cmocka_unit_test(below_its_level_nothing_is_armed),
         cmocka_unit_test(with_the_policy_it_is_armed_and_asked_again_until_it_is),
+        cmocka_unit_test(it_is_not_armed_anew_while_nobody_hears_this_host),
         cmocka_unit_test(a_vouch_ends_with_the_freshness_it_says),
         cmocka_unit_test(an_empty_host_is_vouched_for_while_it_is_cut_off),
         cmocka_unit_test(a_host_that_does_not_know_its_guests_is_not_empty),
