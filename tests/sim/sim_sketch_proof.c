@@ -121,13 +121,20 @@ static void make_gone(struct sketch *sketch, uint32_t node)
     }
 }
 
-/* No signal ends its guest, so that its host is not empty by itself. */
+/* No signal ends its guest, so that its host is not empty by itself. At times its agent goes on
+ * later, and finds its keeper new. */
 static void make_stuck_host(struct sketch *sketch)
 {
     uint32_t vm = sketch_any(sketch, 1, sketch->vms);
+    bool keeper = sketch_any(sketch, 0, 2) == 0;
     sketch_at(sketch, "guest v%u stuck:%us", vm, sketch_any(sketch, 20, 90));
     sketch->now_ms += sketch_any(sketch, 0, 500);
     make_lost(sketch, sketch->home[vm]);
+    if (keeper) {
+        sketch_at(sketch, "hang n%u %us", sketch->home[vm], sketch_any(sketch, 3, 9));
+        sketch->now_ms += sketch_any(sketch, 0, 500);
+        sketch_at(sketch, "kill n%u keeper", sketch->home[vm]);
+    }
 }
 
 /* An operator changes what is believed, or by which figures, in the middle of it. */
