@@ -16,7 +16,6 @@
 #include "proto/text.h"
 
 #define FEEDS_PER_TIMEOUT 10
-#define FEED_MIN_MS 50
 #define FEED_MAX_MS 1000
 
 static const struct {
@@ -47,9 +46,9 @@ static void move(struct keeper *keeper, enum keeper_state state)
 
 uint32_t keeper_feed_ms(uint32_t timeout_ms)
 {
-    ASSERT(timeout_ms > 0);
+    ASSERT(timeout_ms >= KEEPER_TIMEOUT_MIN_MS);
+    ASSERT(timeout_ms <= KEEPER_TIMEOUT_MAX_MS);
     uint32_t feed_ms = timeout_ms / FEEDS_PER_TIMEOUT;
-    feed_ms = feed_ms < FEED_MIN_MS ? FEED_MIN_MS : feed_ms;
     return feed_ms > FEED_MAX_MS ? FEED_MAX_MS : feed_ms;
 }
 

@@ -153,7 +153,6 @@ static void level_goes_on(struct power *power, const struct node_record *node,
         begin_level(power, node, next, settings, caller);
     } else { /* its agent has told of other devices meanwhile */
         power_move(power, POWER_FAILED);
-        power->retry_ms = caller->now_ms;
     }
 }
 
@@ -183,7 +182,6 @@ void power_on_again(struct power *power, const struct node_record *node,
     if (rests && !is_waiting(power)) {
         power_move(power, POWER_ON_ASKED);
         power->told = false;
-        power->on = false;
         power->begun_ms = power->ended_ms = caller->now_ms;
         name_set(power->text, TEXT_BYTES, "no device of it may be used");
         if (ask_level(power, node, 0, POWER_ORDER_ON, settings, caller) == 0) {
