@@ -105,6 +105,28 @@ test_watchdog_agent_killed() {
     no_keepers
 }
 
+# A keeper that dies costs nothing where all is well: systemd starts it again, and its agent has the device armed anew.
+test_watchdog_keeper_killed() {
+    local killed from pid
+    keepers watchdog
+    add_vm dog4 3
+    from=$(mark)
+    pid=$(lab sh 3 systemctl show -p MainPID --value stead-keeper)
+    killed=$(now_us)
+    lab sh 3 kill -KILL "$pid"
+    within 5 'its device is armed anew' eval "[ -n \"\$(watchdog_us 3 $killed armed)\" ]"
+    tell "armed anew $(ms_between "$(watchdog_us 3 "$killed" closed,)" "$(watchdog_us 3 "$killed" armed)") ms after its keeper died (timeout $WATCHDOG_MS ms)"
+    within 10 'it is fed' eval "[ -n \"\$(keeper_us 3 $killed 'armed -> feeding')\" ]"
+    sleep $((WATCHDOG_MS / 1000 + 2))
+    must 'n3 was not reset' not expired 3 "$killed"
+    must 'n3 is online' node_is 3 online
+    must 'its watchdog is counted on' eval "! history_since $from | grep '^node-watchdog n3' | tail -n 1 | finds ' off'"
+    history_lacks "$from" 'node-(lost|fenced)'
+    goes_on dog4
+    clean dog4 1
+    no_keepers
+}
+
 # Corosync stands still on one node: no heartbeat is answered, so nobody vouches for it any more.
 test_watchdog_corosync_hangs() {
     local stopped expired_at pid feed_ms=600

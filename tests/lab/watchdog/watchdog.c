@@ -3,7 +3,8 @@
  * was armed (opened) and nobody has fed it for its timeout, CMD is run: it cuts the node's power.
  *
  * A FUSE mount on one regular file, served from outside the node, so that it lives on while the
- * node is frozen. Like a real one: one opener at a time, closing without a "V" leaves it armed.
+ * node is frozen. Like a real one: one opener at a time, closing without a "V" leaves it armed, and
+ * feeds it.
  * WATCHDOG_IDENTITY is what it calls itself; with WATCHDOG_STOPS it says that closing stops it.
  */
 #define FUSE_USE_VERSION 35 /* an unsigned ioctl command */
@@ -103,6 +104,7 @@ static void on_release(fuse_req_t request, fuse_ino_t inode, struct fuse_file_in
     (void)file;
     busy = false;
     armed = armed && !magic;
+    feed();
     say(magic ? "disarmed" : "closed, still armed");
     fuse_reply_err(request, 0);
 }
