@@ -176,8 +176,10 @@ TEST(a_node_that_came_back_answers_anew)
     unit_start(u);
     hush(u, true, false, true);
     unit_ring(u, true, 1, alone);
+    unit_pass(u, 100);
     unit_ring(u, true, 2, two);
     assert_false(fresh(u));
+    assert_int_equal(peers_see(&u->core, 1)->came_ms, u->now_ms);
     free(u);
 }
 
@@ -256,6 +258,8 @@ TEST(our_beat_answers_each_peer)
 TEST(our_beat_says_who_we_are)
 {
     struct unit *u = unit_new(2);
+    name_set(u->facts.bmc.address, sizeof(u->facts.bmc.address), "10.1.0.2");
+    memset(u->facts.devices, 7, sizeof(u->facts.devices));
     unit_start(u);
     unit_pass(u, 400);
     const struct beat *beat = &u->core.local.beat;
@@ -267,7 +271,8 @@ TEST(our_beat_says_who_we_are)
     assert_true(uuid_equal(&beat->boot, &facts->boot));
     assert_int_equal(beat->memory_mib, facts->memory_mib);
     assert_int_equal(beat->feature_level, FEATURE_LEVEL);
-    assert_string_equal(beat->bmc.address, facts->bmc.address);
+    assert_string_equal(beat->bmc.address, "10.1.0.2");
+    assert_memory_equal(beat->devices, facts->devices, sizeof(beat->devices));
     assert_int_equal(beat->epoch, u->core.cluster.header.epoch);
     assert_int_equal(beat->version, u->core.cluster.header.version);
     assert_true(beat->digest == u->core.cluster.header.digest);
@@ -321,6 +326,128 @@ TEST(without_storage_we_are_not_able)
     free(u);
 }
 
+/* It is asked for a beat_ms before it runs out, so that it need not. */
+TEST(an_answer_is_asked_for_in_time)
+{
+    struct unit *u = unit_new(2);
+    unit_start(u);
+    unit_pass(u, 400);
+    uint64_t answered_ms = u->core.local.beat_last_ms;
+    hush(u, true, true, true);
+    unit_pass(u, answered_ms + 600 - u->now_ms);
+    assert_false(u->core.local.beat.wants_answer);
+    unit_pass(u, 200);
+    assert_int_equal(u->core.local.beat_last_ms, answered_ms + 800);
+    assert_true(u->core.local.beat.wants_answer);
+    free(u);
+}
+
+/* What answers another process, comes from the future or is none at all leaves no trace. */
+TEST(what_is_no_answer_leaves_nothing)
+{
+    struct unit *u = unit_new(2);
+    static const uint32_t all[] = {1, 2, 3};
+    hush(u, true, true, true);
+    core_init(&u->core, &u->facts, u->now_ms);
+    unit_ring(u, true, 3, all);
+    struct beat sent = own_beat(u, u->now_ms + 1000);
+    unit_beat(u, 1, &sent);
+    unit_beat(u, 3, NULL);
+    sent.sent_ms = u->now_ms;
+    sent.agent_start = 999;
+    peers_on_beat(&u->core, &sent);
+    for (uint32_t id = 1; id <= 3; id++) {
+        assert_true(peers_see(&u->core, id)->heard);
+        assert_int_equal(peers_see(&u->core, id)->answered_ms, 0);
+    }
+    free(u);
+}
+
+/* A change of the ring is told at once. */
+TEST(a_new_ring_is_told_at_once)
+{
+    struct unit *u = unit_new(2);
+    static const uint32_t two[] = {1, 2};
+    unit_start(u);
+    while (u->core.local.beat_last_ms != u->now_ms) {
+        unit_pass(u, UNIT_TICK_MS);
+    }
+    u->now_ms += 10;
+    unit_ring(u, true, 2, two);
+    unit_tick(u);
+    assert_int_equal(u->core.local.beat_last_ms, u->now_ms);
+    free(u);
+}
+
+/* That an agent left is about those in the ring, and not about ourselves. */
+TEST(we_do_not_leave)
+{
+    struct unit *u = unit_new(2);
+    unit_start(u);
+    peers_on_left(&u->core, 2);
+    assert_true(peers_speaks(&u->core, peers_see(&u->core, 2)));
+    peers_on_left(&u->core, 9);
+    free(u);
+}
+
+/* Whom this process never saw is absent since it began, and has said nothing. */
+TEST(one_never_seen_is_absent_since_we_began)
+{
+    struct unit *u = unit_new(2);
+    static const uint32_t two[] = {1, 2};
+    u->ring.count = 2;
+    unit_start(u);
+    unit_pass(u, 500);
+    assert_true(peers_never_seen(&u->core, 3));
+    assert_int_equal(peers_absent_ms(&u->core, 3), u->now_ms - u->core.local.started_ms);
+    assert_false(peers_ended(&u->core, 3));
+    assert_int_equal(u->core.local.seen_count, 2);
+    unit_ring(u, true, 2, two);
+    assert_int_equal(u->core.local.seen_count, 2);
+    free(u);
+}
+
+/* As many as a cluster may have are remembered, and no more. */
+TEST(those_seen_are_bounded)
+{
+    struct unit *u = unit_new(2);
+    unit_start(u);
+    hush(u, true, true, true);
+    for (uint32_t id = 3; id <= NODES_MAX + 2; id++) {
+        struct event_ring ring = {.quorate = true, .quorum = 2, .count = 2, .nodeids = {2, id}};
+        peers_on_ring(&u->core, &ring);
+    }
+    assert_int_equal(u->core.local.seen_count, NODES_MAX);
+    assert_true(peers_never_seen(&u->core, NODES_MAX + 2));
+    assert_false(peers_never_seen(&u->core, NODES_MAX));
+    free(u);
+}
+
+/* One that comes without storage is timed from its first word. */
+TEST(a_peer_that_comes_without_storage_is_timed)
+{
+    struct unit *u = unit_new(2);
+    u->peers[3].storage = false;
+    unit_start(u);
+    assert_int_not_equal(peers_see(&u->core, 3)->no_storage_since_ms, 0);
+    free(u);
+}
+
+/* libvirt answers here once it has listed all domains, and while its connection stands. */
+TEST(our_beat_says_whether_libvirt_answers)
+{
+    for (unsigned i = 0; i < 3; i++) {
+        struct unit *u = unit_new(2);
+        unit_start(u);
+        u->core.local.domains_known = i != 1;
+        u->core.local.libvirt = i != 2;
+        unit_pass(u, 400);
+        assert_int_equal(u->core.local.beat.libvirt, i == 0);
+        assert_int_equal(u->core.local.beat.alarms, i == 0 ? 0 : 1u << ALARM_LIBVIRT_AWAY);
+        free(u);
+    }
+}
+
 /* The ring as slots holds only nodes the state knows. */
 TEST(the_ring_mask_holds_known_nodes)
 {
@@ -356,6 +483,14 @@ int main(void)
         cmocka_unit_test(not_fresh_asks_for_answers),
         cmocka_unit_test(a_question_is_answered_at_once),
         cmocka_unit_test(without_storage_we_are_not_able),
+        cmocka_unit_test(an_answer_is_asked_for_in_time),
+        cmocka_unit_test(what_is_no_answer_leaves_nothing),
+        cmocka_unit_test(a_new_ring_is_told_at_once),
+        cmocka_unit_test(we_do_not_leave),
+        cmocka_unit_test(one_never_seen_is_absent_since_we_began),
+        cmocka_unit_test(those_seen_are_bounded),
+        cmocka_unit_test(a_peer_that_comes_without_storage_is_timed),
+        cmocka_unit_test(our_beat_says_whether_libvirt_answers),
         cmocka_unit_test(the_ring_mask_holds_known_nodes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
