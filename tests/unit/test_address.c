@@ -122,18 +122,36 @@ TEST(people_are_told_for_a_while)
 /* By an older agent's reading, that kind of entry does not exist. */
 TEST(older_agents_are_not_told)
 {
-    struct unit *u = unit_new(1);
-    u->image.header.feature_level = LEVEL_LEDGER - 1;
-    u->image.nodes[1].feature_level = LEVEL_LEDGER - 1;
-    u->peers[2].feature_level = LEVEL_LEDGER - 1;
-    unit_lead(u);
-    u->peers[3].storage = false;
-    unit_settle(u, u->core.cluster.settings.call_ms + 1000);
-    struct action look = unit_take(u, ACTION_BLOCK_CHECK);
-    unit_block(u, &look, OUTCOME_DONE, 1);
-    unit_settle(u, 500);
-    (void)unit_take(u, ACTION_BLOCK_REMOVE);
-    assert_int_equal(told_count(u), 0);
+    for (uint32_t level = LEVEL_LEDGER - 1; level <= LEVEL_LEDGER; level++) {
+        struct unit *u = unit_new(1);
+        u->image.header.feature_level = level;
+        u->image.nodes[1].feature_level = level;
+        u->peers[2].feature_level = level;
+        unit_lead(u);
+        u->peers[3].storage = false;
+        unit_settle(u, u->core.cluster.settings.call_ms + 1000);
+        struct action look = unit_take(u, ACTION_BLOCK_CHECK);
+        unit_block(u, &look, OUTCOME_DONE, 1);
+        unit_settle(u, 500);
+        (void)unit_take(u, ACTION_BLOCK_REMOVE);
+        assert_int_equal(told_count(u), level == LEVEL_LEDGER);
+        free(u);
+    }
+}
+
+/* One that comes back is another one, and told again. */
+TEST(each_late_hand_is_told)
+{
+    struct unit *u = cut_off();
+    for (uint32_t count = 1; count <= 2; count++) {
+        struct action look = unit_take(u, ACTION_BLOCK_CHECK);
+        unit_block(u, &look, OUTCOME_DONE, 1);
+        unit_settle(u, 500);
+        struct action off = unit_take(u, ACTION_BLOCK_REMOVE);
+        unit_block(u, &off, OUTCOME_DONE, 0);
+        assert_int_equal(told_count(u), count);
+        unit_settle(u, u->core.cluster.settings.call_ms);
+    }
     free(u);
 }
 
@@ -146,6 +164,7 @@ int main(void)
         cmocka_unit_test(a_look_that_failed_says_nothing),
         cmocka_unit_test(people_are_told_for_a_while),
         cmocka_unit_test(older_agents_are_not_told),
+        cmocka_unit_test(each_late_hand_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

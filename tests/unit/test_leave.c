@@ -66,6 +66,21 @@ TEST(corosync_goes_once_the_others_know)
     free(u);
 }
 
+/* There are only seconds: it is not kept for the next regular heartbeat. */
+TEST(it_is_announced_at_once)
+{
+    struct unit *u = follower();
+    while (u->core.local.beat_last_ms != u->now_ms) {
+        unit_pass(u, UNIT_TICK_MS);
+    }
+    u->now_ms += 10;
+    ask(u, LEAVING_RING, true);
+    unit_tick(u);
+    assert_int_equal(u->core.local.beat_last_ms, u->now_ms);
+    assert_int_equal(u->core.local.beat.leaving, LEAVING_RING);
+    free(u);
+}
+
 /* Nobody commits our announcement: after 3 s we answer all the same, and object. */
 TEST(corosync_is_not_held_up_for_ever)
 {
@@ -75,6 +90,7 @@ TEST(corosync_is_not_held_up_for_ever)
     unit_none(u, ACTION_LET_GO);
     unit_pass(u, 200);
     assert_false(unit_take(u, ACTION_LET_GO).let_go.agreed);
+    assert_int_equal(u->core.local.leave.why, LEAVING_RING); /* it ends all the same */
     free(u);
 }
 
@@ -106,7 +122,7 @@ TEST(outside_it_goes_at_once)
 TEST(who_stays_takes_it_back)
 {
     struct unit *u = follower();
-    ask(u, LEAVING_RING, true);
+    ask(u, LEAVING_RING, false);
     accept_ours(u);
     (void)unit_take(u, ACTION_LET_GO);
     unit_pass(u, 14000);
@@ -148,6 +164,7 @@ TEST(back_again_the_announcement_is_used_up)
     struct unit *u = acting();
     n3_announces(u);
     uint64_t entry = u->core.cluster.header.next_history - 1;
+    assert_int_equal(u->core.cluster.history[entry % HISTORY_MAX].kind, HISTORY_NODE_AWAY);
     assert_string_equal(u->core.cluster.history[entry % HISTORY_MAX].cause,
                         "n3 announces a restart of its Corosync: no failure, up to 60000 ms");
     unit_leave(u, 3);
@@ -156,6 +173,7 @@ TEST(back_again_the_announcement_is_used_up)
     unit_settle(u, 1000);
     assert_int_equal(unit_copy_node(u, 3)->away_ms, 0);
     entry = u->core.cluster.header.next_history - 1;
+    assert_int_equal(u->core.cluster.history[entry % HISTORY_MAX].kind, HISTORY_NODE_BACK);
     assert_string_equal(u->core.cluster.history[entry % HISTORY_MAX].cause,
                         "n3 is back from its announced absence");
     unit_leave(u, 3);
@@ -310,6 +328,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(corosync_goes_once_the_others_know),
+        cmocka_unit_test(it_is_announced_at_once),
         cmocka_unit_test(corosync_is_not_held_up_for_ever),
         cmocka_unit_test(an_objection_ends_the_announcement),
         cmocka_unit_test(outside_it_goes_at_once),

@@ -138,6 +138,24 @@ TEST(it_is_done_when_no_fence_is_under_way)
     free(u);
 }
 
+/* A fence that was asked for is as good as under way, whichever way it was; only of one that takes
+ * part. */
+TEST(a_fence_that_was_asked_for_is_waited_for)
+{
+    struct unit *u = unit_new(2);
+    unit_start(u);
+    struct node_record *node = &u->core.cluster.nodes[N3];
+    for (unsigned i = 0; i < 4; i++) {
+        node->fence_wanted = (i & 1) != 0;
+        node->removing = (i & 2) != 0;
+        node->state = NODE_ADMITTED;
+        assert_int_equal(pause_waits_for(&u->core) != NULL, i > 0);
+        node->state = NODE_OUT;
+        assert_null(pause_waits_for(&u->core));
+    }
+    free(u);
+}
+
 TEST(a_resume_never_waits)
 {
     struct unit *u = unit_new(1);
@@ -160,6 +178,7 @@ int main(void)
         cmocka_unit_test(frozen_starts_nothing),
         cmocka_unit_test(ignoring_recovers_nothing),
         cmocka_unit_test(it_is_done_when_no_fence_is_under_way),
+        cmocka_unit_test(a_fence_that_was_asked_for_is_waited_for),
         cmocka_unit_test(a_resume_never_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
