@@ -406,11 +406,11 @@ static struct unit *with_a_guest(void)
     return u;
 }
 
-/* Lost with one guest here that is running, and that a lease names unless `adopting`. */
-static struct unit *lost_with_a_guest(bool adopting)
+/* Lost with one guest here, in that state. */
+static struct unit *lost_with_a_guest(enum run_state state)
 {
     struct unit *u = with_a_guest();
-    u->core.local.runs[0].state = adopting ? RUN_ADOPT : RUN_UP;
+    u->core.local.runs[0].state = state;
     record(u, NODE_LOST);
     return u;
 }
@@ -418,7 +418,7 @@ static struct unit *lost_with_a_guest(bool adopting)
 /* A guest that a lease names is barred by that: with it gone our hands are empty. */
 TEST(named_guests_leave_empty_hands)
 {
-    struct unit *u = lost_with_a_guest(false);
+    struct unit *u = lost_with_a_guest(RUN_UP);
     killed(u, 1, 1); /* it takes two rounds */
     unit_pass(u, 1000);
     killed(u, 1, 0);
@@ -429,9 +429,10 @@ TEST(named_guests_leave_empty_hands)
 /* Who bars one that no lease names? Its last write is waited for. */
 TEST(the_last_write_of_an_unnamed_guest_is_waited_for)
 {
-    for (unsigned i = 0; i < 2; i++) { /* not named yet, or one more than is named */
-        struct unit *u = lost_with_a_guest(i == 0);
-        killed(u, i + 1, 0);
+    static const enum run_state states[] = {RUN_ADOPT, RUN_NAME, RUN_BLOCK, RUN_UP};
+    for (unsigned i = 0; i < 4; i++) { /* not named yet, gone already, or one more than is named */
+        struct unit *u = lost_with_a_guest(states[i]);
+        killed(u, states[i] == RUN_UP ? 2 : 1, 0);
         unit_pass(u, timing_late_ms() - 500);
         unit_none(u, ACTION_KILL);
         assert_false(u->core.local.life.empty);
@@ -445,7 +446,7 @@ TEST(the_last_write_of_an_unnamed_guest_is_waited_for)
 /* One more that is brought meanwhile is killed at once, and its write is waited for as well. */
 TEST(a_guest_brought_while_waiting_is_ended_at_once)
 {
-    struct unit *u = lost_with_a_guest(false);
+    struct unit *u = lost_with_a_guest(RUN_UP);
     killed(u, 2, 0);
     unit_pass(u, timing_late_ms() / 2);
     unit_domain(u, 0, DOMAIN_RUNNING, END_UNKNOWN);

@@ -86,9 +86,9 @@ TEST(who_is_gone_at_once)
         enum node_state state;
         uint32_t ago_ms;
         bool counts;
-    } cases[] = {{NODE_LOST, 1000, true},          {NODE_FENCED, 1000, true},
-                 {NODE_LOST, 600000, false},       {NODE_FENCED, 600000, false},
-                 {NODE_ADMITTED, 1000, false},     {NODE_OUT, 1000, false}};
+    } cases[] = {{NODE_LOST, 1000, true},      {NODE_FENCED, 1000, true},
+                 {NODE_LOST, 600000, false},   {NODE_FENCED, 600000, false},
+                 {NODE_ADMITTED, 1000, false}, {NODE_OUT, 1000, false}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         n1->state = cases[i].state;
         n1->lost_ms = u->core.local.wall_ms - cases[i].ago_ms;
