@@ -34,6 +34,7 @@ TEST(empty_hands_are_told_at_once)
     unit_domains(u);
     assert_int_equal(u->core.local.life.state, LIFE_OUTSIDE);
     struct action kill = unit_take(u, ACTION_KILL);
+    unit_pass(u, 400);
     while (u->core.local.beat_last_ms != u->now_ms) {
         unit_pass(u, UNIT_TICK_MS);
     }
