@@ -97,6 +97,7 @@ TEST(who_begins_is_admitted_with_the_handle_he_has)
     struct unit *u = unit_all_rebooted(2);
     u->silent[3] = true;
     u->peers[1].storage = false;
+    u->image.nodes[1].fence_wanted = true; /* of the life before, which is over */
     come_back(u);
     unit_pass(u, 600);
     u->polls_hang = true;
@@ -120,6 +121,7 @@ TEST(who_begins_is_admitted_with_the_handle_he_has)
     unit_commit(u);
     struct client own = unit_client(2, 903);
     assert_true(client_equal(&unit_copy_node(u, 2)->client, &own));
+    assert_false(unit_copy_node(u, 2)->fence_wanted);
     assert_int_equal(u->core.cluster.header.members, 2);
     free(u);
 }

@@ -1,5 +1,6 @@
 /* What a node's record says after each of its moves, and what the history says of it. We are n1 and
  * act. */
+#include "agent/draft.h"
 #include "agent/nodes.h"
 #include "fencing/proof.h"
 #include "tests/unit/unit_core.h"
@@ -288,6 +289,48 @@ TEST(a_removal_forgets_what_was_taken_off)
     free(u);
 }
 
+/* Whatever a life before was fenced by, asked of it and promised, its admission anew ends: above
+ * all a watchdog's word, on which a proof may rest. */
+TEST(an_admission_ends_what_was_of_the_life_before)
+{
+    struct unit *u = unit_new(2); /* with no commit of its own under way */
+    unit_start(u);
+    struct node_record *node = &u->core.cluster.nodes[N3];
+    struct beat *beat = &u->peers[3];
+    node->proofs = PROOF_POWER;
+    node->client_only = node->address_blocked = node->power_on = node->watchdog = true;
+    node->fence_wanted = node->unfence_wanted = true;
+    node->away_ms = node->watchdog_fires_ms = node->watchdog_vouch_ms = 7;
+    node->readmitted_ms = 7;
+    node->feature_level = FEATURE_LEVEL - 1;
+    node->bmc.verified = true;
+    name_set(beat->devices[0].name, DEVICE_NAME_BYTES, "pdu");
+    name_set(beat->devices[0].agent, DEVICE_AGENT_BYTES, "fence_apc");
+    node->devices[0] = beat->devices[0];
+    node->devices[0].standing = DEVICE_VERIFIED;
+    beat->empty = true;
+    draft_begin(&u->core);
+    u->core.local.draft.delta.header.members = 1;
+    nodes_draft_admit(&u->core, N3, beat);
+    const struct node_record *next = draft_peek_node(&u->core, N3);
+    assert_int_equal(next->state, NODE_ADMITTED);
+    assert_int_equal(next->proofs, 0);
+    assert_false(next->client_only || next->address_blocked || next->power_on || next->watchdog);
+    assert_false(next->fence_wanted || next->unfence_wanted);
+    assert_int_equal(next->away_ms, 0);
+    assert_int_equal(next->watchdog_fires_ms, 0);
+    assert_int_equal(next->watchdog_vouch_ms, 0);
+    assert_int_equal(next->readmitted_ms, 0);
+    assert_false(next->bmc.verified);
+    assert_string_equal(next->devices[0].name, "pdu");
+    assert_int_equal(next->devices[0].standing, DEVICE_UNKNOWN);
+    assert_int_equal(next->feature_level, FEATURE_LEVEL);
+    uint64_t version = u->core.cluster.header.version + 1;
+    assert_int_equal(u->core.local.acting.handle_version[N3], version);
+    assert_int_equal(u->core.local.draft.delta.header.members, 5);
+    free(u);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -302,6 +345,7 @@ int main(void)
         cmocka_unit_test(an_admission_takes_what_the_node_says_of_itself),
         cmocka_unit_test(a_removed_node_leaves_a_tombstone),
         cmocka_unit_test(a_removal_forgets_what_was_taken_off),
+        cmocka_unit_test(an_admission_ends_what_was_of_the_life_before),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
