@@ -1,0 +1,169 @@
+/* Watchdogs by the rule itself: whose knowledge lets one count as fired and when, and what a
+ * keeper's word changes here. */
+#include "agent/watchdog.h"
+#include "fencing/timing.h"
+#include "tests/unit/unit_core.h"
+
+#define N2 1 /* slots */
+#define N3 2
+#define FIRES 20000u
+#define VOUCH 2000u
+
+/* We are n1; n3 is lost with its watchdog armed, and all here have read of it. */
+static struct unit *n3_lost(void)
+{
+    struct unit *u = unit_new(1);
+    unit_start(u);
+    struct cluster *copy = &u->core.cluster;
+    struct node_record *n3 = &copy->nodes[N3];
+    n3->state = NODE_LOST;
+    n3->watchdog = true;
+    n3->watchdog_fires_ms = FIRES;
+    n3->watchdog_vouch_ms = VOUCH;
+    u->core.local.acting.lost_version[N3] = copy->header.version;
+    for (uint32_t i = 0; i < u->core.local.peer_count; i++) {
+        u->core.local.peers[i].beat.epoch = copy->header.epoch;
+        u->core.local.peers[i].beat.version = copy->header.version;
+    }
+    return u;
+}
+
+static struct fence fence_of(const struct unit *u)
+{
+    return (struct fence){.incarnation = u->core.cluster.nodes[N3].incarnation};
+}
+
+/* A quorum of those that count must know: the lost one's own word is none, nor that of one that
+ * does not count; one that says nothing or has read less knows nothing. */
+TEST(whose_knowledge_counts)
+{
+    static const struct {
+        uint64_t counting;
+        bool knows; /* n2, if it is heard */
+        bool heard;
+        bool runs;
+    } cases[] = {
+        {7, true, true, true},   {7, false, true, false}, {7, true, false, false},
+        {3, true, true, true}, /* a person vouched n3 dead */
+        {5, true, true, false}, /* ... or n2: n1 alone knows, and n3 */
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct unit *u = n3_lost();
+        struct fence fence = fence_of(u);
+        struct peer *n2 = peers_find(&u->core.local, 2);
+        u->core.cluster.counting = cases[i].counting;
+        n2->beat.version -= !cases[i].knows;
+        n2->heard = cases[i].heard;
+        watchdog_prove(&u->core, N3, &fence);
+        assert_int_equal(fence.watchdog_from_ms, cases[i].runs ? u->core.local.now_ms : 0);
+        free(u);
+    }
+}
+
+/* To the millisecond, of that life, and only of a watchdog that was committed. */
+TEST(when_it_has_fired)
+{
+    struct unit *u = n3_lost();
+    struct fence fence = fence_of(u);
+    watchdog_prove(&u->core, N3, &fence);
+    u->core.local.now_ms += timing_watchdog_ms(VOUCH, FIRES) - 1;
+    watchdog_prove(&u->core, N3, &fence);
+    assert_int_equal(fence.proofs, 0);
+    u->core.local.now_ms++;
+    struct fence another = fence;
+    another.incarnation.number++;
+    watchdog_prove(&u->core, N3, &another);
+    assert_int_equal(another.proofs, 0);
+    struct fence unarmed = fence;
+    u->core.cluster.nodes[N3].watchdog = false;
+    watchdog_prove(&u->core, N3, &unarmed);
+    assert_int_equal(unarmed.proofs, 0);
+    u->core.cluster.nodes[N3].watchdog = true;
+    watchdog_prove(&u->core, N3, &fence);
+    assert_int_equal(fence.proofs, PROOF_WATCHDOG);
+    free(u);
+}
+
+/* One that the state does not know has no life that it could have lost. */
+TEST(a_stranger_is_answered)
+{
+    struct unit *u = n3_lost();
+    struct beat beat = u->peers[3];
+    beat.watchdog = WATCHDOG_ARMED;
+    assert_true(watchdog_shuns(&u->core, &beat));
+    beat.nodeid = 9;
+    assert_false(watchdog_shuns(&u->core, &beat));
+    free(u);
+}
+
+static void keeper_is(struct unit *u, bool armed, uint32_t timeout_ms)
+{
+    struct event event = unit_event(EVENT_KEEPER, 0);
+    event.keeper.armed = armed;
+    event.keeper.timeout_ms = timeout_ms;
+    name_set(event.keeper.identity, sizeof(event.keeper.identity), "iTCO");
+    unit_step(u, &event);
+}
+
+/* Only heartbeats sent after a change tell of it, and the next goes at once; a word that changes
+ * nothing leaves that as it is. */
+TEST(a_keepers_word)
+{
+    struct unit *u = unit_new(2);
+    unit_set(u, "proof", PROOF_WATCHDOG);
+    unit_start(u);
+    struct watchdog *watchdog = &u->core.local.watchdog;
+    unit_pass(u, 400);
+    while (u->core.local.beat_last_ms != u->now_ms) {
+        unit_pass(u, UNIT_TICK_MS);
+    }
+    uint64_t beat_ms = u->now_ms;
+    u->now_ms += 10;
+    watchdog->tries = 5;
+    watchdog->vouched_ms = watchdog->vouch_ms = u->now_ms + 60000;
+    keeper_is(u, true, u->core.cluster.settings.watchdog_ms);
+    assert_int_equal(watchdog->since_ms, beat_ms + 1);
+    assert_int_equal(watchdog->timeout_ms, u->core.cluster.settings.watchdog_ms);
+    assert_string_equal(watchdog->identity, "iTCO");
+    assert_int_equal(watchdog->tries, 0);
+    assert_true(watchdog->vouched_ms < u->now_ms + 60000);
+    unit_tick(u);
+    assert_int_equal(u->core.local.beat_last_ms, u->now_ms);
+    unit_pass(u, 600);
+    keeper_is(u, true, u->core.cluster.settings.watchdog_ms);
+    assert_int_equal(watchdog->since_ms, beat_ms + 1);
+    keeper_is(u, false, 0);
+    assert_true(watchdog->since_ms > beat_ms + 1);
+    free(u);
+}
+
+/* A timeout that is longer than the host is said to be reset within is told, and not counted on. */
+TEST(a_timeout_longer_than_is_said_is_trouble)
+{
+    for (uint32_t more = 0; more < 2; more++) {
+        struct unit *u = unit_new(2);
+        const char *trouble = u->core.local.troubles[TROUBLE_WATCHDOG];
+        unit_set(u, "proof", PROOF_WATCHDOG);
+        u->facts.watchdog_fires_ms = FIRES;
+        unit_start(u);
+        keeper_is(u, true, FIRES + more);
+        assert_int_equal(strstr(trouble, "longer than it is said") != NULL, more == 1);
+        unit_pass(u, 400);
+        assert_int_equal(u->core.local.beat.watchdog, more == 0 ? WATCHDOG_ARMED : WATCHDOG_OFF);
+        keeper_is(u, false, FIRES + more);
+        assert_string_equal(trouble, "");
+        free(u);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(whose_knowledge_counts),
+        cmocka_unit_test(when_it_has_fired),
+        cmocka_unit_test(a_stranger_is_answered),
+        cmocka_unit_test(a_keepers_word),
+        cmocka_unit_test(a_timeout_longer_than_is_said_is_trouble),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
