@@ -1,5 +1,6 @@
 /* Watchdogs by the rule itself: whose knowledge lets one count as fired and when, and what a
  * keeper's word changes here. */
+#include "agent/draft.h"
 #include "agent/watchdog.h"
 #include "fencing/timing.h"
 #include "tests/unit/unit_core.h"
@@ -43,9 +44,9 @@ TEST(whose_knowledge_counts)
         bool heard;
         bool runs;
     } cases[] = {
-        {7, true, true, true},   {7, false, true, false}, {7, true, false, false},
-        {3, true, true, true}, /* a person vouched n3 dead */
-        {5, true, true, false}, /* ... or n2: n1 alone knows, and n3 */
+        {7, true, true, true},   {7, false, true, false},
+        {7, true, false, false}, {3, true, true, true}, /* a person vouched n3 dead */
+        {5, true, true, false},                         /* ... or n2: n1 alone knows, and n3 */
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct unit *u = n3_lost();
@@ -137,6 +138,30 @@ TEST(a_keepers_word)
     free(u);
 }
 
+/* Its end is told at once, and no pause from before keeps the watchdog from being let go. */
+TEST(an_agent_that_ends_says_so_at_once)
+{
+    struct unit *u = unit_new(2);
+    struct watchdog *watchdog = &u->core.local.watchdog;
+    unit_set(u, "proof", PROOF_WATCHDOG);
+    unit_start(u);
+    keeper_is(u, true, u->core.cluster.settings.watchdog_ms);
+    u->core.cluster.nodes[N2].watchdog = true; /* counted on: nothing more is done yet */
+    unit_pass(u, 400);
+    while (u->core.local.beat_last_ms != u->now_ms) {
+        unit_pass(u, UNIT_TICK_MS);
+    }
+    u->now_ms += 10;
+    watchdog->retry_ms = u->now_ms + 60000;
+    struct event event = unit_event(EVENT_LEAVING, 0);
+    event.leaving.agent = true;
+    unit_step(u, &event);
+    assert_int_equal(watchdog->retry_ms, 0);
+    unit_tick(u);
+    assert_int_equal(u->core.local.beat_last_ms, u->now_ms);
+    free(u);
+}
+
 /* A timeout that is longer than the host is said to be reset within is told, and not counted on. */
 TEST(a_timeout_longer_than_is_said_is_trouble)
 {
@@ -156,6 +181,79 @@ TEST(a_timeout_longer_than_is_said_is_trouble)
     }
 }
 
+/* Who tells no copy of its own for how long it is vouched for may be counted on for ever. */
+TEST(who_says_no_length_is_not_answered_without_a_copy)
+{
+    struct unit *u = unit_new(2);
+    core_init(&u->core, &u->facts, u->now_ms);
+    u->core.local.now_ms += 24 * 3600000;
+    struct beat beat = u->peers[3];
+    beat.watchdog = WATCHDOG_ARMED;
+    for (unsigned i = 0; i < 4; i++) {
+        beat.watchdog_vouch_ms = (i & 1) != 0 ? VOUCH : 0;
+        beat.watchdog_fires_ms = (i & 2) != 0 ? FIRES : 0;
+        assert_int_equal(watchdog_shuns(&u->core, &beat), i < 3);
+    }
+    free(u);
+}
+
+/* How many records does this word of n3's make, in a draft that holds `before`? */
+static uint32_t drafts(struct unit *u, uint32_t before)
+{
+    struct draft *draft = &u->core.local.draft;
+    struct beat *beat = &u->peers[3];
+    beat->epoch = u->core.cluster.header.epoch;
+    beat->version = u->core.cluster.header.version;
+    draft_begin(&u->core);
+    draft->delta.count = before;
+    watchdog_draft(&u->core, N3, beat);
+    return draft->delta.count - before;
+}
+
+static void takes_effect(struct unit *u, const char *words)
+{
+    struct draft *draft = &u->core.local.draft;
+    const struct history_entry *entry = &draft->delta.records[1].history;
+    u->core.cluster.nodes[N3] = *draft_peek_node(&u->core, N3);
+    draft->open = false;
+    assert_int_equal(entry->kind, HISTORY_NODE_WATCHDOG);
+    assert_int_equal(entry->number, u->core.cluster.nodes[N3].watchdog_fires_ms);
+    assert_string_equal(entry->cause, words);
+}
+
+/* Each change once, and nothing that is known already; the record and its entry fit in or not. */
+TEST(what_is_committed_of_a_watchdog)
+{
+    struct unit *u = unit_new(2);
+    struct beat *beat = &u->peers[3];
+    const struct node_record *node = &u->core.cluster.nodes[N3];
+    unit_set(u, "proof", PROOF_WATCHDOG);
+    unit_start(u);
+    beat->watchdog = WATCHDOG_ARMED;
+    beat->watchdog_fires_ms = FIRES;
+    beat->watchdog_vouch_ms = VOUCH;
+    assert_int_equal(drafts(u, DELTA_RECORDS_MAX - 1), 0);
+    assert_int_equal(drafts(u, DELTA_RECORDS_MAX - 2), 2);
+    assert_int_equal(drafts(u, 0), 2);
+    takes_effect(u, "watchdog of n3 armed: it fires within 20000 ms of its last feed");
+    assert_true(node->watchdog);
+    assert_int_equal(node->watchdog_vouch_ms, VOUCH);
+    assert_int_equal(drafts(u, 0), 0);
+    beat->watchdog_vouch_ms++;
+    assert_int_equal(drafts(u, 0), 2);
+    beat->watchdog_vouch_ms--;
+    beat->watchdog_fires_ms++;
+    assert_int_equal(drafts(u, 0), 2);
+    beat->watchdog = WATCHDOG_OFF;
+    assert_int_equal(drafts(u, 0), 2);
+    takes_effect(u, "watchdog of n3 off: its keeper says that it is not armed");
+    assert_false(node->watchdog);
+    assert_int_equal(node->watchdog_fires_ms, 0);
+    assert_int_equal(node->watchdog_vouch_ms, 0);
+    assert_int_equal(drafts(u, 0), 0);
+    free(u);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -163,7 +261,10 @@ int main(void)
         cmocka_unit_test(when_it_has_fired),
         cmocka_unit_test(a_stranger_is_answered),
         cmocka_unit_test(a_keepers_word),
+        cmocka_unit_test(an_agent_that_ends_says_so_at_once),
         cmocka_unit_test(a_timeout_longer_than_is_said_is_trouble),
+        cmocka_unit_test(who_says_no_length_is_not_answered_without_a_copy),
+        cmocka_unit_test(what_is_committed_of_a_watchdog),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
