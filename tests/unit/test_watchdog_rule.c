@@ -138,6 +138,52 @@ TEST(a_keepers_word)
     free(u);
 }
 
+/* From its level on it is armed; asked again ever more seldom, but not at once so. */
+TEST(a_keeper_that_says_nothing_is_asked_again)
+{
+    struct unit *u = unit_new(2);
+    unit_set(u, "proof", PROOF_WATCHDOG);
+    u->image.header.feature_level = LEVEL_WATCHDOG;
+    unit_start(u);
+    unit_pass(u, 4 * u->core.cluster.settings.retry_ms);
+    assert_int_equal(unit_logged(u, ACTION_KEEPER_ARM), 3);
+    free(u);
+}
+
+/* Twice in a beat_ms at most, however many answers come. */
+TEST(a_vouch_is_told_in_its_time)
+{
+    struct unit *u = unit_new(2);
+    struct watchdog *watchdog = &u->core.local.watchdog;
+    unit_set(u, "proof", PROOF_WATCHDOG);
+    unit_start(u);
+    keeper_is(u, true, u->core.cluster.settings.watchdog_ms);
+    unit_pass(u, 2000);
+    unit_forget(u);
+    (void)unit_take(u, ACTION_VOUCH);
+    assert_int_equal(watchdog->vouch_ms, u->now_ms + u->core.cluster.settings.beat_ms / 2);
+    watchdog->vouch_ms = u->now_ms + 5000;
+    unit_forget(u);
+    unit_pass(u, 3000);
+    unit_none(u, ACTION_VOUCH);
+    free(u);
+}
+
+/* Where no policy rests on it nobody is troubled by it; what agrees gives no reason. */
+TEST(without_the_policy_it_is_no_trouble)
+{
+    struct unit *u = unit_new(2);
+    struct text why = {0};
+    unit_start(u);
+    name_set(u->core.local.troubles[TROUBLE_WATCHDOG], TEXT_BYTES, "no such device");
+    unit_tick(u);
+    assert_string_equal(u->core.local.troubles[TROUBLE_WATCHDOG], "");
+    text_add(&why, "of before");
+    assert_true(watchdog_agrees(&u->core, &u->core.cluster.settings, &why));
+    assert_string_equal(why.bytes, "");
+    free(u);
+}
+
 /* Its end is told at once, and no pause from before keeps the watchdog from being let go. */
 TEST(an_agent_that_ends_says_so_at_once)
 {
@@ -261,6 +307,9 @@ int main(void)
         cmocka_unit_test(when_it_has_fired),
         cmocka_unit_test(a_stranger_is_answered),
         cmocka_unit_test(a_keepers_word),
+        cmocka_unit_test(a_keeper_that_says_nothing_is_asked_again),
+        cmocka_unit_test(a_vouch_is_told_in_its_time),
+        cmocka_unit_test(without_the_policy_it_is_no_trouble),
         cmocka_unit_test(an_agent_that_ends_says_so_at_once),
         cmocka_unit_test(a_timeout_longer_than_is_said_is_trouble),
         cmocka_unit_test(who_says_no_length_is_not_answered_without_a_copy),
