@@ -128,6 +128,7 @@ TEST(a_keepers_word)
     assert_string_equal(watchdog->identity, "iTCO");
     assert_int_equal(watchdog->tries, 0);
     assert_true(watchdog->vouched_ms < u->now_ms + 60000);
+    assert_true(watchdog->vouch_ms < u->now_ms + 60000);
     unit_tick(u);
     assert_int_equal(u->core.local.beat_last_ms, u->now_ms);
     unit_pass(u, 600);
