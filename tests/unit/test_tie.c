@@ -243,8 +243,14 @@ TEST(it_counts_from_the_last_word)
 TEST(whom_it_watches_and_that_it_writes)
 {
     struct unit *u = lost_side(false);
-    struct action poll = {.kind = ACTION_POLL};
-    tie_fill_poll(&u->core, &poll);
+    struct action poll = {0};
+    u->polls_hang = true;
+    while (poll.kind != ACTION_POLL) {
+        unit_pass(u, UNIT_TICK_MS);
+        for (uint32_t i = 0; i < u->out.count; i++) {
+            poll = u->out.list[i].kind == ACTION_POLL ? u->out.list[i] : poll;
+        }
+    }
     assert_true(poll.poll.write);
     assert_int_equal(poll.poll.watch_count, 1);
     assert_int_equal(poll.poll.watch[0], 1);
@@ -296,6 +302,25 @@ TEST(a_lost_one_takes_it_with_a_new_handle)
     assert_int_equal(node->state, NODE_ADMITTED);
     assert_string_equal(node->client.address, unit_client(2, 902).address);
     assert_int_equal(node->incarnation.number, UNIT_NODES + 1);
+    free(u);
+}
+
+/* What the old one was asked is nothing to the new one, whose opening may fail. */
+TEST(with_its_handle_goes_what_was_asked_through_it)
+{
+    struct unit *u = lost_side(true);
+    struct storage_view *storage = &u->core.local.storage;
+    u->polls_hang = true;
+    storage->look = true;
+    unit_pass(u, 600);
+    assert_true(call_open(&storage->poll_call));
+    assert_true(call_open(&storage->read_call));
+    empty_hands(u);
+    struct action open = unit_take(u, ACTION_HANDLE_OPEN);
+    assert_false(call_open(&storage->poll_call));
+    assert_false(call_open(&storage->read_call));
+    unit_handle(u, &open, OUTCOME_FAILED, (struct client){{0}});
+    assert_true(client_is_none(&storage->client));
     free(u);
 }
 
@@ -393,6 +418,7 @@ int main(void)
         cmocka_unit_test(whom_it_watches_and_that_it_writes),
         cmocka_unit_test(what_keeps_it_from_the_term),
         cmocka_unit_test(a_lost_one_takes_it_with_a_new_handle),
+        cmocka_unit_test(with_its_handle_goes_what_was_asked_through_it),
         cmocka_unit_test(its_address_comes_off_by_itself),
         cmocka_unit_test(its_address_comes_off_without_a_copy),
         cmocka_unit_test(its_address_is_left_alone),
