@@ -219,6 +219,178 @@ TEST(no_cause_is_cut_off)
     free(u);
 }
 
+/* Nothing of a draft that was given up is in the next one: no record, no room taken, no mark. */
+TEST(a_draft_begins_anew)
+{
+    struct unit *u = drafting();
+    struct uuid uuid = unit_uuid(0x99);
+    name_set(draft_vm(&u->core, 5)->name, NAME_BYTES, "new");
+    draft_vm(&u->core, 5)->uuid = uuid;
+    draft_history(&u->core, HISTORY_BMC, 3, NULL, "BMC of n3: off");
+    assert_int_equal(draft_room(&u->core), DELTA_RECORDS_MAX - 3); /* that one twice */
+    u->core.local.draft.delta.records[0].removed = true;
+    u->core.local.draft.open = false;
+    draft_begin(&u->core);
+    assert_int_equal(draft_room(&u->core), DELTA_RECORDS_MAX);
+    u->core.local.draft.delta.records[0].removed = false;
+    assert_false(draft_has_vm_name(&u->core, "new"));
+    assert_false(draft_has_vm_uuid(&u->core, &uuid));
+    assert_string_equal(draft_peek_vm(&u->core, 5)->name, "");
+    u->core.local.draft.delta.records[0].removed = true;
+    assert_int_equal(draft_node(&u->core, 2)->nodeid, 3); /* as the copy has it */
+    assert_false(u->core.local.draft.delta.records[0].removed);
+    free(u);
+}
+
+/* A name is taken by the copy or by the draft, unless what is drafted goes. */
+TEST(names_and_uuids_are_taken)
+{
+    struct unit *u = drafting();
+    struct uuid uuid = unit_uuid(0x99), held = unit_uuid(0x80), none = unit_uuid(0x98);
+    assert_true(draft_has_vm_name(&u->core, "vm0"));
+    assert_true(draft_has_vm_uuid(&u->core, &held));
+    struct vm_record *vm = draft_vm(&u->core, 5);
+    name_set(vm->name, NAME_BYTES, "new");
+    vm->uuid = uuid;
+    vm->state = VM_STOPPED;
+    assert_true(draft_has_vm_name(&u->core, "new"));
+    assert_true(draft_has_vm_uuid(&u->core, &uuid));
+    assert_false(draft_has_vm_name(&u->core, "other"));
+    assert_false(draft_has_vm_uuid(&u->core, &none));
+    draft_remove_vm(&u->core, 5);
+    assert_false(draft_has_vm_name(&u->core, "new"));
+    assert_false(draft_has_vm_uuid(&u->core, &uuid));
+    free(u);
+}
+
+/* A class goes, and may come back within one draft. */
+TEST(classes_are_drafted_away)
+{
+    struct unit *u = drafting();
+    struct setting_record class = {.set_ms = 5, .value = 2, .given = true, .name = "gold"};
+    const struct record *record = &u->core.local.draft.delta.records[0];
+    draft_remove_setting(&u->core, SETTINGS_MAX);
+    assert_true(record->removed);
+    draft_setting(&u->core, SETTINGS_MAX, &class);
+    assert_false(record->removed);
+    assert_string_equal(draft_peek_setting(&u->core, SETTINGS_MAX)->name, "gold");
+    draft_remove_setting(&u->core, SETTINGS_MAX);
+    assert_true(record->removed);
+    const struct setting_record none = {0};
+    assert_memory_equal(&record->setting, &none, sizeof(none));
+    assert_int_equal(u->core.local.draft.delta.count, 1);
+    free(u);
+}
+
+/* A record to be written anew is the copy's; one that is drafted is newer than that. */
+TEST(a_record_is_drafted_again)
+{
+    struct unit *u = drafting();
+    draft_again(&u->core, RECORD_NODE, 2);
+    assert_int_equal(u->core.local.draft.delta.count, 1);
+    assert_int_equal(u->core.local.draft.delta.records[0].node.nodeid, 3);
+    draft_node(&u->core, 2)->memory_mib = 7;
+    draft_again(&u->core, RECORD_NODE, 2);
+    assert_int_equal(u->core.local.draft.delta.count, 1);
+    assert_int_equal(draft_peek_node(&u->core, 2)->memory_mib, 7);
+    free(u);
+}
+
+TEST(an_entry_tells_when_where_and_why)
+{
+    struct unit *u = drafting();
+    const struct vm_record *vm = &u->core.cluster.vms[0];
+    const struct history_entry *entry =
+        draft_history(&u->core, HISTORY_VM_STOPPED, 3, vm, "so it was wanted");
+    assert_int_equal(entry->wall_ms, u->core.local.wall_ms);
+    assert_int_equal(entry->term, 3);
+    assert_int_equal(entry->kind, HISTORY_VM_STOPPED);
+    assert_int_equal(entry->nodeid, 3);
+    assert_string_equal(entry->vm, "vm0");
+    assert_true(action_id_equal(entry->action, vm->action));
+    assert_string_equal(entry->cause, "so it was wanted");
+    free(u);
+}
+
+/* What is of a fence is written twice, each into a slot of its own, and told once. What of the
+ * ledger is only mended is not of this draft. */
+TEST(the_ledger_is_written_with_its_commit)
+{
+    struct unit *u = drafting();
+    uint32_t count, told = 0;
+    u->core.cluster.history[HISTORY_MAX].kind = HISTORY_BMC;
+    u->core.cluster.history[HISTORY_MAX].nodeid = 1;
+    u->core.cluster.history[HISTORY_MAX + 1].sequence = 5;
+    draft_again(&u->core, RECORD_HISTORY, HISTORY_MAX);
+    draft_history(&u->core, HISTORY_REQUEST, 0, NULL, "wanted");
+    draft_history(&u->core, HISTORY_BMC, 3, NULL, "BMC of n3");
+    draft_history(&u->core, HISTORY_BARRIER, 3, NULL, "barrier of n3");
+    const struct delta *delta = send(u, &count);
+    assert_false(u->core.local.draft.open);
+    assert_int_equal(delta->count, 6);
+    for (uint32_t i = 4; i < 6; i++) {
+        assert_int_equal(delta->records[i].kind, RECORD_HISTORY);
+        assert_memory_equal(&delta->records[i].history, &delta->records[i - 2].history,
+                            sizeof(struct history_entry));
+    }
+    assert_int_equal(delta->records[4].slot, HISTORY_MAX);
+    assert_int_equal(delta->records[5].slot, HISTORY_MAX + 2);
+    for (uint32_t i = 0; i < count; i++) {
+        const char *at = u->out.list[i].kind == ACTION_TRACE ? u->out.list[i].trace : "";
+        for (; (at = strstr(at, "; ")) != NULL; at++) {
+            told++;
+        }
+    }
+    assert_int_equal(told, 3);
+    free(u);
+}
+
+/* Counters go up, of actions and of commits; and a commit that makes the object says so. */
+TEST(counters_go_up)
+{
+    struct unit *u = drafting();
+    struct caller caller = {.now_ms = u->now_ms,
+                            .valid_until_ms = u->now_ms + 500,
+                            .next_id = &u->core.local.next_id,
+                            .out = &u->out};
+    uint64_t before = u->core.local.next_counter;
+    assert_int_equal(draft_action(&u->core).counter, before + 1);
+    draft_node(&u->core, 2)->memory_mib = 7;
+    u->out.count = 0;
+    draft_send(&u->core, &caller, true);
+    assert_int_equal(u->core.local.commit.delta.header.commit.counter, before + 2);
+    assert_true(u->core.local.commit.create);
+    free(u);
+}
+
+/* How many lines a commit takes whose second cause fills the first line but for `spare` bytes. */
+static uint32_t lines_of(int spare)
+{
+    struct unit *u = drafting();
+    uint32_t count, lines = 0;
+    char cause[TEXT_BYTES] = "";
+    size_t head = strlen("commit version 11 term 3; ");
+    memset(cause, 'x', TEXT_BYTES - 1 - head - strlen("; end") - (size_t)spare);
+    draft_history(&u->core, HISTORY_VM_STOPPED, 0, NULL, cause);
+    draft_history(&u->core, HISTORY_VM_STOPPED, 0, NULL, "end");
+    (void)send(u, &count);
+    for (uint32_t i = 0; i < count; i++) {
+        if (u->out.list[i].kind == ACTION_TRACE) {
+            assert_non_null(strchr(u->out.list[i].trace, ';'));
+            lines++;
+        }
+    }
+    free(u);
+    return lines;
+}
+
+TEST(a_line_is_filled_to_its_last_byte)
+{
+    assert_int_equal(lines_of(0), 1);
+    assert_int_equal(lines_of(-1), 2);
+    assert_int_equal(lines_of(-6), 2); /* the first alone is too long by one, and is cut */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -236,6 +408,14 @@ int main(void)
         cmocka_unit_test(action_ids_are_new),
         cmocka_unit_test(history_begins_with_one),
         cmocka_unit_test(no_cause_is_cut_off),
+        cmocka_unit_test(a_draft_begins_anew),
+        cmocka_unit_test(names_and_uuids_are_taken),
+        cmocka_unit_test(classes_are_drafted_away),
+        cmocka_unit_test(a_record_is_drafted_again),
+        cmocka_unit_test(an_entry_tells_when_where_and_why),
+        cmocka_unit_test(the_ledger_is_written_with_its_commit),
+        cmocka_unit_test(counters_go_up),
+        cmocka_unit_test(a_line_is_filled_to_its_last_byte),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -42,6 +42,25 @@ TEST(kept_memory_is_not_given_away)
     assert_int_equal(loads.kept_mib[0] + loads.kept_mib[1] + loads.kept_mib[2], 4000);
 }
 
+/* It is kept where it would be placed, to the last MiB; where nothing is kept nobody is kept out.
+ */
+TEST(the_last_mib_may_be_the_kept_one)
+{
+    struct loads loads = three_nodes();
+    assert_false(place_is_kept_out(&loads, 100, PROOF_STORAGE));
+    loads.able = 3;
+    place_add(&loads, 0, 4096);
+    place_add(&loads, 1, 4095);
+    place_keep(&loads, 1, PROOF_STORAGE, 0);
+    assert_int_equal(loads.kept_mib[1], 1);
+    assert_true(place_is_kept_out(&loads, 1, PROOF_STORAGE));
+    assert_false(place_is_kept_out(&loads, 2, PROOF_STORAGE));
+    loads = three_nodes();
+    place_add(&loads, 0, 100);
+    place_keep(&loads, 1, PROOF_STORAGE, 0);
+    assert_int_equal(loads.kept_mib[1], 1);
+}
+
 /* Of equals the lowest slot, always the same. */
 TEST(ties_go_to_the_lowest_slot)
 {
@@ -184,6 +203,32 @@ TEST(who_is_able)
     free(u);
 }
 
+/* What proves a node dead is counted as its record has it, each node by itself; and before all
+ * members told of watchdogs everybody counts as having one. */
+TEST(what_could_prove_whom_dead)
+{
+    for (uint32_t level = LEVEL_WATCHDOG - 1; level <= LEVEL_WATCHDOG; level++) {
+        struct unit *u = unit_new(2);
+        struct loads loads;
+        u->image.header.feature_level = level;
+        u->image.nodes[1].watchdog = true;
+        name_set(u->image.nodes[2].bmc.address, ADDRESS_BYTES, "10.0.1.3");
+        u->image.nodes[2].bmc.verified = true;
+        u->peers[3].restarts = 2;
+        unit_start(u);
+        unit_pass(u, 400);
+        memset(&loads, 0xff, sizeof(loads));
+        draft_begin(&u->core);
+        place_loads(&u->core, &loads);
+        assert_int_equal(loads.able, 7);
+        assert_int_equal(loads.armed, level < LEVEL_WATCHDOG ? 7 : 2);
+        assert_int_equal(loads.powered, 4);
+        assert_int_equal(loads.restless, 4);
+        assert_int_equal(loads.vm_count[0] + loads.used_mib[0] + loads.kept_mib[0], 0);
+        free(u);
+    }
+}
+
 /* A node off the members, or not admitted, takes no VM. */
 TEST(members_only)
 {
@@ -211,6 +256,7 @@ TEST(what_weighs)
     unit_vm(u, 2, VM_STOPPING, 0);
     unit_vm(u, 3, VM_RECOVERING, 0);
     unit_vm(u, 4, VM_STOPPED, NODE_NONE);
+    unit_vm(u, 5, VM_RECOVERING, 0);
     unit_start(u);
     draft_begin(&u->core);
     place_loads(&u->core, &loads);
@@ -225,6 +271,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fewest_vms),
         cmocka_unit_test(kept_memory_is_not_given_away),
+        cmocka_unit_test(the_last_mib_may_be_the_kept_one),
         cmocka_unit_test(ties_go_to_the_lowest_slot),
         cmocka_unit_test(memory_is_hard),
         cmocka_unit_test(restless_nodes_come_last),
@@ -234,6 +281,7 @@ int main(void)
         cmocka_unit_test(avoided_only_as_the_last),
         cmocka_unit_test(only_who_could_be_proven_dead),
         cmocka_unit_test(who_is_able),
+        cmocka_unit_test(what_could_prove_whom_dead),
         cmocka_unit_test(members_only),
         cmocka_unit_test(what_weighs),
     };
