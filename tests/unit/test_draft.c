@@ -345,6 +345,30 @@ TEST(the_ledger_is_written_with_its_commit)
     free(u);
 }
 
+/* What is only written anew, of the history or of the ledger, is no new entry of either. */
+TEST(what_is_mended_is_not_kept_again)
+{
+    static const uint32_t slots[] = {7, HISTORY_MAX};
+    for (uint32_t i = 0; i < UNIT_COUNT(slots); i++) {
+        struct unit *u = drafting();
+        uint32_t count;
+        struct history_entry *old = &u->core.cluster.history[slots[i]];
+        old->sequence = 7;
+        old->kind = HISTORY_BMC;
+        old->nodeid = 3;
+        draft_again(&u->core, RECORD_HISTORY, slots[i]);
+        if (i == 0) {
+            assert_int_equal(send(u, &count)->count, 1);
+        } else {
+            draft_history(&u->core, HISTORY_BARRIER, 3, NULL, "barrier of n3");
+            const struct delta *delta = send(u, &count);
+            assert_int_equal(delta->count, 3);
+            assert_int_equal(delta->records[2].history.kind, HISTORY_BARRIER);
+        }
+        free(u);
+    }
+}
+
 /* Counters go up, of actions and of commits; and a commit that makes the object says so. */
 TEST(counters_go_up)
 {
@@ -414,6 +438,7 @@ int main(void)
         cmocka_unit_test(a_record_is_drafted_again),
         cmocka_unit_test(an_entry_tells_when_where_and_why),
         cmocka_unit_test(the_ledger_is_written_with_its_commit),
+        cmocka_unit_test(what_is_mended_is_not_kept_again),
         cmocka_unit_test(counters_go_up),
         cmocka_unit_test(a_line_is_filled_to_its_last_byte),
     };

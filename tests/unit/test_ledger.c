@@ -156,6 +156,100 @@ TEST(room_is_kept_for_it)
     free(u);
 }
 
+/* Of all kinds those about fences, and a person's word about a node. */
+TEST(what_is_of_a_fence)
+{
+    static const enum history_kind fences[] = {
+        HISTORY_NODE_LOST,     HISTORY_BARRIER,      HISTORY_BMC,       HISTORY_NODE_FENCED,
+        HISTORY_NODE_UNFENCED, HISTORY_NODE_REMOVED, HISTORY_FENCE_HELD};
+    struct unit *u = unit_new(1);
+    u->core.cluster.header.feature_level = LEVEL_LEDGER;
+    uint32_t kept = 0;
+    for (uint32_t kind = HISTORY_NONE; kind < HISTORY_KIND_COUNT; kind++) {
+        kept += ledger_keeps(&u->core, (enum history_kind)kind, 0);
+    }
+    assert_int_equal(kept, UNIT_COUNT(fences));
+    for (uint32_t i = 0; i < UNIT_COUNT(fences); i++) {
+        assert_true(ledger_keeps(&u->core, fences[i], 3));
+    }
+    assert_true(ledger_keeps(&u->core, HISTORY_REQUEST, 3));
+    assert_false(ledger_keeps(&u->core, HISTORY_TERM, 3));
+    free(u);
+}
+
+/* The fence of n3 as it is in `fence`, drafted; we are n2, so nothing else is. */
+static struct unit *drafted(const struct fence *fence)
+{
+    struct unit *u = unit_new(2);
+    u->image.header.feature_level = LEVEL_LEDGER;
+    u->image.nodes[N3].power_on = true;
+    unit_start(u);
+    struct fence *own = &u->core.local.acting.fences[N3];
+    *own = *fence;
+    own->incarnation.epoch += u->core.cluster.nodes[N3].incarnation.epoch;
+    own->incarnation.number += u->core.cluster.nodes[N3].incarnation.number;
+    draft_begin(&u->core);
+    ledger_draft(&u->core, N3);
+    return u;
+}
+
+/* What the switching came to, in words, as a number, and in the record. */
+TEST(how_the_switching_ended)
+{
+    static const struct {
+        enum power_state state;
+        bool on, done, proof, wants_on;
+        uint32_t tries;
+        const char *cause;
+    } cases[] = {
+        {POWER_OFF, false, true, true, true, 1, "power of n3: off, read back, after 5 ms; so"},
+        {POWER_OFF, false, true, true, true, 2,
+         "power of n3: off, read back, after 5 ms; try 2; so"},
+        {POWER_FAILED, true, false, false, true, 1, "power of n3: not proven off, after 5 ms; so"},
+        {POWER_ON_ENDED, true, true, false, false, 2, "power of n3: on again, after 5 ms; so"},
+        {POWER_ON_ENDED, false, false, false, false, 2,
+         "power of n3: not switched on again, after 5 ms; so"},
+    };
+    for (uint32_t i = 0; i < UNIT_COUNT(cases); i++) {
+        struct fence fence = {.power = {.state = cases[i].state,
+                                        .on = cases[i].on,
+                                        .tries = cases[i].tries,
+                                        .begun_ms = 10,
+                                        .ended_ms = 15,
+                                        .text = "so"}};
+        struct unit *u = drafted(&fence);
+        const struct history_entry *entry = &u->core.local.draft.delta.records[0].history;
+        assert_string_equal(entry->cause, cases[i].cause);
+        assert_int_equal(entry->number, cases[i].done ? OUTCOME_DONE : OUTCOME_FAILED);
+        const struct node_record *node = draft_peek_node(&u->core, N3);
+        assert_int_equal(node->proofs, cases[i].proof ? PROOF_POWER : 0);
+        assert_int_equal(node->power_on, cases[i].wants_on);
+        uint32_t room = draft_room(&u->core);
+        ledger_draft(&u->core, N3); /* once is enough */
+        assert_int_equal(draft_room(&u->core), room);
+        free(u);
+    }
+}
+
+/* Each try that failed counts; and what was not begun by us, for this life, is not ours to tell. */
+TEST(how_the_barrier_came_to_stand)
+{
+    for (uint32_t tries = 0; tries < 3; tries++) {
+        struct fence fence = {.state = FENCE_STANDS, .barrier_tries = tries};
+        struct unit *u = drafted(&fence);
+        const char *cause = u->core.local.draft.delta.records[0].history.cause;
+        assert_int_equal(u->core.local.draft.delta.count, 1);
+        const char *told = strstr(cause, ", tries before: ");
+        assert_int_equal(told == NULL, tries == 0);
+        assert_true(told == NULL || told[strlen(", tries before: ")] == (char)('0' + tries));
+        free(u);
+    }
+    struct fence earlier = {.state = FENCE_STANDS, .incarnation = {0, 1}};
+    struct unit *u = drafted(&earlier);
+    assert_int_equal(u->core.local.draft.delta.count, 0);
+    free(u);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -165,6 +259,9 @@ int main(void)
         cmocka_unit_test(a_persons_word_is_kept),
         cmocka_unit_test(the_oldest_makes_room),
         cmocka_unit_test(room_is_kept_for_it),
+        cmocka_unit_test(what_is_of_a_fence),
+        cmocka_unit_test(how_the_switching_ended),
+        cmocka_unit_test(how_the_barrier_came_to_stand),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
