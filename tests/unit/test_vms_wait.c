@@ -1,0 +1,165 @@
+/* VMs that wait: for what, in which words, and what is kept for them meanwhile. We are n1 and act;
+ * n3 is lost from the beginning. */
+#include "agent/vms.h"
+#include "tests/unit/unit_core.h"
+
+#define N2 1 /* slots */
+#define N3 2
+
+static struct unit *n3_lost(uint32_t proof)
+{
+    struct unit *u = unit_new(1);
+    unit_set(u, "proof", proof);
+    u->image.nodes[N3].state = NODE_LOST;
+    u->image.header.members = 3;
+    u->ring.count = 2;
+    return u;
+}
+
+/* All barriers stand, and all leases are as n3 had them. */
+static void answer(struct unit *u)
+{
+    for (unsigned i = 0; i < 20; i++) {
+        struct action asked;
+        unit_settle(u, 60);
+        while (unit_find(u, ACTION_BLOCK_ADD, &asked)) {
+            unit_block(u, &asked, OUTCOME_DONE, 0);
+        }
+        while (unit_find(u, ACTION_LEASE_READ, &asked)) {
+            struct lease lease = unit_lease(u, 0, 3);
+            unit_lease_is(u, &asked, OUTCOME_DONE, &lease);
+        }
+    }
+}
+
+static unsigned told(const struct unit *u, const char *cause)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < HISTORY_MAX; i++) {
+        const struct history_entry *entry = &u->core.cluster.history[i];
+        count += entry->kind == HISTORY_VM_RECOVERING && strcmp(entry->cause, cause) == 0;
+    }
+    return count;
+}
+
+/* What is owed to a VM is what nobody gave a reason for yet. */
+TEST(what_waits_for_whoever_acts)
+{
+    static const struct {
+        enum vm_state state;
+        enum vm_want want;
+        uint32_t attempts;
+        uint8_t node;
+        bool said, waits;
+    } cases[] = {
+        {VM_STOPPED, WANT_RUNNING, 0, NODE_NONE, false, true},
+        {VM_STOPPED, WANT_RUNNING, 0, NODE_NONE, true, false},
+        {VM_STOPPED, WANT_RUNNING, 1, NODE_NONE, false, false},
+        {VM_STOPPED, WANT_STOPPED, 0, NODE_NONE, false, false},
+        {VM_RUNNING, WANT_RUNNING, 0, N2, false, false},
+        {VM_RUNNING, WANT_RUNNING, 0, N3, false, true},
+        {VM_RUNNING, WANT_STOPPED, 3, N3, false, true},
+        {VM_RECOVERING, WANT_RUNNING, 0, N3, true, false},
+    };
+    for (uint32_t i = 0; i < UNIT_COUNT(cases); i++) {
+        struct unit *u = n3_lost(PROOF_POWER);
+        struct vm_record *vm = unit_vm(u, 0, cases[i].state, cases[i].node);
+        vm->want = cases[i].want;
+        vm->attempts = cases[i].attempts;
+        name_set(vm->reason, TEXT_BYTES, cases[i].said ? "no node" : "");
+        unit_start(u);
+        assert_int_equal(vms_wait(&u->core), cases[i].waits);
+        u->core.cluster.settings.ha = HA_ON + 1;
+        assert_false(vms_wait(&u->core));
+        free(u);
+    }
+}
+
+/* What it waits for is said once, with what a person may do; and anew when a try to cut its host's
+ * power has ended, not while one is under way. */
+TEST(what_a_proof_is_waited_for_is_said)
+{
+    static const char without[] = "the barrier stands; waits for power (proof); surely off? stead "
+                                  "node fence n3 --i-vouch; n3: no power device is verified";
+    static const char with[] = "the barrier stands; waits for power (proof); surely off? stead "
+                               "node fence n3 --i-vouch";
+    for (unsigned bmc = 0; bmc < 2; bmc++) {
+        struct unit *u = n3_lost(PROOF_POWER);
+        unit_vm(u, 0, VM_RUNNING, N3);
+        if (bmc == 1) {
+            name_set(u->image.nodes[N3].bmc.address, ADDRESS_BYTES, "10.0.1.3");
+            u->image.nodes[N3].bmc.verified = true;
+        }
+        unit_lead(u);
+        answer(u);
+        const struct vm_record *vm = unit_copy_vm(u, 0);
+        assert_int_equal(vm->state, VM_RECOVERING);
+        assert_string_equal(vm->reason, bmc == 1 ? with : without);
+        assert_int_equal(told(u, vm->reason), 1);
+        if (bmc == 1) {
+            struct action power = unit_take(u, ACTION_POWER);
+            unit_power(u, &power, OUTCOME_FAILED);
+            unit_settle(u, 200);
+            assert_non_null(strstr(vm->reason, "--i-vouch; n3: "));
+            assert_non_null(strstr(vm->reason, "the BMC says so"));
+            assert_int_equal(told(u, vm->reason), 1);
+        }
+        free(u);
+    }
+}
+
+/* Its last place is proven and never took the lease: it waits for whom that names. */
+TEST(an_unproven_holder_of_the_lease_is_followed)
+{
+    struct unit *u = n3_lost(PROOF_POWER);
+    unit_vm(u, 0, VM_STARTING, N2)->incarnation = (struct incarnation){1, 77};
+    unit_lead(u);
+    struct lease lease = unit_lease(u, 0, 3);
+    struct action read = unit_take(u, ACTION_LEASE_READ);
+    unit_lease_is(u, &read, OUTCOME_DONE, &lease);
+    struct action block = unit_take(u, ACTION_BLOCK_ADD);
+    while (!unit_holds(&block.block, lease.clients.list[0])) {
+        block = unit_take(u, ACTION_BLOCK_ADD); /* n3's own are left open */
+    }
+    unit_settle(u, 100);
+    const struct vm_record *vm = unit_copy_vm(u, 0);
+    assert_int_equal(vm->state, VM_RECOVERING);
+    assert_int_equal(vm->node, N3);
+    assert_true(incarnation_equal(vm->incarnation, unit_copy_node(u, 3)->incarnation));
+    assert_int_equal(told(u, "its lease is in the hands of n3, not proven dead for it yet"), 1);
+    free(u);
+}
+
+/* Its host may yet be proven dead: the room for the more urgent one is not given away. */
+TEST(room_is_kept_for_the_more_urgent)
+{
+    for (int32_t priority = 0; priority < 2; priority++) {
+        struct unit *u = n3_lost(PROOF_POWER);
+        for (uint32_t slot = 0; slot < 3; slot++) {
+            struct vm_record *vm = slot == 0 ? unit_vm(u, slot, VM_RUNNING, N3)
+                                             : unit_vm(u, slot, VM_STOPPED, NODE_NONE);
+            vm->memory_mib = 8000; /* one to a node */
+            vm->priority = slot == 0 ? priority : 0;
+        }
+        unit_lead(u);
+        unit_settle(u, 300);
+        assert_int_equal(unit_copy_vm(u, 1)->state, VM_STARTING);
+        assert_int_equal(unit_copy_vm(u, 2)->state, priority == 1 ? VM_STOPPED : VM_STARTING);
+        assert_string_equal(
+            unit_copy_vm(u, 2)->reason,
+            priority == 1 ? "memory is kept for VMs of higher priority whose hosts may yet come up"
+                          : "");
+        free(u);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_waits_for_whoever_acts),
+        cmocka_unit_test(what_a_proof_is_waited_for_is_said),
+        cmocka_unit_test(an_unproven_holder_of_the_lease_is_followed),
+        cmocka_unit_test(room_is_kept_for_the_more_urgent),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
