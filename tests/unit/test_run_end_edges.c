@@ -228,6 +228,76 @@ TEST(without_clients_nothing_is_barred)
     }
 }
 
+/* A start that went on from a leftover of ours is a start like any. */
+static struct world *up_from_leftover(void)
+{
+    struct world *w = world_new(VM_STARTING);
+    w->lease = unit_lease(w->u, 0, OURS);
+    world_restart(w, DOMAIN_STARTING);
+    unit_domain(w->u, 0, DOMAIN_GONE, END_UNKNOWN); /* while its lease is read */
+    w->alive = false;
+    world_until(w, RUN_UP);
+    unit_forget(w->u);
+    return w;
+}
+
+/* ... what stead ends of it runs nowhere else, */
+TEST(a_start_from_a_leftover_is_ended_as_any)
+{
+    struct world *w = up_from_leftover();
+    world_record(w, VM_RECOVERING, OUR_SLOT);
+    world_until(w, RUN_BLOCK);
+    unit_none(w->u, ACTION_WATCHERS_READ);
+    world_end(w);
+}
+
+/* ... and when its guest crashes it is told, not started once more by us. */
+TEST(a_start_from_a_leftover_is_over_as_any)
+{
+    struct world *w = up_from_leftover();
+    world_guest_ends(w, END_CRASHED);
+    world_settle(w, 2000);
+    assert_int_equal(world_state(w), RUN_OVER);
+    assert_false(w->alive);
+    assert_int_equal(w->lease.state, LEASE_FREE);
+    world_end(w);
+}
+
+/* That it runs, and that it ended, is told at once, with how long it ran. */
+TEST(up_and_over_are_told_at_once)
+{
+    struct world *w = world_up();
+    unit_pass(w->u, UNIT_TICK_MS);
+    assert_int_equal(world_observation(w)->kind, OBSERVED_RUNNING);
+    world_settle(w, 5000);
+    world_record(w, VM_STOPPING, OUR_SLOT); /* by another action than it was started by */
+    world_guest_ends(w, END_SHUTDOWN);
+    world_until(w, RUN_OVER);
+    unit_pass(w->u, UNIT_TICK_MS);
+    assert_int_equal(world_observation(w)->kind, OBSERVED_STOPPED);
+    assert_in_range(world_observation(w)->up_ms, 5000, 6000);
+    world_end(w);
+}
+
+/* Who has its images open is not looked at while the start's own clients may still be there. */
+TEST(who_else_looks_on_is_asked_after_a_while)
+{
+    struct world *w = world_up();
+    unit_pass(w->u, w->u->core.cluster.settings.retry_ms - 2 * UNIT_TICK_MS);
+    unit_none(w->u, ACTION_WATCHERS_READ);
+    world_end(w);
+}
+
+/* One that stands still by our doing could not hear a request: its plug is pulled. */
+TEST(a_suspended_guest_wanted_stopped_is_destroyed)
+{
+    struct world *w = world_up();
+    unit_domain(w->u, 0, DOMAIN_SUSPENDED, END_UNKNOWN);
+    world_record(w, VM_STOPPING, OUR_SLOT);
+    assert_int_equal(world_state(w), RUN_DESTROY);
+    world_end(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -243,6 +313,11 @@ int main(void)
         cmocka_unit_test(a_failed_look_forgets_nobody),
         cmocka_unit_test(who_looked_on_is_not_barred_at_the_end),
         cmocka_unit_test(without_clients_nothing_is_barred),
+        cmocka_unit_test(a_start_from_a_leftover_is_ended_as_any),
+        cmocka_unit_test(a_start_from_a_leftover_is_over_as_any),
+        cmocka_unit_test(up_and_over_are_told_at_once),
+        cmocka_unit_test(who_else_looks_on_is_asked_after_a_while),
+        cmocka_unit_test(a_suspended_guest_wanted_stopped_is_destroyed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
