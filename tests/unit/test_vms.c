@@ -42,6 +42,23 @@ static struct lease held_by_n3(struct unit *u)
     return lease;
 }
 
+/* The history has one such entry, about vm0. */
+static void check_told(const struct unit *u, enum history_kind kind, uint32_t nodeid,
+                       const char *cause)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < HISTORY_MAX; i++) {
+        const struct history_entry *entry = &u->core.cluster.history[i];
+        if (entry->kind == kind) {
+            count++;
+            assert_string_equal(entry->vm, "vm0");
+            assert_int_equal(entry->nodeid, nodeid);
+            assert_string_equal(entry->cause, cause);
+        }
+    }
+    assert_int_equal(count, 1);
+}
+
 /* The VM of a dead node is started elsewhere, from the very generation whose clients were blocked.
  */
 TEST(a_takeover_uses_the_barred_generation)
@@ -177,6 +194,10 @@ TEST(wanted_stopped_is_freed)
     unit_settle(u, 300);
     assert_int_equal(unit_copy_vm(u, 0)->state, VM_STOPPED);
     assert_int_equal(unit_copy_vm(u, 0)->generation, lease.generation + 1);
+    assert_int_equal(unit_copy_vm(u, 0)->node, NODE_NONE);
+    check_told(u, HISTORY_VM_STOPPED, 0, "its holder is gone, its lease is free");
+    assert_int_equal(u->core.local.acting.barrier_of[0], 0); /* its place is free again */
+    assert_true(uuid_is_zero(&u->core.local.acting.barriers[0].vm));
     free(u);
 }
 
@@ -223,9 +244,11 @@ TEST(a_vm_without_a_place_waits_and_is_started_later)
     unit_lead(u);
     unit_settle(u, 500);
     assert_int_equal(unit_copy_vm(u, 0)->state, VM_STOPPED);
-    assert_true(strlen(unit_copy_vm(u, 0)->reason) > 0);
+    unit_settle(u, 2500); /* it is tried again, and not told again */
+    check_told(u, HISTORY_VM_FAILED, 0, unit_copy_vm(u, 0)->reason);
+    assert_string_equal(unit_copy_vm(u, 0)->reason, "no node that is online has the memory for it");
     u->peers[2].memory_mib = 65536;
-    unit_settle(u, 1000);
+    unit_settle(u, 1500);
     assert_int_equal(unit_copy_vm(u, 0)->state, VM_STARTING);
     assert_int_equal(unit_copy_vm(u, 0)->node, 1);
     assert_int_equal(unit_copy_vm(u, 0)->reason[0], '\0');
@@ -313,6 +336,7 @@ TEST(wanted_stopped_is_stopped)
     assert_int_equal(unit_copy_vm(u, 0)->state, VM_STOPPING);
     assert_int_equal(unit_copy_vm(u, 0)->node, 1);
     assert_int_equal(unit_copy_vm(u, 0)->action.term, u->core.cluster.header.term);
+    check_told(u, HISTORY_VM_STOPPING, 2, "wanted stopped");
     free(u);
 }
 
@@ -330,7 +354,27 @@ TEST(a_removed_vm_takes_its_lease_along)
     struct action removal = unit_take(u, ACTION_LEASE_REMOVE);
     assert_true(uuid_equal(&removal.lease.lease.vm, &uuid));
     assert_int_equal(removal.lease.lease.generation, UNIT_GENERATION);
+    check_told(u, HISTORY_VM_REMOVED, 0, "removed; its images are kept");
     free(u);
+}
+
+/* A start says where and why, and forgets what was wrong with the run before. */
+TEST(a_start_tells_why_it_is_there)
+{
+    for (unsigned back = 0; back < 2; back++) {
+        struct unit *u = unit_new(1);
+        struct vm_record *vm = unit_vm(u, 0, VM_STOPPED, NODE_NONE);
+        vm->prefer = back << N3;
+        memset(&vm->condition, 1, sizeof(vm->condition));
+        unit_lead(u);
+        unit_settle(u, 300);
+        const struct vm_condition none = {0};
+        assert_memory_equal(&unit_copy_vm(u, 0)->condition, &none, sizeof(none));
+        check_told(u, HISTORY_VM_STARTING, back ? 3 : 1,
+                   back ? "start on n3 (VMs there: 0; it ended there by itself)"
+                        : "start on n1 (VMs there: 0; wanted running)");
+        free(u);
+    }
 }
 
 /* A VM on a living node is nobody's to take over. */
@@ -384,6 +428,7 @@ int main(void)
         cmocka_unit_test(each_start_has_an_id_of_its_own),
         cmocka_unit_test(wanted_stopped_is_stopped),
         cmocka_unit_test(a_removed_vm_takes_its_lease_along),
+        cmocka_unit_test(a_start_tells_why_it_is_there),
         cmocka_unit_test(a_living_nodes_vm_is_left_alone),
         cmocka_unit_test(an_earlier_lifes_vm_is_taken_over),
     };
