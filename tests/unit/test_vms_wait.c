@@ -113,6 +113,7 @@ TEST(an_unproven_holder_of_the_lease_is_followed)
 {
     struct unit *u = n3_lost(PROOF_POWER);
     unit_vm(u, 0, VM_STARTING, N2)->incarnation = (struct incarnation){1, 77};
+    name_set(u->image.vms[0].reason, TEXT_BYTES, "of its last place");
     unit_lead(u);
     struct lease lease = unit_lease(u, 0, 3);
     struct action read = unit_take(u, ACTION_LEASE_READ);
@@ -127,6 +128,8 @@ TEST(an_unproven_holder_of_the_lease_is_followed)
     assert_int_equal(vm->node, N3);
     assert_true(incarnation_equal(vm->incarnation, unit_copy_node(u, 3)->incarnation));
     assert_int_equal(told(u, "its lease is in the hands of n3, not proven dead for it yet"), 1);
+    assert_string_equal(vm->reason, "");
+    (void)unit_take(u, ACTION_LEASE_READ); /* another barrier, around another holder */
     free(u);
 }
 
