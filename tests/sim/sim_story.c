@@ -189,6 +189,17 @@ static void step_change(struct sim *sim, const struct scenario_step *step)
     }
 }
 
+static void step_hypervisor(struct sim *sim, const struct scenario_step *step)
+{
+    if (step->kind == STEP_KILL_VM) {
+        step_kill_vm(sim, step);
+    } else if (step->kind == STEP_LIBVIRT) {
+        sim_virt_trouble(sim, step->node, step->libvirt, step->duration_us);
+    } else {
+        sim_virt_kill(sim, step->node);
+    }
+}
+
 static void step_host(struct sim *sim, const struct scenario_step *step)
 {
     if (step->kind == STEP_POWER) {
@@ -203,19 +214,10 @@ static void step_host(struct sim *sim, const struct scenario_step *step)
         sim_agent_kill(sim, step->node);
     } else if (step->kind == STEP_KILL_KEEPER) {
         sim_keeper_kill(sim, step->node);
-    } else {
+    } else if (step->kind == STEP_FREEZE) {
         sim_host_freeze(sim, step->node, step->duration_us);
-    }
-}
-
-static void step_hypervisor(struct sim *sim, const struct scenario_step *step)
-{
-    if (step->kind == STEP_KILL_VM) {
-        step_kill_vm(sim, step);
-    } else if (step->kind == STEP_LIBVIRT) {
-        sim_virt_trouble(sim, step->node, step->libvirt, step->duration_us);
     } else {
-        sim_virt_kill(sim, step->node);
+        step_hypervisor(sim, step);
     }
 }
 
@@ -230,6 +232,9 @@ static void step_do(struct sim *sim, const struct scenario_step *step)
     case STEP_HANG:
     case STEP_KILL_AGENT:
     case STEP_KILL_KEEPER:
+    case STEP_LIBVIRT:
+    case STEP_KILL_LIBVIRT:
+    case STEP_KILL_VM:
         step_host(sim, step);
         return;
     case STEP_PARTITION:
@@ -237,11 +242,6 @@ static void step_do(struct sim *sim, const struct scenario_step *step)
     case STEP_CUT:
     case STEP_MEND:
         step_partition(sim, step);
-        return;
-    case STEP_LIBVIRT:
-    case STEP_KILL_LIBVIRT:
-    case STEP_KILL_VM:
-        step_hypervisor(sim, step);
         return;
     case STEP_SHUTDOWN:
     case STEP_REBOOT:
