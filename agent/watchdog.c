@@ -141,11 +141,12 @@ static void vouch(struct core *core, struct caller *caller)
 void watchdog_carry_on(struct core *core, struct caller *caller)
 {
     struct watchdog *watchdog = &core->local.watchdog;
-    bool wanted = accepted(core) && core->local.life.state == LIFE_ADMITTED && !watchdog->ending;
+    bool counts = accepted(core);
+    bool wanted = counts && core->local.life.state == LIFE_ADMITTED && !watchdog->ending;
     if (watchdog->armed) {
         vouch(core, caller);
     }
-    if (!accepted(core)) {
+    if (!counts) {
         core->local.troubles[TROUBLE_WATCHDOG][0] = '\0';
     }
     if (caller->now_ms < watchdog->retry_ms) {
@@ -238,8 +239,9 @@ void watchdog_draft(struct core *core, uint32_t slot, const struct beat *beat)
     ASSERT(node->state == NODE_ADMITTED);
     /* What it said before it read what we know may be over: it lets go by what it reads. */
     bool current = beat->epoch == copy->epoch && beat->version == copy->version;
-    bool armed = accepted(core) && beat->watchdog == WATCHDOG_ARMED && current;
-    bool off = !accepted(core) || beat->watchdog == WATCHDOG_OFF;
+    bool counts = accepted(core);
+    bool armed = counts && beat->watchdog == WATCHDOG_ARMED && current;
+    bool off = !counts || beat->watchdog == WATCHDOG_OFF;
     bool news = armed ? !node->watchdog || node->watchdog_fires_ms != beat->watchdog_fires_ms ||
                             node->watchdog_vouch_ms != beat->watchdog_vouch_ms
                       : node->watchdog && off;
@@ -256,8 +258,8 @@ void watchdog_draft(struct core *core, uint32_t slot, const struct beat *beat)
         text_add(&text, " armed: it fires within ");
         text_add(text_add_u64(&text, next->watchdog_fires_ms), " ms of its last feed");
     } else {
-        text_add(&text, accepted(core) ? " off: its keeper says that it is not armed"
-                                       : " off: the cluster no longer counts on it");
+        text_add(&text, counts ? " off: its keeper says that it is not armed"
+                               : " off: the cluster no longer counts on it");
     }
     draft_history(core, HISTORY_NODE_WATCHDOG, next->nodeid, NULL, text.bytes)->number =
         next->watchdog_fires_ms;
