@@ -35,6 +35,12 @@ bool sim_disk_answers(const struct sim *sim, uint32_t node)
     return sim->rados.pool != POOL_FULL && sim_rados_reaches(sim, node, false);
 }
 
+static void take_disk(struct sim_vm *vm, uint32_t index, uint64_t order)
+{
+    vm->newest_order = order;
+    vm->newest_guest = index;
+}
+
 /* I1: once a newer guest has read the disk, no write of an older one may land. */
 static void land(struct sim *sim, uint32_t index)
 {
@@ -50,6 +56,9 @@ static void land(struct sim *sim, uint32_t index)
             sim_virt_io_error(sim, index);
         }
         return;
+    }
+    if (guest->order > vm->newest_order) { /* barred as it began, and no longer */
+        take_disk(vm, index, guest->order);
     }
     if (vm->newest_order > guest->order) {
         sim_violation(sim, "I1: a write of %s's old guest on %s (%s) landed after the new one read",
@@ -92,8 +101,9 @@ void sim_disk_begin(struct sim *sim, uint32_t index)
     struct sim_vm *vm = &sim->vms[guest->vm];
     ASSERT(guest->alive);
     ASSERT(guest->order > vm->newest_order);
-    vm->newest_order = guest->order;
-    vm->newest_guest = index;
+    if (!sim_block_lasts(sim, guest->client)) { /* else it neither reads nor takes the lock */
+        take_disk(vm, index, guest->order);
+    }
     if (!guest->writing) {
         guest->writing = true;
         uint64_t boot_us = vm->boot_us;
