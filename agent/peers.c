@@ -221,13 +221,12 @@ void peers_on_beat(struct core *core, const struct beat *beat)
         peer->answered_ms = answered_ms;
     }
     note_ended(local, beat->nodeid, beat->leaving == LEAVING_HOST);
-    bool had_storage = peer->heard && peer->beat.storage;
     peer->heard = true;
     peer->heard_ms = local->now_ms;
     beat_copy(&peer->beat, beat);
     if (beat->storage) {
         peer->no_storage_since_ms = 0;
-    } else if (had_storage || peer->no_storage_since_ms == 0) {
+    } else if (peer->no_storage_since_ms == 0) {
         peer->no_storage_since_ms = local->now_ms;
     }
     if (beat->wants_answer && beat->nodeid != local->facts.nodeid) {

@@ -206,7 +206,6 @@ static void on_adopt(struct run_step *step, const struct event_lease *answer)
         adopt(step);
     } else if (run->has_domain) {
         run_note_hand(step->core, &run->vm);
-        run->forfeit = true;
         run->stray = true;
         run_move(step, RUN_KILL, "its lease is not ours");
     } else if (run->starting) {
@@ -237,10 +236,7 @@ static void look_again(struct run_step *step)
 static void taken(struct run_step *step)
 {
     struct run *run = step->run;
-    if (!run->done) {
-        return;
-    }
-    if (!run->side_done) {
+    if (!run->done || !run->side_done) {
         return;
     }
     run->other = run_other(step->core, run, &run->before);
@@ -252,7 +248,6 @@ static void taken(struct run_step *step)
         run_undo(step, "an image or the definition is missing");
     } else {
         run_move(step, RUN_CREATE, "the lease is ours");
-        begin_create(step);
     }
 }
 
@@ -437,11 +432,11 @@ void run_start_on_side(struct run_step *step, const struct event *event)
             run->unfit = true; /* the lease may be on its way: wait for that, then give it back */
             run->side_done = true;
         }
-        if (!run->side_done) {
+        if (run->side_done) {
+            taken(step);
+        } else {
             run_retry(step);
-            return;
         }
-        taken(step);
         return;
     }
     on_locks(step, event);

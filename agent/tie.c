@@ -125,8 +125,8 @@ static bool just_left(const struct core *core, uint64_t left)
 {
     for (uint8_t slot = 0; slot < NODES_MAX; slot++) {
         uint32_t nodeid = core->cluster.nodes[slot].nodeid;
-        bool gone = (left & bit(slot)) != 0 && peers_see(core, nodeid) == NULL;
-        if (gone && !peers_ended(core, nodeid) && peers_absent_ms(core, nodeid) < timing_tie_ms()) {
+        if ((left & bit(slot)) != 0 && !peers_ended(core, nodeid) &&
+            peers_absent_ms(core, nodeid) < timing_tie_ms()) {
             return true;
         }
     }
