@@ -56,6 +56,12 @@ static bool holder_barred(const struct core *core, const struct vm_record *vm)
            core->local.acting.fences[vm->node].state == FENCE_STANDS;
 }
 
+/* Did nobody say yet what its recovery waits for? */
+static bool unsaid(const struct vm_record *vm)
+{
+    return vm->state != VM_RECOVERING || vm->reason[0] == '\0';
+}
+
 static struct barrier *barrier_of(struct core *core, uint32_t slot)
 {
     struct acting *acting = &core->local.acting;
@@ -150,7 +156,7 @@ bool vms_on_answer(struct core *core, const struct event *event)
 {
     struct acting *acting = &core->local.acting;
     const struct settings *settings = &core->cluster.settings;
-    for (uint32_t i = 0; event->id != 0 && i < acting->barrier_end; i++) {
+    for (uint32_t i = 0; i < acting->barrier_end; i++) {
         struct barrier *barrier = &acting->barriers[i];
         if (barrier->call.id != event->id) {
             continue;
@@ -207,12 +213,13 @@ static void draft_waiting(struct core *core, uint32_t slot, enum vm_state state,
                   reason);
 }
 
-static const char *why_no_place(const struct loads *loads, uint32_t memory_mib, uint32_t policy)
+static const char *why_no_place(const struct loads *loads, const struct vm_record *vm,
+                                uint32_t policy)
 {
-    if (place_is_kept_out(loads, memory_mib, policy)) {
+    if (place_is_kept_out(loads, vm->memory_mib, policy)) {
         return "memory is kept for VMs of higher priority whose hosts may yet come up";
     }
-    return place_choose(loads, memory_mib, PROOF_STORAGE, 0, 0) == NODE_NONE
+    return place_choose(loads, vm->memory_mib, PROOF_STORAGE, vm->prefer, vm->avoid) == NODE_NONE
                ? "no node that is online has the memory for it"
                : "no node that has the memory for it could be proven dead as proof asks: see its "
                  "watchdog and its BMC";
@@ -231,7 +238,7 @@ static void place(struct core *core, struct loads *loads, uint32_t slot, uint64_
     if (node == NODE_NONE) {
         core->local.acting.vm_retry_ms[slot] = /* till then the others have their turn */
             core->local.now_ms + core->cluster.settings.retry_ms;
-        draft_waiting(core, slot, otherwise, why_no_place(loads, vm->memory_mib, policy));
+        draft_waiting(core, slot, otherwise, why_no_place(loads, vm, policy));
         return;
     }
     bool back = (vm->prefer & (UINT64_C(1) << node)) != 0;
@@ -264,12 +271,12 @@ static struct text wait_words(const struct core *core, const struct vm_record *v
 /* Has that not been said yet? While its power is tried anew, what is said holds. */
 static bool wait_is_news(const struct core *core, const struct vm_record *vm)
 {
-    bool unsaid = vm->state != VM_RECOVERING || vm->reason[0] == '\0';
-    if (!unsaid && core->local.acting.fences[vm->node].power.state != POWER_FAILED) {
+    if (!unsaid(vm) && core->local.acting.fences[vm->node].power.state != POWER_FAILED) {
         return false;
     }
     struct text text = wait_words(core, vm);
-    return holder_barred(core, vm) && (unsaid || strncmp(vm->reason, text.bytes, TEXT_BYTES) != 0);
+    return holder_barred(core, vm) &&
+           (unsaid(vm) || strncmp(vm->reason, text.bytes, TEXT_BYTES) != 0);
 }
 
 /* Its last place never took the lease, and is proven: what is waited for is whom that names. */
@@ -303,12 +310,10 @@ static void draft_orphan(struct core *core, struct loads *loads, uint32_t slot)
         return;
     }
     uint8_t unproven = unproven_holder(core, vm, &barrier->lease);
+    uint8_t living = lease_known(barrier) ? living_holder(core, &barrier->lease) : NODE_NONE;
     if (unproven != NODE_NONE) {
         draft_follow(core, slot, unproven, barrier->lease.incarnation);
-        return;
-    }
-    uint8_t living = lease_known(barrier) ? living_holder(core, &barrier->lease) : NODE_NONE;
-    if (living != NODE_NONE) {
+    } else if (living != NODE_NONE) {
         vms_draft_start(core, loads, slot, living, GENERATION_UNKNOWN,
                         "its lease is in that node's hands");
     } else if (barrier->missing) {
@@ -367,7 +372,6 @@ static bool orphan_moves(const struct core *core, uint32_t slot)
 {
     const struct acting *acting = &core->local.acting;
     const struct vm_record *vm = &core->cluster.vms[slot];
-    bool unsaid = vm->state != VM_RECOVERING || vm->reason[0] == '\0';
     if (acting->barrier_of[slot] == 0) {
         return false;
     }
@@ -376,7 +380,7 @@ static bool orphan_moves(const struct core *core, uint32_t slot)
         return wait_is_news(core, vm);
     }
     return unproven_holder(core, vm, &barrier->lease) != NODE_NONE ||
-           (barrier->missing && unsaid) || barrier->state == BARRIER_FREE ||
+           (barrier->missing && unsaid(vm)) || barrier->state == BARRIER_FREE ||
            (barrier->state == BARRIER_STANDS && vm->want == WANT_RUNNING) ||
            (lease_known(barrier) && living_holder(core, &barrier->lease) != NODE_NONE);
 }
@@ -405,7 +409,7 @@ static bool calls(const struct core *core, uint32_t slot)
 static bool undecided(const struct core *core, uint32_t slot)
 {
     const struct vm_record *vm = &core->cluster.vms[slot];
-    if (vm->want != WANT_RUNNING || vm->removing || !held(vm) || vm->node >= NODES_MAX) {
+    if (vm->want != WANT_RUNNING || !held(vm)) {
         return false;
     }
     if (orphaned(core, vm)) {
@@ -428,18 +432,17 @@ static void keep_memory(const struct core *core, struct loads *loads, int64_t lo
 /* Keeps `urgent` sorted by priority, then slot; the least urgent falls out when it is full. */
 static void insert(const struct core *core, uint32_t *urgent, uint32_t *count, uint32_t slot)
 {
-    uint32_t at = *count;
-    while (at > 0 &&
-           core->cluster.vms[urgent[at - 1]].priority < core->cluster.vms[slot].priority) {
-        at--;
-    }
-    if (at == URGENT_MAX) {
+    const struct vm_record *vms = core->cluster.vms;
+    if (*count < URGENT_MAX) {
+        (*count)++;
+    } else if (vms[urgent[*count - 1]].priority >= vms[slot].priority) {
         return;
     }
-    uint32_t last = *count < URGENT_MAX ? *count : URGENT_MAX - 1;
-    memmove(&urgent[at + 1], &urgent[at], (last - at) * sizeof(urgent[0]));
+    uint32_t at = *count - 1;
+    for (; at > 0 && vms[urgent[at - 1]].priority < vms[slot].priority; at--) {
+        urgent[at] = urgent[at - 1];
+    }
     urgent[at] = slot;
-    *count = last + 1;
 }
 
 void vms_draft(struct core *core)
