@@ -235,6 +235,68 @@ TEST(after_a_failed_takeover_watchers_are_barred)
     free(u);
 }
 
+/* ... but a first one does not: one that only starts anew, or whose start failed elsewhere. */
+TEST(a_first_takeover_asks_for_no_watchers)
+{
+    for (unsigned starting = 0; starting < 2; starting++) {
+        struct unit *u = unit_new(1);
+        unit_vm(u, 0, starting ? VM_STARTING : VM_RECOVERING, N3)->attempts = starting ? 3 : 0;
+        n3_lost(u);
+        struct lease lease = held_by_n3(u);
+        fence_stands(u);
+        lease_read(u, &lease);
+        struct action block = unit_take(u, ACTION_BLOCK_ADD);
+        assert_true(unit_holds(&block.block, lease.clients.list[0]));
+        unit_none(u, ACTION_WATCHERS_READ);
+        free(u);
+    }
+}
+
+/* An answer that never comes does not hold up the takeover for good: it is begun anew. */
+TEST(an_answer_that_never_comes_is_not_waited_for)
+{
+    struct unit *u = unit_new(1);
+    unit_vm(u, 0, VM_RUNNING, N3);
+    n3_lost(u);
+    struct lease lease = held_by_n3(u);
+    fence_stands(u);
+    struct action lost = unit_take(u, ACTION_LEASE_READ);
+    unit_settle(u, lost.deadline_ms - u->now_ms + 4000);
+    lease_read(u, &lease);
+    struct action block = unit_take(u, ACTION_BLOCK_ADD);
+    unit_block(u, &block, OUTCOME_DONE, 0);
+    unit_settle(u, 500);
+    assert_int_equal(unit_copy_vm(u, 0)->state, VM_STARTING);
+    free(u);
+}
+
+/* The answers of a barrier are its own, once; nobody else need look at them. */
+TEST(a_barriers_answers_are_taken_once)
+{
+    struct unit *u = unit_new(1);
+    unit_vm(u, 0, VM_RECOVERING, N3)->attempts = 1;
+    n3_lost(u);
+    struct event event = unit_event(EVENT_LEASE, unit_take(u, ACTION_LEASE_READ).id);
+    event.lease.outcome = OUTCOME_DONE;
+    event.lease.has_lease = true;
+    event.lease.lease = held_by_n3(u);
+    assert_true(vms_on_answer(&u->core, &event));
+    assert_false(vms_on_answer(&u->core, &event));
+    event = unit_event(EVENT_WATCHERS, unit_take(u, ACTION_WATCHERS_READ).id);
+    event.watchers.outcome = OUTCOME_DONE;
+    assert_true(vms_on_answer(&u->core, &event));
+    assert_false(vms_on_answer(&u->core, &event));
+    event = unit_event(EVENT_BLOCK, 0);
+    unit_settle(u, 100);
+    for (struct action block; event.id == 0 && unit_find(u, ACTION_BLOCK_ADD, &block);) {
+        event.id = unit_holds(&block.block, unit_client(3, 7000)) ? block.id : 0;
+    }
+    event.block.outcome = OUTCOME_DONE;
+    assert_true(vms_on_answer(&u->core, &event));
+    assert_false(vms_on_answer(&u->core, &event));
+    free(u);
+}
+
 /* With no node left that has the memory, the VM waits and says why; it is started once there is
  * one. */
 TEST(a_vm_without_a_place_waits_and_is_started_later)
@@ -326,18 +388,20 @@ TEST(each_start_has_an_id_of_its_own)
     free(u);
 }
 
-/* A running VM that is wanted stopped is told so by its record, under a new action. */
+/* A VM that runs or starts and is wanted stopped is told so by its record, under a new action. */
 TEST(wanted_stopped_is_stopped)
 {
-    struct unit *u = unit_new(1);
-    unit_vm(u, 0, VM_RUNNING, 1)->want = WANT_STOPPED;
-    unit_lead(u);
-    unit_settle(u, 500);
-    assert_int_equal(unit_copy_vm(u, 0)->state, VM_STOPPING);
-    assert_int_equal(unit_copy_vm(u, 0)->node, 1);
-    assert_int_equal(unit_copy_vm(u, 0)->action.term, u->core.cluster.header.term);
-    check_told(u, HISTORY_VM_STOPPING, 2, "wanted stopped");
-    free(u);
+    for (unsigned starting = 0; starting < 2; starting++) {
+        struct unit *u = unit_new(1);
+        unit_vm(u, 0, starting ? VM_STARTING : VM_RUNNING, 1)->want = WANT_STOPPED;
+        unit_lead(u);
+        unit_settle(u, 500);
+        assert_int_equal(unit_copy_vm(u, 0)->state, VM_STOPPING);
+        assert_int_equal(unit_copy_vm(u, 0)->node, 1);
+        assert_int_equal(unit_copy_vm(u, 0)->action.term, u->core.cluster.header.term);
+        check_told(u, HISTORY_VM_STOPPING, 2, "wanted stopped");
+        free(u);
+    }
 }
 
 /* A VM that is to be removed goes once it is stopped, and its lease with it. */
@@ -421,6 +485,9 @@ int main(void)
         cmocka_unit_test(wanted_stopped_is_freed),
         cmocka_unit_test(nothing_is_freed_before_the_proof),
         cmocka_unit_test(after_a_failed_takeover_watchers_are_barred),
+        cmocka_unit_test(a_first_takeover_asks_for_no_watchers),
+        cmocka_unit_test(an_answer_that_never_comes_is_not_waited_for),
+        cmocka_unit_test(a_barriers_answers_are_taken_once),
         cmocka_unit_test(a_vm_without_a_place_waits_and_is_started_later),
         cmocka_unit_test(higher_priority_first),
         cmocka_unit_test(the_unplaceable_do_not_starve_the_rest),

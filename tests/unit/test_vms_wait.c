@@ -66,7 +66,7 @@ TEST(what_waits_for_whoever_acts)
         struct vm_record *vm = unit_vm(u, 0, cases[i].state, cases[i].node);
         vm->want = cases[i].want;
         vm->attempts = cases[i].attempts;
-        name_set(vm->reason, TEXT_BYTES, cases[i].said ? "no node" : "");
+        name_set(vm->reason, TEXT_BYTES, cases[i].said ? "?" : "");
         unit_start(u);
         assert_int_equal(vms_wait(&u->core), cases[i].waits);
         u->core.cluster.settings.ha = HA_ON + 1;
@@ -75,35 +75,92 @@ TEST(what_waits_for_whoever_acts)
     }
 }
 
-/* What it waits for is said once, with what a person may do; and anew when a try to cut its host's
- * power has ended, not while one is under way. */
+static const char no_device[] = "the barrier stands; waits for power (proof); surely off? stead "
+                                "node fence n3 --i-vouch; n3: no power device is verified";
+
+static void give_bmc(struct unit *u)
+{
+    name_set(u->image.nodes[N3].bmc.address, ADDRESS_BYTES, "10.0.1.3");
+    u->image.nodes[N3].bmc.verified = true;
+}
+
+/* What it waits for is said once, with what a person may do; whatever was said of its run before,
+ * and whatever is wanted of it. */
 TEST(what_a_proof_is_waited_for_is_said)
 {
-    static const char without[] = "the barrier stands; waits for power (proof); surely off? stead "
-                                  "node fence n3 --i-vouch; n3: no power device is verified";
-    static const char with[] = "the barrier stands; waits for power (proof); surely off? stead "
-                               "node fence n3 --i-vouch";
-    for (unsigned bmc = 0; bmc < 2; bmc++) {
+    for (unsigned i = 0; i < 4; i++) {
         struct unit *u = n3_lost(PROOF_POWER);
-        unit_vm(u, 0, VM_RUNNING, N3);
-        if (bmc == 1) {
-            name_set(u->image.nodes[N3].bmc.address, ADDRESS_BYTES, "10.0.1.3");
-            u->image.nodes[N3].bmc.verified = true;
-        }
+        struct vm_record *before = unit_vm(u, 0, i == 1 ? VM_RECOVERING : VM_RUNNING, N3);
+        name_set(before->reason, TEXT_BYTES, i == 2 ? "somebody paused it" : "");
+        before->want = i == 3 ? WANT_STOPPED : WANT_RUNNING;
         unit_lead(u);
         answer(u);
         const struct vm_record *vm = unit_copy_vm(u, 0);
         assert_int_equal(vm->state, VM_RECOVERING);
-        assert_string_equal(vm->reason, bmc == 1 ? with : without);
+        assert_string_equal(vm->reason, no_device);
         assert_int_equal(told(u, vm->reason), 1);
+        free(u);
+    }
+}
+
+/* ... and anew when a try to cut its host's power has ended, not while one is under way. */
+TEST(a_failed_try_is_said_once_it_has_ended)
+{
+    struct unit *u = n3_lost(PROOF_POWER);
+    unit_vm(u, 0, VM_RUNNING, N3);
+    give_bmc(u);
+    unit_lead(u);
+    answer(u);
+    const struct vm_record *vm = unit_copy_vm(u, 0);
+    const char *at_first =
+        "the barrier stands; waits for power (proof); surely off? stead node fence n3 --i-vouch";
+    assert_string_equal(vm->reason, at_first);
+    struct action power = unit_take(u, ACTION_POWER);
+    unit_power(u, &power, OUTCOME_FAILED);
+    for (unsigned tries = 0; tries < 2; tries++) {
+        unit_settle(u, 200);
+        assert_non_null(strstr(vm->reason, "--i-vouch; n3: "));
+        assert_non_null(strstr(vm->reason, "the BMC says so"));
+        assert_int_equal(told(u, vm->reason), 1);
+        assert_int_equal(told(u, at_first), 1);
+        power = tries == 0 ? unit_take(u, ACTION_POWER) : power;
+    }
+    free(u);
+}
+
+/* What was said by whoever acted before holds, too. */
+TEST(what_was_said_before_holds)
+{
+    struct unit *u = n3_lost(PROOF_POWER);
+    name_set(unit_vm(u, 0, VM_RECOVERING, N3)->reason, TEXT_BYTES, "?");
+    unit_lead(u);
+    answer(u);
+    assert_string_equal(unit_copy_vm(u, 0)->reason, "?");
+    free(u);
+}
+
+/* Of power nothing is said to one that waits for another proof: neither that there is no device,
+ * nor that a try for the sake of others failed. */
+TEST(power_is_not_told_of_where_it_proves_nothing)
+{
+    for (unsigned bmc = 0; bmc < 2; bmc++) {
+        struct unit *u = n3_lost(PROOF_POWER);
+        struct setting_record *class = &u->image.set[SETTINGS_MAX];
+        *class = (struct setting_record){.set_ms = 1, .value = PROOF_WATCHDOG, .given = true};
+        name_set(class->name, NAME_BYTES, "timed");
+        unit_vm(u, 0, VM_RUNNING, N3)->class_slot = SETTINGS_MAX;
+        if (bmc == 1) {
+            give_bmc(u);
+        }
+        unit_lead(u);
         if (bmc == 1) {
             struct action power = unit_take(u, ACTION_POWER);
             unit_power(u, &power, OUTCOME_FAILED);
-            unit_settle(u, 200);
-            assert_non_null(strstr(vm->reason, "--i-vouch; n3: "));
-            assert_non_null(strstr(vm->reason, "the BMC says so"));
-            assert_int_equal(told(u, vm->reason), 1);
         }
+        answer(u);
+        assert_string_equal(unit_copy_vm(u, 0)->reason,
+                            "the barrier stands; waits for watchdog (class timed); surely off? "
+                            "stead node fence n3 --i-vouch");
         free(u);
     }
 }
@@ -161,6 +218,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_waits_for_whoever_acts),
         cmocka_unit_test(what_a_proof_is_waited_for_is_said),
+        cmocka_unit_test(a_failed_try_is_said_once_it_has_ended),
+        cmocka_unit_test(what_was_said_before_holds),
+        cmocka_unit_test(power_is_not_told_of_where_it_proves_nothing),
         cmocka_unit_test(an_unproven_holder_of_the_lease_is_followed),
         cmocka_unit_test(room_is_kept_for_the_more_urgent),
     };
