@@ -51,9 +51,10 @@ static void on_block(struct core *core, const struct event *event, struct caller
 {
     view_note(core, event->id, event->block.outcome);
     bool taken = view_on_block(core, event) || tie_on_block(core, event) ||
-                 nodes_on_block(core, event) || vms_on_answer(core, event) ||
-                 run_on_answer(core, event, caller);
-    (void)taken; /* none: an answer nobody waits for any more */
+                 nodes_on_block(core, event) || vms_on_answer(core, event);
+    if (!taken) {
+        run_on_answer(core, event, caller);
+    }
 }
 
 static void on_lease(struct core *core, const struct event *event, struct caller *caller)
@@ -62,7 +63,7 @@ static void on_lease(struct core *core, const struct event *event, struct caller
         view_note(core, event->id, event->lease.outcome);
     }
     if (!vms_on_answer(core, event)) {
-        (void)run_on_answer(core, event, caller);
+        run_on_answer(core, event, caller);
     }
 }
 
@@ -85,7 +86,8 @@ static void on_state(struct core *core, const struct event *event, struct caller
 
 static void on_killed(struct core *core, const struct event *event, struct caller *caller)
 {
-    if (!run_on_answer(core, event, caller) && !suspend_on_answer(core, event, caller)) {
+    run_on_answer(core, event, caller);
+    if (!suspend_on_answer(core, event, caller)) {
         life_on_killed(core, event, caller);
     }
 }
@@ -94,14 +96,14 @@ static void on_killed(struct core *core, const struct event *event, struct calle
 static void on_guest(struct core *core, const struct event *event, struct caller *caller)
 {
     if (!suspend_on_answer(core, event, caller)) {
-        (void)run_on_answer(core, event, caller);
+        run_on_answer(core, event, caller);
     }
 }
 
 static void on_watchers(struct core *core, const struct event *event, struct caller *caller)
 {
     if (!vms_on_answer(core, event)) {
-        (void)run_on_answer(core, event, caller);
+        run_on_answer(core, event, caller);
     }
 }
 

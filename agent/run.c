@@ -191,7 +191,6 @@ static void begin(struct core *core, uint32_t slot, struct caller *caller)
     *run = (struct run){.slot = slot, .vm = vm->uuid, .has_domain = domain != NULL};
     struct run_step step = {core, run, caller};
     const struct vm_record *assigned = run_assigned(core, run);
-    run->deadline_ms = caller->now_ms + core->cluster.settings.start_ms;
     if (assigned != NULL) {
         run->action = assigned->action;
         run->starting = assigned->state == VM_STARTING;
@@ -206,9 +205,6 @@ static void begin(struct core *core, uint32_t slot, struct caller *caller)
 
 void run_drop_all(struct core *core)
 {
-    for (uint32_t i = 0; i < core->local.run_count; i++) {
-        core->local.runs[i] = (struct run){0};
-    }
     core->local.run_count = 0;
     core->local.begun_epoch = 0;
 }
@@ -244,13 +240,12 @@ static void follow_record(struct run_step *step)
     if (same || run->state >= RUN_SHUTDOWN || run->state == RUN_ADOPT) {
         return;
     }
-    if (run->state == RUN_TAKE) { /* whether the lease was taken is open: ask it */
-        run->starting = false;
-        run_move(step, RUN_ADOPT, "no longer wanted here");
-        return;
-    }
     run->starting = false;
-    run_end(step, "no longer wanted here");
+    if (run->state == RUN_TAKE) { /* whether the lease was taken is open: ask it */
+        run_move(step, RUN_ADOPT, "no longer wanted here");
+    } else {
+        run_end(step, "no longer wanted here");
+    }
 }
 
 static void carry_on_one(struct run_step *step)
@@ -320,8 +315,11 @@ static void begin_found(struct core *core, const struct begun *begun, struct cal
     for (uint32_t i = 0; i < local->domain_count; i++) {
         struct domain *domain = &local->domains[i];
         uint32_t slot = run_slot(core, &domain->vm, domain->slot);
-        domain->slot = slot == VMS_MAX ? 0 : slot;
-        if (slot != VMS_MAX && !is_begun(begun, slot) && caller->now_ms >= domain->rest_ms &&
+        if (slot == VMS_MAX) {
+            continue;
+        }
+        domain->slot = slot;
+        if (!is_begun(begun, slot) && caller->now_ms >= domain->rest_ms &&
             find_run(local, &domain->vm) == NULL) {
             begin(core, slot, caller);
         }
@@ -346,10 +344,10 @@ void run_carry_on(struct core *core, struct caller *caller)
     }
 }
 
-bool run_on_answer(struct core *core, const struct event *event, struct caller *caller)
+void run_on_answer(struct core *core, const struct event *event, struct caller *caller)
 {
     struct local *local = &core->local;
-    for (uint32_t i = 0; event->id != 0 && i < local->run_count; i++) {
+    for (uint32_t i = 0; i < local->run_count; i++) {
         struct run *run = &local->runs[i];
         struct run_step step = {core, run, caller};
         if (call_ends(&run->call, event)) {
@@ -358,22 +356,16 @@ bool run_on_answer(struct core *core, const struct event *event, struct caller *
             } else {
                 run_end_on_answer(&step, event);
             }
-            return true;
-        }
-        if (call_ends(&run->wake.call, event)) {
+        } else if (call_ends(&run->wake.call, event)) {
             run_wake_on_answer(&step, event);
-            return true;
-        }
-        if (call_ends(&run->side_call, event)) {
+        } else if (call_ends(&run->side_call, event)) {
             if (run->state < RUN_UP) {
                 run_start_on_side(&step, event);
             } else {
                 run_up_on_side(&step, event);
             }
-            return true;
         }
     }
-    return false;
 }
 
 static void domain_gone(struct run_step *step, enum domain_end end)

@@ -11,9 +11,8 @@
 /* Brings the runs in line with the copy of the state and begins what is due. Each step. */
 void run_carry_on(struct core *core, struct caller *caller);
 
-/* The answer to a call of a run (lease, block, locks, watchers, domain, kill); false: none of ours.
- */
-bool run_on_answer(struct core *core, const struct event *event, struct caller *caller);
+/* An answer: to a call of a run (lease, block, locks, watchers, domain, kill), or to another's. */
+void run_on_answer(struct core *core, const struct event *event, struct caller *caller);
 
 /* libvirt told of a domain, or lost or made its connection. */
 void run_on_domain(struct core *core, const struct event_domain *domain, struct caller *caller);
