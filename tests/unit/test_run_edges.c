@@ -355,6 +355,47 @@ TEST(anothers_lease_is_not_raised_for_a_take_under_way)
     world_end(w);
 }
 
+/* An edge that is broken never answers: it is asked again, after a while; so is what goes on beside
+ * that, at once. */
+TEST(what_is_never_answered_is_asked_again)
+{
+    const struct {
+        enum run_state state;
+        enum action_kind kind;
+        bool beside;
+    } asked[] = {
+        {RUN_NAME, ACTION_LEASE_CHANGE, false},
+        {RUN_CREATE, ACTION_LOCKS_BREAK, true},
+    };
+    for (unsigned i = 0; i < UNIT_COUNT(asked); i++) {
+        struct world *w = world_at(RUN_TAKE);
+        w->u->core.cluster.settings.start_ms = 60000;
+        world_until(w, asked[i].state);
+        struct action first = unit_take(w->u, asked[i].kind);
+        const struct call *call = asked[i].beside ? &world_run(w)->side_call : &world_run(w)->call;
+        unit_pass(w->u, first.deadline_ms - w->u->now_ms);
+        unit_none(w->u, asked[i].kind);
+        for (uint32_t ms = 0; ms < UNIT_WAIT_MS && call->id == first.id; ms += UNIT_TICK_MS) {
+            unit_pass(w->u, UNIT_TICK_MS);
+        }
+        assert_int_equal(unit_logged(w->u, asked[i].kind), asked[i].beside ? 1 : 0);
+        (void)unit_take(w->u, asked[i].kind);
+        world_end(w);
+    }
+}
+
+/* A start that failed was up for no time. */
+TEST(a_start_that_failed_was_never_up)
+{
+    struct world *w = world_at(RUN_RESUME);
+    struct action resume = unit_take(w->u, ACTION_DOMAIN_RESUME);
+    world_tell(w, &resume, OUTCOME_FAILED);
+    world_settle(w, 2000);
+    assert_int_equal(world_observation(w)->kind, OBSERVED_START_FAILED);
+    assert_int_equal(world_observation(w)->up_ms, 0);
+    world_end(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -376,6 +417,8 @@ int main(void)
         cmocka_unit_test(a_start_that_came_while_the_lease_was_read_is_one),
         cmocka_unit_test(a_start_looked_into_takes_the_told_generation),
         cmocka_unit_test(anothers_lease_is_not_raised_for_a_take_under_way),
+        cmocka_unit_test(what_is_never_answered_is_asked_again),
+        cmocka_unit_test(a_start_that_failed_was_never_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -263,16 +263,30 @@ TEST(a_start_from_a_leftover_is_over_as_any)
     world_end(w);
 }
 
+/* A heartbeat has just gone out: the next would have time. */
+static void after_a_heartbeat(struct world *w)
+{
+    do {
+        unit_pass(w->u, UNIT_TICK_MS);
+    } while (w->u->core.local.beat_last_ms != w->u->now_ms);
+    assert_true(w->u->core.local.beat_next_ms > w->u->now_ms + UNIT_TICK_MS);
+}
+
 /* That it runs, and that it ended, is told at once, with how long it ran. */
 TEST(up_and_over_are_told_at_once)
 {
-    struct world *w = world_up();
+    struct world *w = world_at(RUN_RESUME);
+    struct action resume = unit_take(w->u, ACTION_DOMAIN_RESUME);
+    after_a_heartbeat(w);
+    world_do(w, &resume);
     unit_pass(w->u, UNIT_TICK_MS);
     assert_int_equal(world_observation(w)->kind, OBSERVED_RUNNING);
     world_settle(w, 5000);
     world_record(w, VM_STOPPING, OUR_SLOT); /* by another action than it was started by */
     world_guest_ends(w, END_SHUTDOWN);
-    world_until(w, RUN_OVER);
+    struct action release = unit_take(w->u, ACTION_LEASE_CHANGE);
+    after_a_heartbeat(w);
+    world_do(w, &release);
     unit_pass(w->u, UNIT_TICK_MS);
     assert_int_equal(world_observation(w)->kind, OBSERVED_STOPPED);
     assert_in_range(world_observation(w)->up_ms, 5000, 6000);
@@ -298,6 +312,101 @@ TEST(a_suspended_guest_wanted_stopped_is_destroyed)
     world_end(w);
 }
 
+/* Whatever becomes of its record, a guest that is shutting down closes its disks itself: its lease
+ * is ours until then. */
+TEST(a_guest_shutting_down_keeps_its_time)
+{
+    struct world *w = world_up();
+    world_record(w, VM_STOPPING, OUR_SLOT);
+    struct action asked = unit_take(w->u, ACTION_DOMAIN_SHUTDOWN);
+    world_tell(w, &asked, OUTCOME_DONE);
+    world_record(w, VM_STARTING, 0);
+    unit_pass(w->u, unit_copy_vm(w->u, 0)->stop_timeout_ms - 2 * UNIT_TICK_MS);
+    assert_int_equal(world_state(w), RUN_SHUTDOWN);
+    world_guest_ends(w, END_SHUTDOWN);
+    assert_int_equal(world_state(w), RUN_RELEASE);
+    world_end(w);
+}
+
+/* A wait of one state delays nothing in the next. */
+TEST(an_end_is_seen_to_at_once)
+{
+    struct world *w = world_up();
+    world_record(w, VM_STOPPING, OUR_SLOT);
+    struct action asked = unit_take(w->u, ACTION_DOMAIN_SHUTDOWN);
+    world_tell(w, &asked, OUTCOME_FAILED); /* to be asked again after a while */
+    world_guest_ends(w, END_SHUTDOWN);
+    assert_int_equal(unit_logged(w->u, ACTION_LEASE_CHANGE), 1);
+    world_end(w);
+}
+
+/* A guest shut down by itself, and while its lease is freed another hand starts it: that copy is
+ * killed, and whoever had the images open is barred, before the lease is free. How the guest ended
+ * is told all the same. */
+TEST(a_copy_started_after_a_clean_end_is_barred)
+{
+    struct world *w = world_up();
+    struct client elsewhere = unit_client(3, 6001);
+    world_record(w, VM_STOPPING, OUR_SLOT);
+    world_guest_ends(w, END_SHUTDOWN);
+    struct action release = unit_take(w->u, ACTION_LEASE_CHANGE);
+    w->alive = true;
+    w->clean = false;
+    w->nonce++;
+    unit_domain_marked(w->u, 0, DOMAIN_RUNNING, MARK_ABSENT, (struct action_id){0, 0});
+    assert_int_equal(world_state(w), RUN_KILL);
+    world_tell(w, &release, OUTCOME_REFUSED);
+    world_until(w, RUN_BLOCK);
+    struct action read = unit_take(w->u, ACTION_WATCHERS_READ);
+    unit_watchers(w->u, &read, OUTCOME_DONE, elsewhere);
+    world_until(w, RUN_OVER);
+    assert_true(clients_hold(&w->blocked, &elsewhere));
+    unit_pass(w->u, 300);
+    const struct observation *fact = world_observation(w);
+    fact += fact->kind == OBSERVED_BY_HAND;
+    assert_int_equal(fact->kind, OBSERVED_STOPPED);
+    assert_int_equal(fact->end, END_SHUTDOWN);
+    world_end(w);
+}
+
+/* How a guest ended that another hand replaced unseen, nobody knows; one whose end was seen ended
+ * that way, whatever was started afterwards. */
+TEST(the_end_is_known_if_it_was_seen)
+{
+    for (unsigned seen = 0; seen < 2; seen++) {
+        struct world *w = world_up();
+        if (seen) {
+            world_guest_ends(w, END_CRASHED);
+            assert_int_equal(world_state(w), RUN_BLOCK);
+            w->alive = true;
+        }
+        unit_domain_marked(w->u, 0, DOMAIN_RUNNING, MARK_ABSENT, (struct action_id){0, 0});
+        assert_int_equal(world_state(w), RUN_KILL);
+        world_until(w, RUN_OVER);
+        assert_int_equal(world_run(w)->end, seen ? END_CRASHED : END_UNKNOWN);
+        world_end(w);
+    }
+}
+
+/* A process that is gone is not looked for again while libvirt lists it; what libvirt tells anew is
+ * looked at at once. */
+TEST(what_is_told_anew_is_looked_at_at_once)
+{
+    struct world *w = world_new(VM_RUNNING);
+    w->u->image.vms[0].node = 2;
+    w->u->image.vms[0].incarnation = (struct incarnation){1, 3};
+    w->lease = unit_lease(w->u, 0, 3);
+    world_restart(w, DOMAIN_RUNNING);
+    world_until(w, RUN_KILL);
+    world_until(w, RUN_IDLE);
+    unit_pass(w->u, UNIT_TICK_MS);
+    assert_int_equal(world_state(w), RUN_IDLE);
+    w->alive = true;
+    unit_domain(w->u, 0, DOMAIN_RUNNING, END_UNKNOWN);
+    assert_int_equal(world_state(w), RUN_ADOPT);
+    world_end(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -318,6 +427,11 @@ int main(void)
         cmocka_unit_test(up_and_over_are_told_at_once),
         cmocka_unit_test(who_else_looks_on_is_asked_after_a_while),
         cmocka_unit_test(a_suspended_guest_wanted_stopped_is_destroyed),
+        cmocka_unit_test(a_guest_shutting_down_keeps_its_time),
+        cmocka_unit_test(an_end_is_seen_to_at_once),
+        cmocka_unit_test(a_copy_started_after_a_clean_end_is_barred),
+        cmocka_unit_test(the_end_is_known_if_it_was_seen),
+        cmocka_unit_test(what_is_told_anew_is_looked_at_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

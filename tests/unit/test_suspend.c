@@ -124,6 +124,47 @@ TEST(not_seen_to_stand_still_is_killed)
     struct action action = unit_take(w->u, ACTION_KILL);
     assert_true(uuid_equal(&action.vm.uuid, &w->lease.vm));
     assert_int_equal(world_state(w), RUN_KILL);
+    unit_pass(w->u, 200);
+    unit_none(w->u, ACTION_KILL); /* once, and by one only */
+    world_do(w, &action);
+    world_until(w, RUN_BLOCK);
+    unit_pass(w->u, 200);
+    assert_int_equal(world_state(w), RUN_BLOCK); /* libvirt lists it still */
+    world_until(w, RUN_OVER);
+    assert_string_equal(world_run(w)->reason, ""); /* it is no start that failed */
+    world_end(w);
+}
+
+/* ... so is one whose start is not over: it was just let run. */
+TEST(a_start_not_seen_to_stand_still_is_killed)
+{
+    struct world *w = world_at(RUN_TAKE);
+    w->u->core.cluster.settings.start_ms = 60000;
+    world_until(w, RUN_RESUME);
+    struct action resume = unit_take(w->u, ACTION_DOMAIN_RESUME);
+    (void)world_effect(w, &resume);
+    unit_domain_marked(w->u, 0, DOMAIN_RUNNING, MARK_READ, w->lease.action);
+    unit_ring(w->u, false, 1, alone);
+    unit_pass(w->u, timing_suspend_ms() + 2 * UNIT_TICK_MS);
+    struct action kill = unit_take(w->u, ACTION_KILL);
+    assert_int_equal(world_state(w), RUN_KILL);
+    world_do(w, &kill);
+    world_until(w, RUN_OVER);
+    assert_int_equal(w->lease.state, LEASE_FREE);
+    assert_non_null(strstr(world_run(w)->reason, "not seen to stand still"));
+    world_end(w);
+}
+
+/* However often libvirt says that it runs. */
+TEST(told_again_it_has_no_more_time)
+{
+    struct world *w = running();
+    unit_ring(w->u, false, 1, alone);
+    for (unsigned i = 0; i < 2; i++) {
+        unit_pass(w->u, timing_suspend_ms() / 2 + UNIT_TICK_MS);
+        unit_domain(w->u, 0, DOMAIN_RUNNING, END_UNKNOWN);
+    }
+    assert_int_equal(unit_logged(w->u, ACTION_KILL), 1);
     world_end(w);
 }
 
@@ -269,6 +310,21 @@ TEST(a_changed_lease_ends_it)
     w->lease.generation++;
     answer(w, ACTION_LEASE_READ, OUTCOME_DONE);
     assert_int_equal(world_state(w), RUN_KILL);
+    unit_none(w->u, ACTION_DOMAIN_RESUME);
+    world_end(w);
+}
+
+/* ... and what was being asked for its sake meanwhile, lets nothing go on any more. */
+TEST(an_answer_after_its_end_wakes_nothing)
+{
+    struct world *w = woken();
+    struct action read = unit_take(w->u, ACTION_LEASE_READ);
+    assert_int_equal(read.id, world_run(w)->wake.call.id);
+    world_record(w, VM_STOPPING, OUR_SLOT);
+    assert_int_equal(world_state(w), RUN_DESTROY);
+    world_tell(w, &read, OUTCOME_DONE);
+    unit_pass(w->u, 200);
+    unit_none(w->u, ACTION_BLOCK_CHECK);
     unit_none(w->u, ACTION_DOMAIN_RESUME);
     world_end(w);
 }
@@ -503,6 +559,8 @@ int main(void)
         cmocka_unit_test(a_stall_that_corosync_gets_over_does_nothing),
         cmocka_unit_test(heartbeats_unanswered_for_long_suspend),
         cmocka_unit_test(not_seen_to_stand_still_is_killed),
+        cmocka_unit_test(a_start_not_seen_to_stand_still_is_killed),
+        cmocka_unit_test(told_again_it_has_no_more_time),
         cmocka_unit_test(an_answer_alone_is_not_seen),
         cmocka_unit_test(asked_again_where_libvirt_refused),
         cmocka_unit_test(what_stands_still_is_left_for_however_long),
@@ -515,6 +573,7 @@ int main(void)
         cmocka_unit_test(not_what_somebody_paused),
         cmocka_unit_test(not_while_the_suspend_is_open),
         cmocka_unit_test(a_changed_lease_ends_it),
+        cmocka_unit_test(an_answer_after_its_end_wakes_nothing),
         cmocka_unit_test(a_blocklisted_client_ends_it),
         cmocka_unit_test(what_cannot_be_read_is_asked_again),
         cmocka_unit_test(lost_again_wants_another_readmission),
