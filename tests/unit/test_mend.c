@@ -2,9 +2,9 @@
 #include "agent/mend.h"
 
 #include "agent/draft.h"
-#include "tests/unit/unit_core.h"
+#include "tests/unit/unit_request.h"
 
-static struct unit *acting(void)
+static struct unit *whole(void)
 {
     struct unit *u = unit_new(1);
     unit_vm(u, 0, VM_RUNNING, 1);
@@ -28,7 +28,7 @@ static bool named(const struct unit *u, enum record_kind kind, uint32_t slot)
 /* Each kind of record that is another, missing or too many is found, and nothing else. */
 TEST(what_differs_is_found)
 {
-    struct unit *u = acting();
+    struct unit *u = whole();
     mend_compare(&u->core, &u->image);
     assert_int_equal(u->core.local.acting.mend_count, 0);
     u->image.nodes[2].memory_mib++;
@@ -47,10 +47,41 @@ TEST(what_differs_is_found)
     free(u);
 }
 
+/* However much is damaged, a commit has room for it; the rest is found by the look after it. */
+TEST(a_great_damage_is_mended_in_turns)
+{
+    struct unit *u = whole();
+    u->image.vm_end = MENDS_MAX + 2;
+    for (uint32_t i = 1; i < u->image.vm_end; i++) {
+        u->image.vms[i] = u->image.vms[0];
+    }
+    mend_compare(&u->core, &u->image);
+    assert_int_equal(u->core.local.acting.mend_count, MENDS_MAX);
+    assert_false(named(u, RECORD_VM, MENDS_MAX + 1));
+    memset(&u->image.vms[1], 0, MENDS_MAX * sizeof(u->image.vms[0])); /* as the commit makes it */
+    mend_compare(&u->core, &u->image);
+    assert_int_equal(u->core.local.acting.mend_count, 1);
+    assert_true(named(u, RECORD_VM, MENDS_MAX + 1));
+    free(u);
+}
+
+/* A second look finds what the first one found, or that somebody else has mended it. */
+TEST(each_look_counts_for_itself)
+{
+    struct unit *u = whole();
+    u->image.nodes[2].memory_mib++;
+    mend_compare(&u->core, &u->image);
+    mend_compare(&u->core, &u->image);
+    assert_int_equal(u->core.local.acting.mend_count, 1);
+    mend_compare(&u->core, &u->core.cluster);
+    assert_int_equal(u->core.local.acting.mend_count, 0);
+    free(u);
+}
+
 /* A copy of another version, or of another history, proves nothing about the object. */
 TEST(only_a_copy_of_that_very_version_counts)
 {
-    struct unit *u = acting();
+    struct unit *u = whole();
     u->image.nodes[2].memory_mib++;
     u->image.header.version++;
     mend_compare(&u->core, &u->image);
@@ -68,7 +99,7 @@ TEST(only_a_copy_of_that_very_version_counts)
 /* A copy whose records do not add up themselves is no better than the object. */
 TEST(a_copy_that_went_astray_mends_nothing)
 {
-    struct unit *u = acting();
+    struct unit *u = whole();
     u->core.cluster.nodes[2].memory_mib++;
     mend_compare(&u->core, &u->image);
     assert_int_equal(u->core.local.acting.mend_count, 0);
@@ -78,7 +109,7 @@ TEST(a_copy_that_went_astray_mends_nothing)
 /* What is written anew is what the copy has; the digest stays right, and the history tells. */
 TEST(the_commit_holds_the_copys_records)
 {
-    struct unit *u = acting();
+    struct unit *u = whole();
     u->image.nodes[2].memory_mib++;
     u->image.vms[5] = u->core.cluster.vms[0];
     u->image.vm_end = 6;
@@ -103,10 +134,37 @@ TEST(the_commit_holds_the_copys_records)
     free(u);
 }
 
+static bool adds_vm(const struct unit *u)
+{
+    for (uint32_t i = 0; i < u->delta.count; i++) {
+        if (u->delta.records[i].kind == RECORD_VM) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What a person asks for meanwhile comes after it: its commit must not rest on a damaged object. */
+TEST(mending_is_a_commit_of_its_own)
+{
+    struct unit *u = whole();
+    struct request request = vm_add("b", 9, 1);
+    request.id.nodeid = 2;
+    u->image.nodes[2].memory_mib++;
+    mend_compare(&u->core, &u->image);
+    give(u, &request);
+    struct action commit = unit_take(u, ACTION_COMMIT);
+    assert_false(adds_vm(u));
+    unit_commit_is(u, &commit, OUTCOME_DONE, NULL);
+    (void)unit_take(u, ACTION_COMMIT);
+    assert_true(adds_vm(u));
+    free(u);
+}
+
 /* A header that cannot be read is written by a commit of its own. */
 TEST(a_garbled_header_is_written)
 {
-    struct unit *u = acting();
+    struct unit *u = whole();
     u->polls_hang = true;
     u->core.local.storage.trouble = STATE_GARBLED;
     unit_forget(u);
@@ -122,7 +180,7 @@ TEST(a_garbled_header_is_written)
 /* The acting node reads the object every minute; each second while an agent cannot read it. */
 TEST(the_object_is_looked_at)
 {
-    struct unit *u = acting();
+    struct unit *u = whole();
     struct action read = unit_take(u, ACTION_STATE_READ);
     u->peers[2].version = u->peers[3].version = u->core.cluster.header.version;
     unit_pass(u, 400);
@@ -142,9 +200,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_differs_is_found),
+        cmocka_unit_test(a_great_damage_is_mended_in_turns),
+        cmocka_unit_test(each_look_counts_for_itself),
         cmocka_unit_test(only_a_copy_of_that_very_version_counts),
         cmocka_unit_test(a_copy_that_went_astray_mends_nothing),
         cmocka_unit_test(the_commit_holds_the_copys_records),
+        cmocka_unit_test(mending_is_a_commit_of_its_own),
         cmocka_unit_test(a_garbled_header_is_written),
         cmocka_unit_test(the_object_is_looked_at),
     };

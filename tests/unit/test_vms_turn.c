@@ -207,7 +207,8 @@ TEST(a_commit_is_filled_to_the_last_record)
     struct unit *u = unit_new(1);
     for (uint32_t slot = 0; slot < DELTA_RECORDS_MAX / 2; slot++) {
         bool told = slot < 8;
-        struct vm_record *vm = unit_vm(u, slot, told ? VM_STARTING : VM_STOPPED, told ? N2 : NODE_NONE);
+        struct vm_record *vm =
+            unit_vm(u, slot, told ? VM_STARTING : VM_STOPPED, told ? N2 : NODE_NONE);
         vm->memory_mib = 100;
         if (told) {
             u->peers[2].observations[u->peers[2].observation_count++] =
@@ -237,8 +238,8 @@ static struct unit *three_want_room(const uint32_t *memory_mib, const int32_t *p
     u->image.header.members = 3;
     u->ring.count = 2;
     for (uint32_t slot = 0; slot < 3; slot++) {
-        struct vm_record *vm = unit_vm(u, slot, slot == 0 ? VM_RUNNING : VM_STOPPED,
-                                       slot == 0 ? N3 : NODE_NONE);
+        struct vm_record *vm =
+            unit_vm(u, slot, slot == 0 ? VM_RUNNING : VM_STOPPED, slot == 0 ? N3 : NODE_NONE);
         vm->memory_mib = memory_mib[slot];
         vm->priority = priorities[slot];
     }

@@ -173,12 +173,19 @@ TEST(it_is_let_go_only_after_a_committed_off)
     free(u);
 }
 
-static void end(struct unit *u)
+/* Was it told that this host is reset soon? */
+static bool end(struct unit *u)
 {
     struct event event = unit_event(EVENT_LEAVING, 0);
+    bool told = false;
     event.leaving.agent = true;
     unit_step(u, &event);
+    for (uint32_t i = 0; i < u->out.count; i++) {
+        const struct action *action = &u->out.list[i];
+        told |= action->kind == ACTION_TRACE && strstr(action->trace, "this host is reset") != NULL;
+    }
     unit_pass(u, 300);
+    return told;
 }
 
 /* An agent that ends lets an empty host go on: it says so, and waits for the committed off. */
@@ -186,7 +193,7 @@ TEST(an_agent_that_ends_has_the_watchdog_of_an_empty_host_let_go)
 {
     struct unit *u = armed();
     u->core.cluster.nodes[N2].watchdog = true;
-    end(u);
+    assert_false(end(u));
     assert_true(watchdog_is_ending(&u->core));
     assert_int_equal(u->core.local.beat.watchdog, WATCHDOG_OFF);
     unit_none(u, ACTION_KEEPER_DISARM);
@@ -205,7 +212,7 @@ TEST(an_agent_that_ends_beside_guests_leaves_it_armed)
     struct unit *u = armed();
     unit_domain(u, 0, DOMAIN_RUNNING, END_UNKNOWN);
     u->core.cluster.nodes[N2].watchdog = true;
-    end(u);
+    assert_true(end(u));
     assert_false(watchdog_is_ending(&u->core));
     assert_int_equal(u->core.local.beat.watchdog, WATCHDOG_ARMED);
     free(u);
