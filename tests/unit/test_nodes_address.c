@@ -17,6 +17,7 @@ static struct unit *cut_off(enum node_state state)
         u->peers[3].empty = true;
     }
     unit_lead(u);
+    unit_none(u, ACTION_BLOCK_CHECK); /* not the moment it lacks storage */
     unit_forget(u);
     return u;
 }
