@@ -8,11 +8,13 @@
 #include "migration/domain_io.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <libxml/parser.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define NVRAM_FOLDER "/var/lib/libvirt/qemu/nvram" /* libvirt's own, of qemu:///system */
 #define PARSE_OPTIONS (XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING)
@@ -429,8 +431,18 @@ int domain_xml_plain(const char *xml, char **ret_xml)
 
 int domain_xml_status_read(const char *path, struct uuid *ret_vm, bool *ret_ours)
 {
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return -errno;
+    }
+    xmlResetLastError();
     __attribute__((cleanup(domain_xml_free))) xmlDocPtr doc =
-        root_check(xmlReadFile(path, NULL, PARSE_OPTIONS), "domstatus");
+        root_check(xmlReadFd(fd, path, NULL, PARSE_OPTIONS), "domstatus");
+    const xmlError *error = xmlGetLastError();
+    close(fd);
+    if (!doc && error && (error->domain == XML_FROM_IO || error->code == XML_ERR_NO_MEMORY)) {
+        return -EIO;
+    }
     xmlNodePtr domain = doc ? domain_xml_child(xmlDocGetRootElement(doc), "domain") : NULL;
     xmlNodePtr node = domain_xml_child(domain, "uuid");
     __attribute__((cleanup(domain_xml_free_text))) xmlChar *text =

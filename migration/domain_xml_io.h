@@ -44,7 +44,7 @@ int domain_xml_prepare(const char *xml, const struct uuid *vm, const struct doma
 int domain_xml_pending(const char *xml, char **ret_xml);
 
 /* A status file of libvirt's QEMU driver (/run/libvirt/qemu/NAME.xml): whose domain it is and
- * whether it carries our mark. 0 or -errno. */
+ * whether it carries our mark. 0, -EBADMSG: it is none, or -errno: it cannot be read. */
 int domain_xml_status_read(const char *path, struct uuid *ret_vm, bool *ret_ours);
 
 /* --- for the two files that read domains --- */

@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/queue.h>
+#include <systemd/sd-daemon.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -98,13 +99,19 @@ void guest_io_know(struct guest_io *io, const struct uuid *vm)
     io->known_count++;
 }
 
-/* What libvirt's status files call ours stays ours, also when the files are gone. */
-static void status_files_read(struct guest_io *io)
+/* What libvirt's status files call ours stays ours, also when the files are gone. No folder:
+ * libvirt has had no guest since the boot. A file that is none of libvirt's names nobody. 0 or
+ * -errno. */
+static int status_files_read(struct guest_io *io)
 {
     char path[PATH_BYTES];
     DIR *dir = opendir(io->run_dir);
     struct dirent *entry;
-    while (dir && (entry = readdir(dir))) {
+    if (!dir) {
+        return errno == ENOENT ? 0 : -errno;
+    }
+    int unread = 0;
+    while ((errno = 0, entry = readdir(dir))) {
         struct uuid vm;
         bool ours;
         const char *dot = strrchr(entry->d_name, '.');
@@ -112,45 +119,36 @@ static void status_files_read(struct guest_io *io)
             continue;
         }
         snprintf(path, sizeof(path), "%s/%s", io->run_dir, entry->d_name);
-        if (domain_xml_status_read(path, &vm, &ours) == 0 && ours) {
+        int r = domain_xml_status_read(path, &vm, &ours);
+        if (r == 0 && ours) {
             guest_io_know(io, &vm);
         }
+        unread = r == 0 || r == -ENOENT || r == -EBADMSG ? unread : r;
     }
-    if (dir) {
-        closedir(dir);
-    }
+    unread = errno != 0 ? -errno : unread;
+    closedir(dir);
+    return unread;
 }
 
-/* Keeps those of the list that `kill` means; the files are read only if a stranger is among them.
- */
-static uint32_t guests_filter(struct guest_io *io, const struct kill *kill,
-                              struct guest_process *list, uint32_t count)
+/* The guests that `kill` means; the files are read only if there is a stranger. */
+static void guests_find(struct guest_io *io, const struct kill *kill, struct guest_list *ret_list)
 {
     bool all = uuid_is_zero(&kill->vm);
     bool strangers = false;
-    for (uint32_t i = 0; all && i < count; i++) {
-        strangers = strangers || !is_known(io, &list[i].vm);
+    guest_proc_scan(ret_list);
+    struct guest_process *guests = ret_list->guests;
+    for (uint32_t i = 0; all && i < ret_list->count; i++) {
+        strangers = strangers || !is_known(io, &guests[i].vm);
     }
-    if (strangers) {
-        status_files_read(io);
-    }
+    int r = strangers ? status_files_read(io) : 0;
     uint32_t kept = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        if (all ? is_known(io, &list[i].vm) : uuid_equal(&list[i].vm, &kill->vm)) {
-            list[kept++] = list[i];
+    for (uint32_t i = 0; i < ret_list->count; i++) {
+        if (all ? is_known(io, &guests[i].vm) : uuid_equal(&guests[i].vm, &kill->vm)) {
+            guests[kept++] = guests[i];
         }
     }
-    return kept;
-}
-
-static int guests_find(struct guest_io *io, const struct kill *kill,
-                       struct guest_process **ret_list, uint32_t *ret_count)
-{
-    int r = guest_proc_scan(ret_list, ret_count);
-    if (r == 0) {
-        *ret_count = guests_filter(io, kill, *ret_list, *ret_count);
-    }
-    return r;
+    ret_list->count = kept;
+    ret_list->unseen = r < 0 ? r : ret_list->unseen;
 }
 
 /* --- one kill ------------------------------------------------------------------------------ */
@@ -198,8 +196,14 @@ static void answer(struct guest_io *io, uint64_t id, enum outcome outcome, uint3
     sink_put(&io->sink, &event);
 }
 
-static void kill_end(struct kill *kill, uint32_t alive_count)
+/* What cannot be seen is not gone: `unseen` counts as one that is alive. */
+static void kill_end(struct kill *kill, uint32_t alive_count, int unseen)
 {
+    if (unseen < 0) {
+        fprintf(stderr, SD_ERR "it cannot be seen whether guests run here (/proc, %s): %s\n",
+                kill->io->run_dir, strerror(-unseen));
+        alive_count++;
+    }
     answer(kill->io, kill->id, alive_count == 0 ? OUTCOME_DONE : OUTCOME_UNKNOWN, alive_count,
            kill->count);
     kill_free(kill);
@@ -230,11 +234,12 @@ static int victim_kill(struct kill *kill, const struct guest_process *guest)
     victim->kill = kill;
     victim->pid = guest->pid;
     victim->pid_fd = pidfd_open(guest->pid, 0);
-    if (victim->pid_fd < 0 || !guest_proc_read(guest->pid, &vm) || !uuid_equal(&vm, &guest->vm)) {
+    if (victim->pid_fd < 0 || guest_proc_read(guest->pid, &vm) != 1 ||
+        !uuid_equal(&vm, &guest->vm)) {
         if (victim->pid_fd >= 0) {
             close(victim->pid_fd);
         }
-        free(victim); /* gone meanwhile: the next look finds out */
+        free(victim); /* gone meanwhile, or unseen: the next look finds out */
         return 0;
     }
     (void)pidfd_send_signal(victim->pid_fd, SIGKILL, NULL, 0); /* gone or refused: seen below */
@@ -249,18 +254,14 @@ static int victim_kill(struct kill *kill, const struct guest_process *guest)
 static void kill_round(struct kill *kill)
 {
     for (uint32_t look = 0; look < LOOKS_MAX && LIST_EMPTY(&kill->victims); look++) {
-        struct guest_process *list = NULL;
-        uint32_t count = 0;
-        if (guests_find(kill->io, kill, &list, &count) < 0) {
-            kill_end(kill, 1); /* what cannot be seen is not gone */
-            return;
+        struct guest_list list;
+        guests_find(kill->io, kill, &list);
+        for (uint32_t i = 0; i < list.count; i++) {
+            (void)victim_kill(kill, &list.guests[i]); /* else it shows at the deadline */
         }
-        for (uint32_t i = 0; i < count; i++) {
-            (void)victim_kill(kill, &list[i]); /* what it cannot wait for shows at the deadline */
-        }
-        free(list);
-        if (count == 0) {
-            kill_end(kill, 0);
+        free(list.guests);
+        if (list.count == 0) {
+            kill_end(kill, 0, list.unseen);
             return;
         }
     }
@@ -269,24 +270,20 @@ static void kill_round(struct kill *kill)
 static void on_deadline(void *data)
 {
     struct kill *kill = data;
-    struct guest_process *list = NULL;
+    struct guest_list list;
     struct victim *victim;
-    uint32_t count = 0;
     uint32_t alive = 0;
     kill->timer = 0;
-    if (guests_find(kill->io, kill, &list, &count) < 0) {
-        kill_end(kill, 1);
-        return;
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        alive += victim_find(kill, list[i].pid) ? 0 : 1;
+    guests_find(kill->io, kill, &list);
+    for (uint32_t i = 0; i < list.count; i++) {
+        alive += victim_find(kill, list.guests[i].pid) ? 0 : 1;
     }
     LIST_FOREACH(victim, &kill->victims, link)
     {
         alive++; /* its pidfd has not said it is gone, whatever /proc shows */
     }
-    free(list);
-    kill_end(kill, alive);
+    free(list.guests);
+    kill_end(kill, alive, list.unseen);
 }
 
 void guest_io_act(struct guest_io *io, const struct action *action)
@@ -308,7 +305,7 @@ void guest_io_act(struct guest_io *io, const struct action *action)
     if (qb_loop_timer_add(io->loop, QB_LOOP_HIGH, wait_ms * 1000000, kill, on_deadline,
                           &kill->timer) < 0) {
         kill->timer = 0;
-        kill_end(kill, 1);
+        kill_end(kill, 1, 0);
         return;
     }
     kill_round(kill);

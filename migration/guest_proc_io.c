@@ -49,35 +49,46 @@ static ssize_t file_read(pid_t pid, const char *name, char *bytes, size_t size)
     } while (count > 0 && length < size - 1);
     int error = errno;
     close(fd);
-    if (count < 0 && length == 0) {
+    if (count < 0) {
         return -error;
     }
     bytes[length] = '\0';
     return (ssize_t)length;
 }
 
-/* The third field of stat; the second, the name in parentheses, may hold anything. */
-static bool is_dead(pid_t pid)
+/* Only what is gone is seen not to be a guest; whatever else keeps us from looking says nothing. */
+static int unseen(ssize_t error)
 {
-    char stat[512];
-    if (file_read(pid, "stat", stat, sizeof(stat)) < 0) {
-        return true;
-    }
-    const char *close = strrchr(stat, ')');
-    return !close || close[1] != ' ' || close[2] == 'Z' || close[2] == 'X';
+    return error == -ENOENT || error == -ESRCH ? 0 : (int)error;
 }
 
-static bool is_qemu(pid_t pid)
+/* The third field of stat; the second, the name in parentheses, may hold anything. */
+static int is_alive(pid_t pid)
+{
+    char stat[512];
+    ssize_t length = file_read(pid, "stat", stat, sizeof(stat));
+    if (length < 0) {
+        return unseen(length);
+    }
+    const char *close = strrchr(stat, ')');
+    if (!close || close[1] != ' ') {
+        return -EBADMSG;
+    }
+    return close[2] != 'Z' && close[2] != 'X';
+}
+
+static int is_qemu(pid_t pid)
 {
     char name[64];
-    if (file_read(pid, "comm", name, sizeof(name)) < 0) {
-        return false;
+    ssize_t length = file_read(pid, "comm", name, sizeof(name));
+    if (length < 0) {
+        return unseen(length);
     }
     return strstr(name, "qemu") || strstr(name, "kvm");
 }
 
 /* A container of this host has its own guests; they show in our /proc but are not ours to judge. */
-static bool is_of_our_namespace(pid_t pid)
+static int is_of_our_namespace(pid_t pid)
 {
     char path[PATH_BYTES];
     char its[PATH_BYTES] = {0};
@@ -101,50 +112,48 @@ static bool arguments_uuid(const char *bytes, size_t length, struct uuid *ret_vm
     return false;
 }
 
-bool guest_proc_read(pid_t pid, struct uuid *ret_vm)
+static int has_uuid(pid_t pid, struct uuid *ret_vm)
 {
-    if (!is_qemu(pid) || is_dead(pid) || !is_of_our_namespace(pid)) {
-        return false;
-    }
     __attribute__((cleanup(free_bytes))) char *bytes = malloc(CMDLINE_BYTES);
     ssize_t length = bytes ? file_read(pid, "cmdline", bytes, CMDLINE_BYTES) : -ENOMEM;
-    return length > 0 && arguments_uuid(bytes, (size_t)length, ret_vm);
+    return length < 0 ? unseen(length) : arguments_uuid(bytes, (size_t)length, ret_vm);
 }
 
-static int list_add(struct guest_process **list, uint32_t *count, const struct guest_process *one)
+int guest_proc_read(pid_t pid, struct uuid *ret_vm)
 {
-    if ((*count & (*count - 1)) == 0) { /* full at each power of two */
-        size_t room = *count ? (size_t)*count * 2 : 1;
-        struct guest_process *larger = realloc(*list, room * sizeof(*larger));
+    int r = is_qemu(pid);
+    r = r == 1 ? is_alive(pid) : r;
+    r = r == 1 ? is_of_our_namespace(pid) : r;
+    return r == 1 ? has_uuid(pid, ret_vm) : r;
+}
+
+static int list_add(struct guest_list *list, const struct guest_process *one)
+{
+    if ((list->count & (list->count - 1)) == 0) { /* full at each power of two */
+        size_t room = list->count ? (size_t)list->count * 2 : 1;
+        struct guest_process *larger = realloc(list->guests, room * sizeof(*larger));
         if (!larger) {
             return -ENOMEM;
         }
-        *list = larger;
+        list->guests = larger;
     }
-    (*list)[(*count)++] = *one;
+    list->guests[list->count++] = *one;
     return 0;
 }
 
-int guest_proc_scan(struct guest_process **ret_list, uint32_t *ret_count)
+void guest_proc_scan(struct guest_list *ret_list)
 {
     __attribute__((cleanup(close_dir))) DIR *dir = opendir("/proc");
-    struct guest_process *list = NULL;
-    uint32_t count = 0;
-    int r = dir ? 0 : -errno;
     struct dirent *entry;
-    while (r == 0 && (errno = 0, entry = readdir(dir))) {
+    *ret_list = (struct guest_list){.unseen = dir ? 0 : -errno};
+    while (dir && (errno = 0, entry = readdir(dir))) {
         struct guest_process one = {0};
         if (isdigit((unsigned char)entry->d_name[0])) {
             one.pid = (pid_t)strtol(entry->d_name, NULL, 10);
-            r = guest_proc_read(one.pid, &one.vm) ? list_add(&list, &count, &one) : 0;
+            int r = guest_proc_read(one.pid, &one.vm);
+            r = r == 1 ? list_add(ret_list, &one) : r;
+            ret_list->unseen = r < 0 ? r : ret_list->unseen;
         }
     }
-    r = r == 0 && errno != 0 ? -errno : r;
-    if (r < 0) {
-        free(list);
-        return r;
-    }
-    *ret_list = list;
-    *ret_count = count;
-    return 0;
+    ret_list->unseen = dir && errno != 0 ? -errno : ret_list->unseen;
 }

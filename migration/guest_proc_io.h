@@ -11,11 +11,18 @@ struct guest_process {
     struct uuid vm;
 };
 
-/* Is `pid` a living QEMU of this PID namespace? If so its -uuid. A zombie is dead: its memory and
- * threads are gone, only its parent has not looked yet. */
-bool guest_proc_read(pid_t pid, struct uuid *ret_vm);
+struct guest_list {
+    struct guest_process *guests;
+    uint32_t count;
+    int unseen; /* 0, or -errno: there may be more, it cannot be seen */
+};
 
-/* All of them, in an array to be freed. 0 or -errno. */
-int guest_proc_scan(struct guest_process **ret_list, uint32_t *ret_count);
+/* Is `pid` a living QEMU of this PID namespace? 1, and its -uuid; 0; or -errno: it cannot be seen
+ * whether it is. A zombie is dead: its memory and threads are gone, only its parent has not looked
+ * yet. */
+int guest_proc_read(pid_t pid, struct uuid *ret_vm);
+
+/* All that can be seen; `guests` is to be freed. */
+void guest_proc_scan(struct guest_list *ret_list);
 
 #endif

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -74,10 +75,10 @@ static pid_t spawn_qemu(struct world *world, const struct uuid *uuid)
                                  text,
                                  NULL};
     pid_t pid = spawn(world, words);
-    for (int i = 0; i < 1000 && !guest_proc_read(pid, &seen); i++) {
+    for (int i = 0; i < 1000 && guest_proc_read(pid, &seen) != 1; i++) {
         usleep(5000);
     }
-    assert_true(guest_proc_read(pid, &seen));
+    assert_int_equal(guest_proc_read(pid, &seen), 1);
     assert_true(uuid_equal(&seen, uuid));
     return pid;
 }
@@ -85,7 +86,7 @@ static pid_t spawn_qemu(struct world *world, const struct uuid *uuid)
 static bool is_alive(pid_t pid)
 {
     struct uuid seen;
-    return guest_proc_read(pid, &seen);
+    return guest_proc_read(pid, &seen) == 1;
 }
 
 static void write_status(const struct world *world, const char *name, const struct uuid *uuid,
@@ -335,6 +336,64 @@ static void what_does_not_die_is_unknown(void **state)
     rmdir(FREEZER);
 }
 
+/* Leaves this process `left` more descriptors; the limit from before. */
+static struct rlimit limit_descriptors(unsigned left)
+{
+    struct rlimit before;
+    int lowest = dup(STDERR_FILENO);
+    close(lowest);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    const struct rlimit now = {(rlim_t)lowest + left, before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &now), 0);
+    return before;
+}
+
+/* Out of descriptors, nobody can be looked at: that is not nobody there. */
+static void what_cannot_be_seen_is_not_gone(void **state)
+{
+    struct world *world = *state;
+    struct uuid uuid = vm(1);
+    uint64_t ids[2];
+    pid_t pid = spawn_qemu(world, &uuid);
+    for (unsigned left = 0; left < 2; left++) {
+        struct rlimit before = limit_descriptors(left);
+        ids[0] = ask_kill(world, &uuid, 300);
+        ids[1] = ask_kill(world, NULL, 300);
+        events_run(world->events, 400);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+        assert_true(is_alive(pid));
+        (void)expect_killed(world, ids[0], OUTCOME_UNKNOWN, 1);
+        (void)expect_killed(world, ids[1], OUTCOME_UNKNOWN, 1);
+    }
+    (void)expect_killed(world, ask_kill(world, &uuid, 5000), OUTCOME_DONE, 0);
+    assert_false(is_alive(pid));
+}
+
+/* A stranger may be ours as long as libvirt's files cannot be read; the known are killed at once.
+ */
+static void files_that_cannot_be_read_name_anybody(void **state)
+{
+    struct world *world = *state;
+    struct uuid known = vm(1);
+    struct uuid stranger = vm(2);
+    char path[128];
+    pid_t first = spawn_qemu(world, &known);
+    pid_t second = spawn_qemu(world, &stranger);
+    guest_io_know(world->io, &known);
+    snprintf(path, sizeof(path), "%s/loop.xml", world->run_dir);
+    assert_int_equal(symlink("loop.xml", path), 0);
+    (void)expect_killed(world, ask_kill(world, NULL, 5000), OUTCOME_UNKNOWN, 1);
+    assert_false(is_alive(first));
+    assert_int_equal(unlink(path), 0);
+    (void)expect_killed(world, ask_kill(world, NULL, 5000), OUTCOME_DONE, 0);
+    assert_int_equal(rmdir(world->run_dir), 0);
+    assert_int_equal(close(creat(world->run_dir, 0600)), 0);
+    (void)expect_killed(world, ask_kill(world, NULL, 5000), OUTCOME_UNKNOWN, 1);
+    assert_int_equal(unlink(world->run_dir), 0); /* since the boot, libvirt had no guest */
+    (void)expect_killed(world, ask_kill(world, NULL, 5000), OUTCOME_DONE, 0);
+    assert_true(is_alive(second));
+}
+
 static void closing_with_a_kill_under_way(void **state)
 {
     struct world *world = *state;
@@ -355,6 +414,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(other_programs_are_left_alone, setup, teardown),
         cmocka_unit_test_setup_teardown(another_pid_namespace_is_left_alone, setup, teardown),
         cmocka_unit_test_setup_teardown(what_does_not_die_is_unknown, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_cannot_be_seen_is_not_gone, setup, teardown),
+        cmocka_unit_test_setup_teardown(files_that_cannot_be_read_name_anybody, setup, teardown),
         cmocka_unit_test_setup_teardown(closing_with_a_kill_under_way, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
