@@ -1,5 +1,7 @@
 /* Feature levels: raised when the last agent has it, and who is too old for the state. */
 #include "agent/level.h"
+
+#include "agent/draft.h"
 #include "tests/unit/unit_core.h"
 
 #define N3 2 /* slot */
@@ -27,6 +29,12 @@ TEST(the_last_agent_raises_the_level)
     unit_settle(u, 3000);
     assert_int_equal(level(u), FEATURE_LEVEL + 1);
     assert_int_equal(unit_copy_node(u, 3)->feature_level, FEATURE_LEVEL + 1);
+    const struct header *header = &u->core.cluster.header;
+    const struct history_entry *told =
+        &u->core.cluster.history[(header->next_history - 1) % HISTORY_MAX];
+    assert_int_equal(told->kind, HISTORY_LEVEL);
+    assert_int_equal(told->number, FEATURE_LEVEL + 1);
+    assert_int_equal(told->nodeid, 0); /* it is about no single node */
     free(u);
 }
 
@@ -35,6 +43,44 @@ TEST(one_older_agent_keeps_it_down)
     struct unit *u = acting(FEATURE_LEVEL);
     unit_settle(u, 3000);
     assert_int_equal(level(u), FEATURE_LEVEL);
+    free(u);
+}
+
+/* The last record that a commit has room for is enough; without any it is the next one's. */
+TEST(the_level_needs_room_for_its_history)
+{
+    struct unit *u = acting(FEATURE_LEVEL + 1);
+    struct draft *draft = &u->core.local.draft;
+    unit_settle(u, 3000);
+    u->core.cluster.header.feature_level = FEATURE_LEVEL; /* as if it were to be raised yet */
+    for (uint32_t room = 0; room < 2; room++) {
+        draft_begin(&u->core);
+        draft->delta.count = DELTA_RECORDS_MAX - room;
+        level_draft(&u->core);
+        assert_int_equal(draft->delta.header.feature_level, FEATURE_LEVEL + room);
+        draft->open = false;
+    }
+    free(u);
+}
+
+/* A suspended guest is left alone from the level on at which all know of it. */
+TEST(suspended_guests_are_known_from_their_level_on)
+{
+    static const struct {
+        uint32_t cluster, own;
+        bool known;
+    } cases[] = {
+        {LEVEL_SUSPENDS, LEVEL_SUSPENDS, true},
+        {LEVEL_SUSPENDS - 1, LEVEL_SUSPENDS, false},
+        {LEVEL_SUSPENDS, LEVEL_SUSPENDS - 1, false},
+    };
+    struct unit *u = unit_new(1);
+    unit_start(u);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        u->core.cluster.header.feature_level = cases[i].cluster;
+        u->core.local.facts.feature_level = cases[i].own;
+        assert_int_equal(level_suspends(&u->core), cases[i].known);
+    }
     free(u);
 }
 
@@ -120,6 +166,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_last_agent_raises_the_level),
         cmocka_unit_test(one_older_agent_keeps_it_down),
+        cmocka_unit_test(the_level_needs_room_for_its_history),
+        cmocka_unit_test(suspended_guests_are_known_from_their_level_on),
         cmocka_unit_test(an_absent_node_keeps_it_down),
         cmocka_unit_test(an_older_agent_does_not_act),
         cmocka_unit_test(an_agent_of_that_level_acts),

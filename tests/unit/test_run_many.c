@@ -1,5 +1,5 @@
-/* Many VMs on one host: each is found and begun, whatever goes on with the others; and how many there
- * is room for. */
+/* Many VMs on one host: each is found and begun, whatever goes on with the others; and how many
+ * there is room for. */
 #include "tests/unit/unit_run.h"
 
 /* A uuid of its own for each of more than 256 VMs. */
@@ -164,7 +164,8 @@ TEST(what_does_not_fit_into_a_heartbeat_is_told_later)
     unit_pass(u, 600);
     const struct beat *beat = &u->core.local.beat;
     assert_int_equal(beat->observation_count, OBSERVATIONS_MAX);
-    assert_true(uuid_equal(&beat->observations[OBSERVATIONS_MAX - 1].vm, &u->core.local.runs[OBSERVATIONS_MAX - 1].vm));
+    assert_true(uuid_equal(&beat->observations[OBSERVATIONS_MAX - 1].vm,
+                           &u->core.local.runs[OBSERVATIONS_MAX - 1].vm));
     (void)unit_foreign(u);
     for (uint32_t slot = 0; slot < 10; slot++) { /* of these it is known by now */
         unit_foreign_vm(u, slot)->state = VM_STOPPED;
