@@ -122,8 +122,9 @@ static const struct command commands[] = {
      "are: as they are now, on the node where it runs; elsewhere, how to ask there.",
      "stead vm show web"},
     {"node list", NULL, cli_node_list, OPTION_ALL, 0, "all nodes",
-     "STATE is online, offline, away (announced), unattended (its agent is silent), lost (being "
-     "fenced), fenced, out or removed (shown with --all); an asterisk marks the acting node.",
+     "STATE is online, offline, away (announced), unattended (its agent is silent), halted (see "
+     "node resume), lost (being fenced), fenced, out, removed (shown with --all) or not-joined; an "
+     "asterisk marks the acting node.",
      "stead node list"},
     {"node show", "NODE", cli_node_show, 0, 0, "one node",
      "All that the state and the last heartbeats tell of it, and by what it was last proven dead.",

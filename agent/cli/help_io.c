@@ -88,8 +88,8 @@ static void print_overview(void)
     puts("\n  stead vm --help         the commands of one kind\n"
          "  stead vm add --help     one command, its options, an example\n"
          "  man stead               all of it\n\n"
-         "All but backup and restore take --json. Exit status: 0 done (committed),\n"
-         "1 refused or failed, 2 wrong usage, 3 no agent on this host.");
+         "All but cluster backup, restore and force take --json. Exit status: 0 done\n"
+         "(committed), 1 refused or failed, 2 wrong usage, 3 no agent on this host.");
 }
 
 /* ---- one kind, one command */

@@ -8,6 +8,16 @@ import json, os, re, subprocess, sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.join(HERE, "..", "..")
 PLAIN = {"number": (int, float), "string": str, "bool": bool}
+# Which words a key may hold: every one in these functions; of those that fill in more, each that is set as the state.
+WORD = r'"([a-z-]+)"'
+STATE = r'->state = lent\("([a-z-]+)"\)'
+WORDS = {
+    ("NODE", "state"): [("agent/query.c", "query_node_word", WORD), ("agent/status_io.c", "fill_strangers", STATE)],
+    ("VM", "state"): [("agent/query.c", "query_vm_word", WORD), ("agent/status_io.c", "fill_vm", STATE)],
+    ("status", "state_object"): [("agent/query.c", "query_state_word", WORD)],
+    ("FENCE DEVICE", "standing"): [("agent/status_io.c", "fill_devices", WORD)],
+}
+NEVER = {"unknown"}  # of a free slot, which is not shown
 
 
 def documented():
@@ -77,6 +87,34 @@ def all_printers_are_sampled(wrong):
     wrong += [f"{name}() is not called in tests/cli/json_samples.c" for name in printers if name + "(" not in source]
 
 
+def read(*path):
+    with open(os.path.join(ROOT, *path)) as file:
+        return file.read()
+
+
+def words_are_documented(wrong):
+    text = read("docs", "json.md")
+    for (heading, key), sources in WORDS.items():
+        section = re.search(rf"^### {heading}$(.*?)(?=^##|\Z)", text, re.M | re.S)[1]
+        meaning = re.search(rf"^\| `{key}` \|[^|]*\|(.*)\|$", section, re.M)[1]
+        told, said = set(re.findall(r"`([a-z-]+)`", meaning)), set()
+        for path, function, pattern in sources:
+            body = re.search(rf"^\S[^\n]*\b{function}\([^;]*?^{{(.*?)^}}", read(path), re.M | re.S)[1]
+            found = set(re.findall(pattern, body)) - NEVER
+            wrong += [] if found else [f"{path}: no words found in {function}()"]
+            said |= found
+        wrong += [f"{heading}.{key}: may be '{word}', and docs/json.md does not say so" for word in sorted(said - told)]
+        wrong += [f"{heading}.{key}: docs/json.md has '{word}', which it never is" for word in sorted(told - said)]
+
+
+def commands_without_are_named(wrong):
+    table = read("agent", "cli", "command_table_io.c")
+    plain = re.findall(r'\{"([a-z ]+)",[^{]*?\bOPTION_PLAIN\b', table)
+    named = re.findall(r"`(\w+ \w+)`", re.search(r"Every command of `stead` but (.*?) takes", read("docs", "json.md"))[1])
+    if set(plain) != set(named):
+        wrong.append(f"without --json are {sorted(plain)}; docs/json.md names {sorted(named)}")
+
+
 def main():
     objects, used, wrong = documented(), set(), []
     if sys.argv[1] == "--real":
@@ -89,6 +127,8 @@ def main():
             missing(objects, name, value, name, wrong)
         wrong += [f"'{name}' is documented, and never printed" for name in objects.keys() - used]
         all_printers_are_sampled(wrong)
+        words_are_documented(wrong)
+        commands_without_are_named(wrong)
     for line in wrong:
         print(line, file=sys.stderr)
     return 1 if wrong else 0
