@@ -54,14 +54,14 @@ tally() {
     fi
 }
 
-# cmocka BINARY: counts its test cases; a crash counts as one failure
+# cmocka BINARY: counts its test cases; a crash counts as one failure, and so does one that was skipped
 cmocka() {
     local name log=$work/log status=0 good
     name=$(basename "$1")
     timeout 300 "$1" >"$log" 2>&1 || status=$?
     good=$(grep -acE '^\[       OK \]' "$log" || true)
     local bad
-    bad=$(grep -aE '^\[  FAILED  \] [a-z_0-9]+$' "$log" | sort -u | wc -l || true)
+    bad=$(grep -aE '^\[  (FAILED |SKIPPED) \] [a-z_0-9]+$' "$log" | sort -u | wc -l || true)
     [ "$status" = 0 ] || [ "$bad" -gt 0 ] || bad=1
     [ "$((good + bad))" -gt 0 ] || bad=1
     count "$name" "$good" "$bad" "$log"
