@@ -45,14 +45,13 @@ static int fail(const char *what, int r)
     return 1;
 }
 
-static int open_pool(const char *config_path, struct pool *ret_pool)
+static int open_pool(struct pool *ret_pool)
 {
     char text[CONFIG_TEXT_BYTES];
     struct config config;
     static const char *const timeouts[] = {"client_mount_timeout", "rados_mon_op_timeout",
                                            "rados_osd_op_timeout"};
-    if (config_io_load(config_path != NULL ? config_path : CONFIG_PATH, config_path != NULL,
-                       &config, text) < 0) {
+    if (config_io_load(CONFIG_PATH, false, &config, text) < 0) {
         fprintf(stderr, "stead: %s\n", text);
         return -EINVAL;
     }
@@ -360,7 +359,7 @@ int main(int argc, char **argv)
               stderr);
         return 2;
     }
-    if (open_pool(getenv("STEAD_CONFIG"), &pool) < 0) {
+    if (open_pool(&pool) < 0) {
         return 1;
     }
     if (backs_up) {
