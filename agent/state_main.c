@@ -25,13 +25,12 @@
 #include "proto/values.h"
 #include "storage/backup_io.h"
 #include "storage/definition_io.h"
-#include "storage/handle_io.h"
+#include "storage/images_io.h"
 #include "storage/lease_io.h"
 #include "storage/restore.h"
 #include "storage/state.h"
 
 #define TIMEOUT_S "20" /* of each call to Ceph */
-#define WATCHERS_MAX 32
 #define STRANGERS_SHOWN 20
 
 struct pool {
@@ -166,8 +165,6 @@ static int read_watchers(const struct pool *pool, const struct vm_record *vm,
         return r;
     }
     for (uint32_t i = 0; r == 0 && i < definition.image_count; i++) {
-        rbd_image_watcher_t watchers[WATCHERS_MAX];
-        size_t count = WATCHERS_MAX;
         rados_ioctx_t images;
         rbd_image_t image;
         r = rados_ioctx_create(pool->cluster, definition.images[i].pool, &images);
@@ -176,13 +173,7 @@ static int read_watchers(const struct pool *pool, const struct vm_record *vm,
         }
         r = rbd_open_read_only(images, definition.images[i].name, &image, NULL);
         if (r == 0) {
-            r = rbd_watchers_list(image, watchers, &count);
-            for (size_t j = 0; r == 0 && j < count; j++) {
-                struct client client;
-                r = client_normalise(watchers[j].addr, &client) && clients_add(ret_clients, &client)
-                        ? 0
-                        : -EOVERFLOW;
-            }
+            r = images_add_watchers(image, NULL, ret_clients);
             rbd_close(image);
         }
         rados_ioctx_destroy(images);

@@ -152,11 +152,10 @@ static void locks_work(struct job *job)
 
 /* ---- watchers */
 
-static int read_image_watchers(struct images_op *images, rbd_image_t image)
+int images_add_watchers(rbd_image_t image, const struct client *own, struct clients *clients)
 {
     rbd_image_watcher_t watchers[WATCHERS_MAX];
     size_t count = WATCHERS_MAX;
-    images->step = "watchers";
     int r = rbd_watchers_list(image, watchers, &count);
     if (r < 0) {
         return r;
@@ -165,13 +164,18 @@ static int read_image_watchers(struct images_op *images, rbd_image_t image)
         struct client client;
         if (!client_normalise(watchers[i].addr, &client)) {
             r = -EBADMSG;
-        } else if (!client_equal(&client, handle_client(images->op.handle)) &&
-                   !clients_add(&images->clients, &client)) {
+        } else if ((own == NULL || !client_equal(&client, own)) && !clients_add(clients, &client)) {
             r = -E2BIG; /* more than a lease can name */
         }
     }
     rbd_watchers_list_cleanup(watchers, count);
     return r;
+}
+
+static int read_image_watchers(struct images_op *images, rbd_image_t image)
+{
+    images->step = "watchers";
+    return images_add_watchers(image, handle_client(images->op.handle), &images->clients);
 }
 
 static void watchers_work(struct job *job)
