@@ -12,6 +12,7 @@ void block_act(struct storage_io *io, const struct action *action);
 /* The whole list at one moment. */
 struct blocklist {
     uint32_t epoch; /* of the osdmap, not older than the list */
+    int64_t made_s; /* when the monitors made that map */
     size_t count;
     struct blocked *entries; /* sorted */
 };

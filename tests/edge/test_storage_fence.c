@@ -3,6 +3,18 @@
 
 #define ONE_YEAR_S (365 * 24 * 3600)
 
+/* This host's wall clock, as far off as a test says: nothing in storage may go by it. */
+static time_t clock_off_s;
+
+time_t time(time_t *ret_now)
+{
+    const time_t now = (time_t)(clock_us(CLOCK_REALTIME) / 1000000) + clock_off_s;
+    if (ret_now != NULL) {
+        *ret_now = now;
+    }
+    return now;
+}
+
 static struct client stranger(void)
 {
     struct client client = {{0}};
@@ -48,7 +60,7 @@ static double left_s(struct world *world, const struct client *client)
     rados_buffer_free(said);
     until.tm_year -= 1900;
     until.tm_mon -= 1;
-    return fields == 6 ? difftime(timegm(&until), time(NULL)) : 0;
+    return fields == 6 ? difftime(timegm(&until), (time_t)(clock_us(CLOCK_REALTIME) / 1000000)) : 0;
 }
 
 static void test_an_entry_stands_for_years(void **state)
@@ -84,6 +96,18 @@ static void test_a_short_entry_is_replaced(void **state)
     struct action action = block(ACTION_BLOCK_ADD, &client, NULL);
     assert_int_equal(ask(&world->seats[0], &action)->block.outcome, OUTCOME_DONE);
     assert_true(left_s(world, &client) > 9.0 * ONE_YEAR_S);
+}
+
+/* A dead battery, and no NTP yet: an hour's entry is none for years, and ten years are. */
+static void test_the_hosts_clock_is_not_asked(void **state)
+{
+    const time_t years[] = {-3, 12};
+    for (size_t i = 0; i < NUMBERED(years); i++) {
+        clock_off_s = years[i] * ONE_YEAR_S;
+        test_a_short_entry_is_replaced(state);
+        test_an_entry_stands_for_years(state);
+        clock_off_s = 0;
+    }
 }
 
 static void test_too_late_to_block(void **state)
@@ -408,6 +432,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_an_entry_stands_for_years, world_empty),
         cmocka_unit_test_setup(test_a_short_entry_is_replaced, world_empty),
+        cmocka_unit_test_setup(test_the_hosts_clock_is_not_asked, world_empty),
         cmocka_unit_test_setup(test_too_late_to_block, world_empty),
         cmocka_unit_test_setup(test_an_entry_that_is_none_fails, world_empty),
         cmocka_unit_test_setup(test_many_requests_share_the_rounds, world_empty),
