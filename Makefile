@@ -55,9 +55,7 @@ PROTO_C    := $(patsubst %.proto,$(B)/%.pb-c.c,$(wildcard proto/*.proto))
 LIB_PURE   := $(B)/libstead-core.a
 LIB_EDGE   := $(B)/libstead-edge.a
 LIB_SIM    := $(B)/libstead-sim.a
-PROGRAMS   := $(foreach p,agent/agent_main.c agent/cli/stead_main.c,$(if $(wildcard $(p)),$(p))) # as they come
-BIN        := $(if $(wildcard agent/agent_main.c),$(B)/stead-agent) $(if $(wildcard agent/cli/stead_main.c),$(B)/stead) \
-              $(if $(wildcard tests/sim/sim_main.c),$(B)/stead-sim) $(B)/stead-bmc $(B)/stead-state $(B)/stead-hook $(B)/stead-keeper
+BIN        := $(addprefix $(B)/,stead-agent stead stead-sim stead-bmc stead-state stead-hook stead-keeper)
 
 all: $(BIN)                        ## build the programs: stead-agent, stead, stead-sim
 

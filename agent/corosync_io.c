@@ -351,11 +351,6 @@ void corosync_io_expect(struct corosync_io *io, uint32_t votes)
     corosync_link_expect(io->link, votes);
 }
 
-bool corosync_io_is_connected(const struct corosync_io *io)
-{
-    return io->up;
-}
-
 void corosync_io_leave(struct corosync_io *io)
 {
     if (io->up) {

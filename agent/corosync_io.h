@@ -40,8 +40,6 @@ void corosync_io_let_go(struct corosync_io *io, bool agreed);
 /* ACTION_EXPECT_VOTES. Never blocks. */
 void corosync_io_expect(struct corosync_io *io, uint32_t votes);
 
-bool corosync_io_is_connected(const struct corosync_io *io);
-
 /* Leaves the group; `left` may never come if Corosync hangs. */
 void corosync_io_leave(struct corosync_io *io);
 

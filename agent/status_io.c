@@ -461,8 +461,3 @@ int status_io_open(struct status_io **ret_status)
     *ret_status = status;
     return 0;
 }
-
-void status_io_close(struct status_io *status)
-{
-    free(status);
-}

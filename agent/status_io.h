@@ -16,6 +16,4 @@ const Control__Status *status_io_fill(struct status_io *status, const struct cor
 const Control__History *status_io_history(struct status_io *status, const struct core *core,
                                           const Control__HistoryAsk *ask);
 
-void status_io_close(struct status_io *status);
-
 #endif

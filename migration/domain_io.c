@@ -268,11 +268,6 @@ int domain_io_define(struct libvirt_io *io, const struct uuid *vm, const char *x
 
 /* ---- what is pending */
 
-struct listing {
-    struct domain_pending pending;
-    bool complete;
-};
-
 struct list_teller {
     void (*done)(void *context, const struct domain_pending *pending);
     void *context;
@@ -324,14 +319,14 @@ static void list_add(virDomainPtr domain, struct domain_pending *pending)
 
 static enum outcome list_work(virConnectPtr connection, void *memory, char ret_text[TEXT_BYTES])
 {
-    struct listing *listing = memory;
+    struct domain_pending *pending = memory;
     virDomainPtr *domains = NULL;
     int count = virConnectListAllDomains(connection, &domains, 0);
     if (count < 0) {
         return libvirt_failure(connection, ret_text);
     }
     for (int i = 0; i < count; i++) {
-        list_add(domains[i], &listing->pending);
+        list_add(domains[i], pending);
         virDomainFree(domains[i]);
     }
     free(domains);
@@ -341,10 +336,9 @@ static enum outcome list_work(virConnectPtr connection, void *memory, char ret_t
 static void list_tell(void *context, void *memory, enum outcome outcome, const char *text)
 {
     struct list_teller teller = *(struct list_teller *)context;
-    const struct listing *listing = memory;
     (void)text;
     free(context);
-    teller.done(teller.context, outcome == OUTCOME_DONE && listing ? &listing->pending : NULL);
+    teller.done(teller.context, outcome == OUTCOME_DONE ? memory : NULL);
 }
 
 int domain_io_list_pending(struct libvirt_io *io, uint64_t deadline_ms,
@@ -352,18 +346,18 @@ int domain_io_list_pending(struct libvirt_io *io, uint64_t deadline_ms,
                            void *context)
 {
     struct list_teller *teller = malloc(sizeof(*teller));
-    struct listing *listing = calloc(1, sizeof(*listing));
+    struct domain_pending *pending = calloc(1, sizeof(*pending));
     const struct uuid nobody = {{0}};
-    if (!teller || !listing) {
+    if (!teller || !pending) {
         free(teller);
-        free(listing);
+        free(pending);
         return -ENOMEM;
     }
     *teller = (struct list_teller){done, context};
     const struct libvirt_ask given = {.work = list_work,
                                       .done = list_tell,
                                       .release = free,
-                                      .memory = listing,
+                                      .memory = pending,
                                       .context = teller};
     int r = libvirt_io_ask(io, &nobody, deadline_ms, &given);
     if (r < 0) {

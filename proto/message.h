@@ -28,9 +28,6 @@ struct beat_answer {
 /* What an agent finds wrong with its own host, most serious first. */
 enum trouble {
     TROUBLE_CEPH,     /* no way to it, or a right is missing */
-    TROUBLE_DISK,     /* /run/stead cannot be written */
-    TROUBLE_MACHINE,  /* its UUID is another node's too */
-    TROUBLE_NAME,     /* Corosync calls it otherwise than the cluster */
     TROUBLE_BMC,      /* it does not answer, refuses us, or is another host's */
     TROUBLE_DEVICE,   /* a fence device does not answer, or is not ours */
     TROUBLE_COROSYNC, /* its settings are refused: then nobody hears us */
