@@ -17,7 +17,6 @@ struct command {
                           * NULL: it takes none */
     cli_command *run;
     uint32_t options;    /* those it takes, beside --help and, unless OPTION_PLAIN, --json */
-    uint32_t needed;     /* of these, the ones it cannot do without */
     const char *help;    /* one line, at most 46 characters */
     const char *more;    /* what one should know before using it: sentences, any length */
     const char *example; /* a whole line */
@@ -83,9 +82,7 @@ enum cli_exit cli_show_config(const struct cli_options *options,
                               void (*json)(const Control__Config *config),
                               void (*print)(const Control__Config *config));
 
-/* Sends a command and prints how it went; one that takes a value beside the name, with that. */
-enum cli_exit cli_send_command(const struct cli_options *options, Control__CommandKind kind,
-                               const char *name);
+/* Sends a command, with a value beside the name where it takes one, and prints how it went. */
 enum cli_exit cli_send_value(const struct cli_options *options, Control__CommandKind kind,
                              const char *name, const char *value);
 

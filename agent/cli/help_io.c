@@ -100,13 +100,13 @@ static void add_text(char *line, size_t size, const char *text)
     snprintf(line + used, size - used, "%s", text);
 }
 
-static void add_option(char *line, size_t size, const struct cli_option *row, bool needed)
+static void add_option(char *line, size_t size, const struct cli_option *row)
 {
-    add_text(line, size, needed ? " " : " [");
+    add_text(line, size, " [");
     add_text(line, size, row->name);
     add_text(line, size, row->metavar != NULL ? "=" : "");
     add_text(line, size, row->metavar != NULL ? row->metavar : "");
-    add_text(line, size, needed ? "" : "]");
+    add_text(line, size, "]");
 }
 
 void cli_usage_of(const struct command *command, char *ret_line, size_t size)
@@ -116,13 +116,8 @@ void cli_usage_of(const struct command *command, char *ret_line, size_t size)
     snprintf(ret_line, size, "%s%s%s", command->words, command->operand != NULL ? " " : "",
              command->operand != NULL ? command->operand : "");
     for (size_t i = 0; i < count; i++) {
-        if ((command->needed & rows[i].bit) != 0) {
-            add_option(ret_line, size, &rows[i], true);
-        }
-    }
-    for (size_t i = 0; i < count; i++) {
-        if ((command->options & ~command->needed & rows[i].bit) != 0) {
-            add_option(ret_line, size, &rows[i], false);
+        if ((command->options & rows[i].bit) != 0) {
+            add_option(ret_line, size, &rows[i]);
         }
     }
 }

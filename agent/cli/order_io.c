@@ -96,16 +96,10 @@ enum cli_exit cli_send_value(const struct cli_options *options, Control__Command
     return cli_send_request(options, &request);
 }
 
-enum cli_exit cli_send_command(const struct cli_options *options, Control__CommandKind kind,
-                               const char *name)
-{
-    return cli_send_value(options, kind, name, "");
-}
-
 enum cli_exit cli_order(const struct cli_options *options, Control__CommandKind kind,
                         const char *name, enum cli_goal goal)
 {
-    enum cli_exit result = cli_send_command(options, kind, name);
+    enum cli_exit result = cli_send_value(options, kind, name, "");
     if (result == CLI_DONE && (options->given & OPTION_WATCH) != 0) {
         result = cli_follow(options, goal, name);
     }
@@ -114,7 +108,7 @@ enum cli_exit cli_order(const struct cli_options *options, Control__CommandKind 
 
 enum cli_exit cli_cluster_init(const struct cli_options *options, const char *name)
 {
-    return cli_send_command(options, CONTROL__COMMAND_KIND__COMMAND_CLUSTER_INIT, name);
+    return cli_send_value(options, CONTROL__COMMAND_KIND__COMMAND_CLUSTER_INIT, name, "");
 }
 
 enum cli_exit cli_cluster_join(const struct cli_options *options, const char *name)
@@ -144,7 +138,7 @@ enum cli_exit cli_node_unfence(const struct cli_options *options, const char *na
 
 enum cli_exit cli_node_resume(const struct cli_options *options, const char *name)
 {
-    return cli_send_command(options, CONTROL__COMMAND_KIND__COMMAND_NODE_RESUME, name);
+    return cli_order(options, CONTROL__COMMAND_KIND__COMMAND_NODE_RESUME, name, GOAL_NODE_ONLINE);
 }
 
 enum cli_exit cli_let_confirm(const struct cli_options *options, const char *explanation,
