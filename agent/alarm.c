@@ -161,15 +161,6 @@ void alarm_carry_on(struct core *core, struct caller *caller)
     alarms->count = kept;
 }
 
-uint32_t alarm_count(const struct alarms *alarms)
-{
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < alarms->count; i++) {
-        count += alarms->list[i].raised;
-    }
-    return count;
-}
-
 const struct alarm_seen *alarm_next(const struct alarms *alarms, uint32_t *at)
 {
     while (*at < alarms->count) {

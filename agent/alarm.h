@@ -46,8 +46,7 @@ struct core;
  * tell. Called at the end of each step. */
 void alarm_carry_on(struct core *core, struct caller *caller);
 
-/* The number of alarms raised now, and the next of them from *at on (NULL: no more). */
-uint32_t alarm_count(const struct alarms *alarms);
+/* The next of the alarms raised now, from *at on (NULL: no more). */
 const struct alarm_seen *alarm_next(const struct alarms *alarms, uint32_t *at);
 
 /* agent/alarm_find.c: each thing that is so now, through alarm_found(). */

@@ -95,12 +95,8 @@ bool query_halted(const struct core *core, uint8_t slot)
     return halt_mark(core, core->cluster.nodes[slot].nodeid) != NULL;
 }
 
-bool query_all_halted(const struct core *core)
-{
-    return halt_forbids(core);
-}
-
-bool query_no_libvirt(const struct core *core, uint8_t slot)
+/* Its agent speaks, and has no connection to libvirt: it can neither start nor stop a guest. */
+static bool no_libvirt(const struct core *core, uint8_t slot)
 {
     const struct peer *peer = speaking(core, slot);
     return peer != NULL && !peer->beat.libvirt;
@@ -124,7 +120,7 @@ void query_agent_trouble(const struct core *core, uint8_t slot, char ret_text[TE
         text_add(&text, "its agent was started ");
         text_add_u64(&text, query_restarts(core, slot));
         text_add(&text, " times within ten minutes: journalctl -u stead-agent there");
-    } else if (query_no_libvirt(core, slot)) {
+    } else if (no_libvirt(core, slot)) {
         text_add(&text, "libvirt does not answer there: no guest is started or stopped on it; "
                         "systemctl status libvirtd");
     } else {

@@ -20,11 +20,8 @@ uint64_t query_silent_ms(const struct core *core, uint8_t slot, uint64_t now_ms)
  */
 uint32_t query_restarts(const struct core *core, uint8_t slot);
 bool query_halted(const struct core *core, uint8_t slot); /* an assertion failed in its agent */
-/* Two are halted at this version of the state: nobody acts on it. */
-bool query_all_halted(const struct core *core);
-/* Its agent speaks, and has no connection to libvirt: it can neither start nor stop a guest. */
-bool query_no_libvirt(const struct core *core, uint8_t slot);
-/* The same as one sentence with the remedy; empty: nothing of the kind. */
+/* What keeps its agent from its work, libvirt above all, as one sentence with the remedy; empty:
+ * nothing of the kind. */
 void query_agent_trouble(const struct core *core, uint8_t slot, char ret_text[TEXT_BYTES]);
 
 /* ms since the copy was last known to be the newest; UINT64_MAX: never. */
@@ -34,10 +31,11 @@ uint64_t query_copy_age_ms(const struct core *core, uint64_t now_ms);
  * (in the ring, its agent silent), "halted" (an assertion failed in its agent), "lost" (being
  * fenced), "fenced", "out" (known, not admitted), "removed". Static strings. */
 const char *query_node_word(const struct core *core, uint8_t slot, uint64_t now_ms);
-/* "stopped", "starting", "running", "stopping", "recovering". */
 /* What the node's agent finds wrong with its host, with the remedy; "": nothing, or not known. */
 const char *query_node_trouble(const struct core *core, uint8_t slot);
 
+/* "stopped", "starting", "running", "stopping", "recovering"; of one that runs and does not work,
+ * "paused", "io-error" or "panicked". */
 const char *query_vm_word(const struct vm_record *vm);
 
 /* Does it stand still because its host has, or just had, no quorum? Then since when (wall clock).

@@ -79,10 +79,7 @@ found(struct adding *adding, enum finding_kind kind, const char *format, ...)
 /* All has been looked at. True: it goes on. */
 static bool passes(struct adding *adding)
 {
-    uint32_t against = 0;
-    for (uint32_t i = 0; i < adding->review.count; i++) {
-        against += review_refuses(&adding->review, &adding->review.list[i]);
-    }
+    const uint32_t against = review_refusals(&adding->review);
     if (against > 0) {
         refuse(adding, "%s is not added: %" PRIu32 " finding%s against it", adding->name, against,
                against == 1 ? "" : "s");

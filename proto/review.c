@@ -66,14 +66,14 @@ bool review_refuses(const struct review *review, const struct finding *finding)
     return treatment == TREATMENT_REFUSED || (treatment == TREATMENT_ACCEPTED && !accepted);
 }
 
-bool review_refuses_any(const struct review *review)
+uint32_t review_refusals(const struct review *review)
 {
+    uint32_t count = 0;
+    ASSERT(review->count <= FINDINGS_MAX);
     for (uint32_t i = 0; i < review->count; i++) {
-        if (review_refuses(review, &review->list[i])) {
-            return true;
-        }
+        count += review_refuses(review, &review->list[i]);
     }
-    return false;
+    return count;
 }
 
 /* Room for one more; where there is none, a refusal takes the last one's place. */

@@ -67,9 +67,9 @@ void review_add(struct review *review, enum finding_kind kind, const char *text)
 const char *review_word(enum finding_kind kind);
 enum treatment review_treatment(enum finding_kind kind);
 
-/* Does this finding, or any of all, keep the VM from being added? */
+/* Does this finding keep the VM from being added, and how many of all do? */
 bool review_refuses(const struct review *review, const struct finding *finding);
-bool review_refuses_any(const struct review *review);
+uint32_t review_refusals(const struct review *review);
 
 /* "passthrough,tpm" as a mask; false with the word that is none (or may not be accepted) in
  * ret_word (NAME_BYTES). Empty: none. */

@@ -30,7 +30,8 @@ void lease_object(const struct uuid *vm, char ret_object[LEASE_OBJECT_BYTES])
     snprintf(ret_object, LEASE_OBJECT_BYTES, "lease/%s", text);
 }
 
-void lease_format_generation(uint64_t generation, char ret_text[LEASE_GENERATION_BYTES])
+/* The value of LEASE_KEY_GENERATION: fixed width, because an omap comparison is of whole values. */
+static void format_generation(uint64_t generation, char ret_text[LEASE_GENERATION_BYTES])
 {
     snprintf(ret_text, LEASE_GENERATION_BYTES, "%020" PRIu64, generation);
 }
@@ -44,7 +45,7 @@ int lease_set(rados_write_op_t write, const struct lease *lease)
     if (r < 0) {
         return r;
     }
-    lease_format_generation(lease->generation, generation);
+    format_generation(lease->generation, generation);
     const char *const keys[] = {LEASE_KEY_GENERATION, LEASE_KEY_VALUE};
     const char *const values[] = {generation, (const char *)bytes};
     const size_t key_sizes[] = {strlen(keys[0]), strlen(keys[1])};
@@ -56,7 +57,7 @@ int lease_set(rados_write_op_t write, const struct lease *lease)
 void lease_compare(rados_write_op_t write, uint64_t generation)
 {
     char text[LEASE_GENERATION_BYTES];
-    lease_format_generation(generation, text);
+    format_generation(generation, text);
     rados_write_op_omap_cmp2(write, LEASE_KEY_GENERATION, LIBRADOS_CMPXATTR_OP_EQ, text,
                              strlen(LEASE_KEY_GENERATION), strlen(text), NULL);
 }
@@ -74,7 +75,7 @@ int lease_find(rados_omap_iter_t values, struct lease *ret_lease)
         }
     }
     if (r == 0) {
-        lease_format_generation(ret_lease->generation, expected);
+        format_generation(ret_lease->generation, expected);
     }
     return r == 0 && strcmp(expected, found) == 0 ? 0 : -EBADMSG;
 }

@@ -19,9 +19,6 @@ void lease_io_remove(struct storage_io *io, const struct action *action);
 
 void lease_object(const struct uuid *vm, char ret_object[LEASE_OBJECT_BYTES]);
 
-/* The value of LEASE_KEY_GENERATION: fixed width, because an omap comparison is of whole values. */
-void lease_format_generation(uint64_t generation, char ret_text[LEASE_GENERATION_BYTES]);
-
 /* Adds to `write` both keys of `lease`. 0 or -errno. */
 int lease_set(rados_write_op_t write, const struct lease *lease);
 

@@ -219,7 +219,8 @@ bool state_load(struct cluster *cluster, const struct cluster *image)
     return true;
 }
 
-bool state_is_vouched_dead(const struct node_record *node)
+/* Did a person vouch that this node is dead, and was it not admitted anew since? */
+static bool is_vouched_dead(const struct node_record *node)
 {
     bool gone = node->state == NODE_LOST || node->state == NODE_FENCED || node->state == NODE_OUT;
     return gone && (node->proofs & PROOF_OPERATOR) != 0;
@@ -228,7 +229,7 @@ bool state_is_vouched_dead(const struct node_record *node)
 bool state_counts(const struct node_record *node)
 {
     ASSERT(node->state < NODE_STATE_COUNT);
-    return node->state != NODE_FREE && node->state != NODE_REMOVED && !state_is_vouched_dead(node);
+    return node->state != NODE_FREE && node->state != NODE_REMOVED && !is_vouched_dead(node);
 }
 
 uint64_t state_counting(const struct cluster *cluster)

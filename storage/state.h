@@ -31,9 +31,6 @@ uint64_t state_digest(const struct cluster *cluster);
 /* What the header's digest becomes when `delta` is applied to `cluster`. */
 uint64_t state_digest_after(const struct cluster *cluster, const struct delta *delta);
 
-/* Did a person vouch that this node is dead, and was it not admitted anew since? */
-bool state_is_vouched_dead(const struct node_record *node);
-
 /* Does it count for the quorum? Not one that was removed or vouched dead. */
 bool state_counts(const struct node_record *node);
 uint64_t state_counting(const struct cluster *cluster); /* mask of the slots of those that do */

@@ -152,11 +152,6 @@ void storage_io_act(struct storage_io *io, const struct action *action, const st
     }
 }
 
-const char *storage_io_warning(const struct storage_io *io)
-{
-    return io->warning;
-}
-
 void storage_io_close(struct storage_io *io)
 {
     if (io == NULL) {

@@ -91,10 +91,6 @@ void storage_io_prepare_vm(struct storage_io *io, const struct preparation *prep
                                         const char *text),
                            void *context);
 
-/* What is wrong with ceph.conf as the present handle read it, with the remedy; empty: nothing.
- * Owned by `io`. */
-const char *storage_io_warning(const struct storage_io *io);
-
 /* Ends everything under way without waiting for RADOS (see the note in storage_io.c on why the
  * process should then exit), and frees. NULL is fine. */
 void storage_io_close(struct storage_io *io);

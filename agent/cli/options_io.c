@@ -80,7 +80,8 @@ static int parse_with_unit(const char *text, const struct unit *units, size_t un
     return -EINVAL;
 }
 
-int cli_parse_size(const char *text, uint32_t *ret_mib)
+/* "512M", "4G", "1T" (binary, also with "iB") in MiB. */
+static int parse_size(const char *text, uint32_t *ret_mib)
 {
     static const struct unit units[] = {{"M", 1},      {"MiB", 1},         {"G", 1024},
                                         {"GiB", 1024}, {"T", 1024 * 1024}, {"TiB", 1024 * 1024}};
@@ -138,7 +139,7 @@ static int set_value(struct cli_options *options, enum option_bit bit, const cha
         r = parse_whole(value, 1, INT32_MAX, &number);
         options->last = (uint32_t)number;
     } else if (bit == OPTION_MEMORY) {
-        r = cli_parse_size(value, &options->memory_mib);
+        r = parse_size(value, &options->memory_mib);
     } else if (bit == OPTION_TIMEOUT) {
         r = cli_parse_duration(value, &options->timeout_ms);
     } else if (bit == OPTION_WITHIN) {

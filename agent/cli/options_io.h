@@ -78,8 +78,7 @@ const struct cli_option *cli_option_rows(size_t *ret_count);
 /* Says on stderr which of `given` is not in `allowed`; true if there was one. */
 bool cli_complain_of_options(uint32_t given, uint32_t allowed, const char *command);
 
-/* "512M", "4G", "1T" (binary, also with "iB") in MiB. "60s", "500ms", "2m", "1h" in ms. -EINVAL. */
-int cli_parse_size(const char *text, uint32_t *ret_mib);
+/* "60s", "500ms", "2m", "1h" in ms. -EINVAL. */
 int cli_parse_duration(const char *text, uint32_t *ret_ms);
 
 #endif

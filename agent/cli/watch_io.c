@@ -18,7 +18,7 @@
 #define ROWS_UNKNOWN 24
 #define WITHIN_MS (5 * 60 * 1000)
 
-uint64_t cli_now_ms(void)
+static uint64_t mono_ms(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -27,7 +27,7 @@ uint64_t cli_now_ms(void)
 
 bool cli_pause(uint32_t ms, uint64_t deadline_ms)
 {
-    uint64_t now_ms = cli_now_ms();
+    uint64_t now_ms = mono_ms();
     if (deadline_ms != 0 && now_ms >= deadline_ms) {
         return false;
     }
@@ -150,7 +150,7 @@ static FILE *progress_of(const struct cli_options *options)
 static enum cli_exit give_up(uint64_t begun_ms, const char *name)
 {
     fprintf(stderr, "stead: %s has not settled within %.1f s; it goes on: stead status --watch\n",
-            name, (double)(cli_now_ms() - begun_ms) / 1e3);
+            name, (double)(mono_ms() - begun_ms) / 1e3);
     return CLI_FAILED;
 }
 
@@ -158,7 +158,7 @@ enum cli_exit cli_follow(const struct cli_options *options, enum cli_goal goal, 
 {
     struct cli_changes *changes = cli_changes_new();
     char own[NAME_BYTES] = "";
-    uint64_t begun_ms = cli_now_ms();
+    uint64_t begun_ms = mono_ms();
     uint32_t within_ms =
         options->within_ms != 0 ? options->within_ms : WITHIN_MS + options->timeout_ms;
     enum cli_exit result = CLI_FAILED;
@@ -169,7 +169,7 @@ enum cli_exit cli_follow(const struct cli_options *options, enum cli_goal goal, 
         result = cli_look("", &status);
         if (result == CLI_DONE) {
             char prefix[32];
-            snprintf(prefix, sizeof(prefix), "%7.1f s  ", (double)(cli_now_ms() - begun_ms) / 1e3);
+            snprintf(prefix, sizeof(prefix), "%7.1f s  ", (double)(mono_ms() - begun_ms) / 1e3);
             snprintf(own, sizeof(own), "%.63s", status.pages[0]->status->node);
             name = name[0] != '\0' ? name : own;
             struct cli_subjects subjects = subjects_of(goal, name);
@@ -238,7 +238,7 @@ enum cli_exit cli_watch_status(const struct cli_options *options,
 {
     struct cli_changes *changes = cli_changes_new();
     bool terminal = isatty(STDOUT_FILENO) == 1 && (options->given & OPTION_JSON) == 0;
-    uint64_t deadline_ms = options->within_ms != 0 ? cli_now_ms() + options->within_ms : 0;
+    uint64_t deadline_ms = options->within_ms != 0 ? mono_ms() + options->within_ms : 0;
     enum cli_exit result = CLI_FAILED;
     bool first = true;
     do {

@@ -37,6 +37,5 @@ const Control__Node *cli_find_node(const struct cli_status *status, const char *
 /* The pace of all that looks again, to be shared: sleeps `ms`, at most until `deadline_ms` (0:
  * none). False: that deadline has passed. CLOCK_MONOTONIC. */
 bool cli_pause(uint32_t ms, uint64_t deadline_ms);
-uint64_t cli_now_ms(void);
 
 #endif

@@ -42,6 +42,7 @@ struct seat {
     struct world *world;
     struct storage_io *io;
     struct client client;
+    char trouble[TEXT_BYTES]; /* as it was told last */
 };
 
 struct world {
@@ -95,6 +96,7 @@ static inline void world_put(void *context, struct event *event)
     struct world *world = seat->world;
     struct answer *answer = &world->answers[event->id % ANSWERS_MAX];
     if (event->kind == EVENT_TROUBLE) { /* nobody asked for it */
+        name_set(seat->trouble, sizeof(seat->trouble), event->trouble.text);
         return;
     }
     assert_true(event->id != 0);

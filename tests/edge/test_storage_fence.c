@@ -251,7 +251,7 @@ static void test_handles_are_replaced_under_way(void **state)
 static void test_the_conf_is_looked_at(void **state)
 {
     struct world *world = *state;
-    assert_string_equal(storage_io_warning(world->seats[0].io), "");
+    assert_string_equal(world->seats[0].trouble, "");
     char path[600], command[1400];
     snprintf(path, sizeof(path), "%s/expire.conf", world->dir);
     snprintf(command, sizeof(command),
@@ -264,7 +264,7 @@ static void test_the_conf_is_looked_at(void **state)
     const struct sink sink = {.put = world_put, .context = &seat};
     assert_int_equal(storage_io_open(world->loop, &options, &sink, &seat.io), 0);
     open_handle(&seat);
-    assert_non_null(strstr(storage_io_warning(seat.io), "rbd_blocklist_expire_seconds"));
+    assert_non_null(strstr(seat.trouble, "rbd_blocklist_expire_seconds"));
     storage_io_close(seat.io);
 }
 

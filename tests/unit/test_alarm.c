@@ -101,6 +101,15 @@ static struct beat *beat_of(struct unit *u, uint32_t nodeid)
     return &u->core.local.peers[nodeid - 1].beat;
 }
 
+static uint32_t count_raised(const struct unit *u)
+{
+    uint32_t count = 0;
+    for (uint32_t at = 0; alarm_next(&u->core.local.alarms, &at) != NULL;) {
+        count++;
+    }
+    return count;
+}
+
 static struct unit *well(void)
 {
     struct unit *u = unit_new(1);
@@ -108,7 +117,7 @@ static struct unit *well(void)
     unit_lead(u);
     u->core.local.alarms = (struct alarms){.next_ms = 0};
     look(u, 5000);
-    assert_int_equal(alarm_count(&u->core.local.alarms), 0);
+    assert_int_equal(count_raised(u), 0);
     unit_forget(u);
     return u;
 }
@@ -543,7 +552,7 @@ TEST(a_full_list)
     look(u, 60000);
     assert_true(u->core.local.alarms.full);
     assert_int_equal(u->core.local.alarms.count, ALARMS_MAX);
-    assert_int_equal(alarm_count(&u->core.local.alarms), ALARMS_MAX);
+    assert_int_equal(count_raised(u), ALARMS_MAX);
     free(u);
 }
 

@@ -252,7 +252,7 @@ TEST(with_two_halted_nobody_acts)
     unit_start(u);
     unit_pass(u, 30000);
     unit_none(u, ACTION_COMMIT);
-    assert_true(query_all_halted(&u->core));
+    assert_true(halt_forbids(&u->core));
     free(u);
 }
 
