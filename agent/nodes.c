@@ -146,32 +146,22 @@ static bool is_last(const struct core *core, const struct node_record *node)
 /* Somebody asked for its end, present or not. */
 static bool draft_wanted_gone(struct core *core, uint32_t slot, const struct node_record *node)
 {
-    if ((node->removing || node->fence_wanted) && is_last(core, node)) {
+    if (!(node->removing || node->fence_wanted) || is_last(core, node)) {
         return false;
     }
-    if (node->removing) {
-        lose(core, slot, false, "it is being removed");
-    } else if (node->fence_wanted) {
-        lose(core, slot, false, "an operator asked for its fence");
-    } else {
-        return false;
-    }
+    lose(core, slot, false,
+         node->removing ? "it is being removed" : "an operator asked for its fence");
     return true;
 }
 
 static void draft_absent(struct core *core, uint32_t slot, const struct node_record *node)
 {
-    if (draft_wanted_gone(core, slot, node)) {
-        return;
-    }
     uint64_t due = spare_due(core);
+    bool missed = (due & bit(slot)) != 0;
     struct text spared;
-    if ((due & bit(slot)) == 0) {
-        return;
-    }
-    if (spare_holds_back(core, due, slot, &spared)) {
+    if (missed && spare_holds_back(core, due, slot, &spared)) {
         spare_draft(core, slot, &spared);
-    } else {
+    } else if (missed) {
         lose(core, slot, false, why_absent(core, node));
     }
 }
@@ -181,7 +171,7 @@ void nodes_draft_lost(struct core *core)
     for (uint32_t slot = 0; slot < NODES_MAX; slot++) {
         const struct node_record *node = draft_peek_node(core, slot);
         bool absent = node->state == NODE_ADMITTED && peers_see(core, node->nodeid) == NULL;
-        if (absent && draft_room(core) >= ROOM_PER_NODE) {
+        if (absent && draft_room(core) >= ROOM_PER_NODE && !draft_wanted_gone(core, slot, node)) {
             draft_absent(core, slot, node);
         }
     }
@@ -371,16 +361,8 @@ static void draft_removed(struct core *core, uint32_t slot)
     draft_history(core, HISTORY_NODE_REMOVED, next->nodeid, NULL, text.bytes);
 }
 
-static void draft_fenced(struct core *core, uint32_t slot, const struct node_record *node)
+static void draft_back(struct core *core, uint32_t slot, const struct node_record *node)
 {
-    if (node->removing) {
-        draft_removed(core, slot);
-        return;
-    }
-    if (!nodes_may_return(core, slot, node) ||
-        (node->address_blocked && !core->local.acting.addresses[slot].off)) {
-        return;
-    }
     struct node_record *next = draft_node(core, slot);
     const struct peer *peer = speaking(core, node);
     next->state = NODE_OUT;
@@ -393,6 +375,16 @@ static void draft_fenced(struct core *core, uint32_t slot, const struct node_rec
     struct text text = {0};
     text_add(text_add(&text, node->name), " is back with empty hands; its address entry is off");
     draft_history(core, HISTORY_NODE_UNFENCED, node->nodeid, NULL, text.bytes);
+}
+
+static void draft_fenced(struct core *core, uint32_t slot, const struct node_record *node)
+{
+    bool barred = node->address_blocked && !core->local.acting.addresses[slot].off;
+    if (node->removing) {
+        draft_removed(core, slot);
+    } else if (nodes_may_return(core, slot, node) && !barred) {
+        draft_back(core, slot, node);
+    }
 }
 
 void nodes_draft_admit(struct core *core, uint32_t slot, const struct beat *beat)
@@ -488,7 +480,7 @@ void nodes_draft(struct core *core, struct caller *caller)
     (void)caller;
     for (uint32_t slot = 0; slot < NODES_MAX; slot++) {
         const struct node_record *node = draft_peek_node(core, slot);
-        if (node->state != NODE_FREE && draft_room(core) >= ROOM_PER_NODE + 1) {
+        if (node->state != NODE_FREE && draft_room(core) >= ROOM_PER_NODE) {
             draft_one(core, slot, node);
         }
     }
@@ -523,44 +515,54 @@ static bool releases_all(const struct core *core, uint32_t slot, uint32_t proofs
 static bool needs_power(const struct core *core, uint32_t slot, const struct node_record *node)
 {
     uint32_t with = node->proofs | PROOF_STORAGE | PROOF_POWER;
-    uint32_t waiting = classes_waiting(core, slot, node->proofs);
-    return waiting > 0 && classes_waiting(core, slot, with) < waiting;
+    return classes_waiting(core, slot, with) < classes_waiting(core, slot, node->proofs);
+}
+
+static void carry_fence_on(struct core *core, uint32_t slot, const struct node_record *node,
+                           struct caller *caller)
+{
+    struct fence *fence = &core->local.acting.fences[slot];
+    const struct peer *peer = peers_see(core, node->nodeid);
+    struct node_record seen = *node;
+    bool ended = peers_ended(core, node->nodeid);
+    bool unseen = peers_never_seen(core, node->nodeid);
+    bool content = (ended || unseen) && releases_all(core, slot, PROOF_STORAGE);
+    if (ended && content) {
+        memset(&seen.bmc, 0, sizeof(seen.bmc)); /* it ends in order: let it */
+        memset(seen.devices, 0, sizeof(seen.devices));
+    }
+    seen.client_only |= peer != NULL && peer->heard && reborn(node, peer);
+    seen.client_only |= /* another machine in its place is not switched off for it */
+        node->state == NODE_FENCED && peer != NULL && peer->heard &&
+        !uuid_equal(&peer->beat.machine, &node->machine);
+    seen.client_only |= node->removing && speaking(core, node) != NULL; /* it ends itself */
+    if (!incarnation_equal(fence->incarnation, node->incarnation)) {
+        core->local.acting.lost_version[slot] = core->cluster.header.version;
+    }
+    enum fence_power power = content && unseen               ? FENCE_POWER_SPARED
+                             : needs_power(core, slot, node) ? FENCE_POWER_NEEDED
+                                                             : FENCE_POWER_TRIED;
+    fence_carry_on(fence, &seen, power, &core->cluster.settings, caller);
+    watchdog_prove(core, slot, fence);
+}
+
+static void act_on(struct core *core, uint32_t slot, const struct node_record *node,
+                   struct caller *caller)
+{
+    fence_on_tick(&core->local.acting.fences[slot], caller->now_ms);
+    if (goes_on(core, slot, node)) {
+        carry_fence_on(core, slot, node, caller);
+    }
+    address_act(core, slot, nodes_may_return(core, slot, node), cut_off(core, node), caller);
 }
 
 void nodes_act(struct core *core, struct caller *caller)
 {
     for (uint32_t slot = 0; slot < NODES_MAX; slot++) {
         const struct node_record *node = &core->cluster.nodes[slot];
-        struct fence *fence = &core->local.acting.fences[slot];
-        if (node->state == NODE_FREE || node->state == NODE_REMOVED) {
-            continue;
+        if (node->state != NODE_FREE) {
+            act_on(core, slot, node, caller);
         }
-        fence_on_tick(fence, caller->now_ms);
-        if (goes_on(core, slot, node)) {
-            const struct peer *peer = peers_see(core, node->nodeid);
-            struct node_record seen = *node;
-            bool ended = peers_ended(core, node->nodeid);
-            bool unseen = peers_never_seen(core, node->nodeid);
-            bool content = (ended || unseen) && releases_all(core, slot, PROOF_STORAGE);
-            if (ended && content) {
-                memset(&seen.bmc, 0, sizeof(seen.bmc)); /* it ends in order: let it */
-                memset(seen.devices, 0, sizeof(seen.devices));
-            }
-            seen.client_only |= peer != NULL && peer->heard && reborn(node, peer);
-            seen.client_only |= /* another machine in its place is not switched off for it */
-                node->state == NODE_FENCED && peer != NULL && peer->heard &&
-                !uuid_equal(&peer->beat.machine, &node->machine);
-            seen.client_only |= node->removing && speaking(core, node) != NULL; /* it ends itself */
-            if (!incarnation_equal(fence->incarnation, node->incarnation)) {
-                core->local.acting.lost_version[slot] = core->cluster.header.version;
-            }
-            enum fence_power power = content && unseen               ? FENCE_POWER_SPARED
-                                     : needs_power(core, slot, node) ? FENCE_POWER_NEEDED
-                                                                     : FENCE_POWER_TRIED;
-            fence_carry_on(fence, &seen, power, &core->cluster.settings, caller);
-            watchdog_prove(core, slot, fence);
-        }
-        address_act(core, slot, nodes_may_return(core, slot, node), cut_off(core, node), caller);
     }
 }
 
