@@ -1,10 +1,12 @@
 /*
  * The decisions of stead-keeper.
  *
- * Decides: when /dev/watchdog is fed. Only while CLOCK_BOOTTIME has not passed what the agent last
- * vouched for, and never for any other reason: an agent that dies, hangs, or is cut off just lets
- * its word run out. Decides, too, which device is worth trusting: one that arms and never fires is
- * worse than none, since others would start this host's guests on its word.
+ * Decides: when /dev/watchdog is fed. While anybody may count on it, only as long as CLOCK_BOOTTIME
+ * has not passed what the agent last vouched for: an agent that dies, hangs, or is cut off just
+ * lets its word run out. One that it may let go and cannot stop (nowayout) would reset a host for
+ * nothing: that is fed for ever, and reported as one that guards nothing, until it is armed anew.
+ * Decides, too, which device is worth trusting: one that arms and never fires is worse than none,
+ * since others would start this host's guests on its word.
  * Assumes: the clock counts suspend; a vouch is a statement of fact, so of two the later end holds.
  * Never: feeds on the strength of a feed before, nor lets a device go that it was not told to.
  */
@@ -20,12 +22,22 @@
 
 static const struct {
     const char *word;
+    bool fed;       /* until until_ms */
+    bool guards;    /* this host is reset unless it is vouched for */
     uint32_t moves; /* mask of states it may move to */
+    const char *sentence;
 } states[KEEPER_STATE_COUNT] = {
-    [KEEPER_OFF] = {"off", 1u << KEEPER_ARMED},
-    [KEEPER_ARMED] = {"armed", 1u << KEEPER_FEEDING | 1u << KEEPER_OFF},
-    [KEEPER_FEEDING] = {"feeding", 1u << KEEPER_EXPIRED | 1u << KEEPER_OFF},
-    [KEEPER_EXPIRED] = {"expired", 1u << KEEPER_FEEDING | 1u << KEEPER_OFF},
+    [KEEPER_OFF] = {"off", false, false, 1u << KEEPER_ARMED | 1u << KEEPER_KEPT, ""},
+    [KEEPER_ARMED] = {"armed", false, true,
+                      1u << KEEPER_FEEDING | 1u << KEEPER_OFF | 1u << KEEPER_KEPT, ""},
+    [KEEPER_FEEDING] = {"feeding", true, true,
+                        1u << KEEPER_EXPIRED | 1u << KEEPER_OFF | 1u << KEEPER_KEPT, ""},
+    [KEEPER_EXPIRED] = {"expired", false, true,
+                        1u << KEEPER_FEEDING | 1u << KEEPER_OFF | 1u << KEEPER_KEPT,
+                        "nobody vouches for this host any more; its watchdog is left to fire"},
+    [KEEPER_KEPT] = {"kept", true, false, 1u << KEEPER_ARMED | 1u << KEEPER_OFF,
+                     "its watchdog cannot be stopped (nowayout=1?): stead-keeper feeds it, and "
+                     "nobody counts on it; without stead-keeper this host would be reset"},
 };
 
 const char *keeper_word(enum keeper_state state)
@@ -33,6 +45,19 @@ const char *keeper_word(enum keeper_state state)
     ASSERT(state < KEEPER_STATE_COUNT);
     ASSERT(states[state].word != NULL);
     return states[state].word;
+}
+
+const char *keeper_sentence(enum keeper_state state)
+{
+    ASSERT(state < KEEPER_STATE_COUNT);
+    ASSERT(states[state].sentence != NULL);
+    return states[state].sentence;
+}
+
+bool keeper_guards(enum keeper_state state)
+{
+    ASSERT(state < KEEPER_STATE_COUNT);
+    return states[state].guards;
 }
 
 static void move(struct keeper *keeper, enum keeper_state state)
@@ -54,7 +79,7 @@ uint32_t keeper_feed_ms(uint32_t timeout_ms)
 
 void keeper_armed(struct keeper *keeper, uint32_t timeout_ms, uint64_t now_ms)
 {
-    ASSERT(keeper->state == KEEPER_OFF);
+    ASSERT(!keeper_guards(keeper->state));
     ASSERT(timeout_ms >= KEEPER_TIMEOUT_MIN_MS);
     move(keeper, KEEPER_ARMED);
     keeper->feed_ms = keeper_feed_ms(timeout_ms);
@@ -64,7 +89,7 @@ void keeper_armed(struct keeper *keeper, uint32_t timeout_ms, uint64_t now_ms)
 
 bool keeper_vouch(struct keeper *keeper, uint64_t until_ms, uint64_t now_ms)
 {
-    if (keeper->state == KEEPER_OFF || until_ms > now_ms + KEEPER_VOUCH_MAX_MS) {
+    if (!keeper_guards(keeper->state) || until_ms > now_ms + KEEPER_VOUCH_MAX_MS) {
         return false;
     }
     if (until_ms > keeper->until_ms) {
@@ -84,9 +109,18 @@ void keeper_disarmed(struct keeper *keeper)
     ASSERT(keeper->feed_ms > 0);
 }
 
+/* As often as the shortest timeout wants: of one that was refused nobody has asked for its own. */
+void keeper_kept(struct keeper *keeper)
+{
+    ASSERT(keeper->state != KEEPER_KEPT);
+    move(keeper, KEEPER_KEPT);
+    keeper->feed_ms = keeper_feed_ms(KEEPER_TIMEOUT_MIN_MS);
+    keeper->until_ms = UINT64_MAX;
+}
+
 bool keeper_feeds(struct keeper *keeper, uint64_t now_ms)
 {
-    if (keeper->state != KEEPER_FEEDING) {
+    if (!states[keeper->state].fed) {
         return false;
     }
     ASSERT(keeper->feed_ms > 0);
@@ -104,7 +138,7 @@ bool keeper_feeds(struct keeper *keeper, uint64_t now_ms)
 
 uint32_t keeper_rest_ms(const struct keeper *keeper, uint64_t now_ms)
 {
-    if (keeper->state != KEEPER_FEEDING) {
+    if (!states[keeper->state].fed) {
         return UINT32_MAX;
     }
     uint64_t due_ms = keeper->fed_ms + keeper->feed_ms;
@@ -167,7 +201,7 @@ bool keeper_trusts(const struct keeper_device *device, bool softdog, char *ret_t
     if (device->opened && !device->stays_armed) {
         return refuse(ret_trouble,
                       "it stops when it is closed, so a keeper that dies would disarm it: load its "
-                      "driver with nowayout=1",
+                      "driver with nowayout=1 (it is then fed for good once it was armed)",
                       device->identity);
     }
     ASSERT(ret_trouble != NULL);

@@ -21,6 +21,7 @@ enum keeper_state {
     KEEPER_ARMED,   /* it runs; nobody has vouched for this host yet: it is not fed */
     KEEPER_FEEDING, /* fed until the vouch runs out */
     KEEPER_EXPIRED, /* the vouch ran out: not fed; only a new one saves this host */
+    KEEPER_KEPT,    /* to be let go, and it cannot be stopped: fed, whoever vouches or not */
     KEEPER_STATE_COUNT
 };
 
@@ -54,6 +55,12 @@ struct keeper {
 
 const char *keeper_word(enum keeper_state state);
 
+/* What a person should know of that state; empty: nothing. */
+const char *keeper_sentence(enum keeper_state state);
+
+/* Is this host reset unless it is vouched for? Only then may anybody count on it. */
+bool keeper_guards(enum keeper_state state);
+
 /* How often a device with this timeout is fed. */
 uint32_t keeper_feed_ms(uint32_t timeout_ms);
 
@@ -65,6 +72,9 @@ bool keeper_vouch(struct keeper *keeper, uint64_t until_ms, uint64_t now_ms);
 
 /* It was told that it may let the device go, and did. */
 void keeper_disarmed(struct keeper *keeper);
+
+/* It may let the device go, but cannot stop it. */
+void keeper_kept(struct keeper *keeper);
 
 /* Is the device to be fed right now? Counts as fed if so. */
 bool keeper_feeds(struct keeper *keeper, uint64_t now_ms);

@@ -25,7 +25,7 @@ struct keeper_io {
 static void tell(struct keeper_io *io, const struct keeper_report *report, const char *trouble)
 {
     struct event event = {.kind = EVENT_KEEPER};
-    event.keeper.armed = report != NULL && report->state != KEEPER_OFF;
+    event.keeper.armed = report != NULL && keeper_guards(report->state);
     event.keeper.timeout_ms = event.keeper.armed ? report->timeout_ms : 0;
     snprintf(event.keeper.identity, sizeof(event.keeper.identity), "%s",
              event.keeper.armed ? report->identity : "");

@@ -111,15 +111,26 @@ static void moved(struct server *server, enum keeper_state before)
     if (server->keeper.state == before) {
         return;
     }
-    bool expired = server->keeper.state == KEEPER_EXPIRED;
-    say(expired ? 2 : 5, "%s -> %s%s", keeper_word(before), keeper_word(server->keeper.state),
-        expired ? ": nobody vouches for this host any more; its watchdog is left to fire" : "");
+    enum keeper_state now = server->keeper.state;
+    say(now == KEEPER_EXPIRED ? 2 : 5, "%s -> %s%s%s", keeper_word(before), keeper_word(now),
+        keeper_sentence(now)[0] != '\0' ? ": " : "", keeper_sentence(now));
     report(server);
+}
+
+/* The device was closed, or it runs on and must not fire. */
+static void let_go(struct server *server)
+{
+    if (server->device.fd >= 0 && server->keeper.state != KEEPER_KEPT) {
+        keeper_kept(&server->keeper);
+    } else if (server->device.fd < 0 && server->keeper.state != KEEPER_OFF) {
+        keeper_disarmed(&server->keeper);
+    }
 }
 
 static void arm(struct server *server, const struct keeper_order *order)
 {
-    if (server->keeper.state == KEEPER_OFF) {
+    if (!keeper_guards(server->keeper.state)) {
+        enum keeper_state before = server->keeper.state;
         int r = watchdog_io_arm(&server->device, order->device, order->timeout_ms,
                                 order->softdog != 0, server->report.trouble);
         if (r == 0) {
@@ -130,6 +141,8 @@ static void arm(struct server *server, const struct keeper_order *order)
             keeper_armed(&server->keeper, server->device.timeout_ms, clock_ms());
         } else {
             say(3, "not armed: %s", server->report.trouble);
+            let_go(server);
+            moved(server, before);
         }
     }
     report(server);
@@ -137,17 +150,16 @@ static void arm(struct server *server, const struct keeper_order *order)
 
 static void disarm(struct server *server)
 {
-    if (server->keeper.state != KEEPER_OFF) {
+    if (keeper_guards(server->keeper.state)) {
         enum keeper_state before = server->keeper.state;
         int r = watchdog_io_disarm(&server->device);
-        if (r == 0) {
-            keeper_disarmed(&server->keeper);
-            moved(server, before);
-            return;
+        let_go(server);
+        snprintf(server->report.trouble, TEXT_BYTES, "%s", keeper_sentence(server->keeper.state));
+        if (r < 0) {
+            say(4, "%s cannot be stopped: %s", server->device.path, strerror(-r));
         }
-        snprintf(server->report.trouble, TEXT_BYTES, "%s cannot be disarmed: %s",
-                 server->device.path, strerror(-r));
-        say(3, "%s", server->report.trouble);
+        moved(server, before);
+        return;
     }
     report(server);
 }
@@ -236,8 +248,9 @@ static void serve(struct server *server)
         }
         feed(server);
         if (asked_to_end == 1 && server->keeper.state != KEEPER_OFF) {
-            say(4, "told to end while the watchdog is armed: going on; only the agent disarms it "
-                   "(stead config set proof=...)");
+            say(4,
+                "told to end while its watchdog runs: going on, or this host would be reset; "
+                "the agent has it stopped (stead config set proof=...), unless it has nowayout=1");
             asked_to_end = 2;
         }
     }

@@ -128,7 +128,8 @@ int keeper_selftest_run(const struct keeper_selftest *test)
     }
     sync();
     if (watchdog_io_arm(&device, test->device, test->timeout_ms, test->softdog, trouble) < 0) {
-        fprintf(stderr, "stead-keeper: %s\n", trouble);
+        fprintf(stderr, "stead-keeper: %s%s\n", trouble,
+                device.fd < 0 ? "" : "; it cannot be stopped again: THIS HOST IS RESET SOON");
         close(fd);
         return 1;
     }

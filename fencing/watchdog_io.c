@@ -86,21 +86,12 @@ static int set_timeout(struct watchdog_io *device, const struct keeper_device *f
     return watchdog_io_feed(device);
 }
 
-static int arm_one(struct watchdog_io *device, const char *path, uint32_t timeout_ms, bool softdog,
-                   char *ret_trouble)
+/* What is open: is it sound, and does it take the timeout? */
+static int take(struct watchdog_io *device, uint32_t timeout_ms, bool softdog, char *ret_trouble)
 {
     struct keeper_device facts = {.opened = false};
     describe_host(&facts);
-    snprintf(device->path, sizeof(device->path), "%s", path);
-    device->fd = open(path, O_WRONLY | O_CLOEXEC);
-    if (device->fd < 0) {
-        return complain(ret_trouble, path,
-                        errno == EBUSY ? "another program holds it (systemd's "
-                                         "RuntimeWatchdogSec, watchdog, sbd?): stop that one"
-                                       : "cannot be opened",
-                        errno);
-    }
-    int r = ask(device->fd, path, &facts, ret_trouble);
+    int r = ask(device->fd, device->path, &facts, ret_trouble);
     if (r == 0 && !keeper_trusts(&facts, softdog, ret_trouble)) {
         r = -ENOTSUP;
     }
@@ -111,6 +102,21 @@ static int arm_one(struct watchdog_io *device, const char *path, uint32_t timeou
     }
     snprintf(device->identity, sizeof(device->identity), "%s", facts.identity);
     return 0;
+}
+
+static int arm_one(struct watchdog_io *device, const char *path, uint32_t timeout_ms, bool softdog,
+                   char *ret_trouble)
+{
+    snprintf(device->path, sizeof(device->path), "%s", path);
+    device->fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (device->fd < 0) {
+        return complain(ret_trouble, path,
+                        errno == EBUSY ? "another program holds it (systemd's "
+                                         "RuntimeWatchdogSec, watchdog, sbd?): stop that one"
+                                       : "cannot be opened",
+                        errno);
+    }
+    return take(device, timeout_ms, softdog, ret_trouble);
 }
 
 /* Would it be refused by its name alone? Then it is not even opened. */
@@ -130,10 +136,13 @@ int watchdog_io_arm(struct watchdog_io *device, const char *wanted, uint32_t tim
     char name[32];
     int r = -ENODEV;
     bool any = false;
+    if (device->fd >= 0) {
+        return take(device, timeout_ms, softdog, ret_trouble);
+    }
     if (wanted[0] != '\0') {
         return arm_one(device, wanted, timeout_ms, softdog, ret_trouble);
     }
-    for (unsigned i = 0; i < DEVICES_MAX && r < 0; i++) {
+    for (unsigned i = 0; i < DEVICES_MAX && r < 0 && device->fd < 0; i++) {
         snprintf(name, sizeof(name), "watchdog%u", i);
         snprintf(path, sizeof(path), "/dev/%s", name);
         if (access(path, F_OK) < 0) {
@@ -159,9 +168,16 @@ int watchdog_io_feed(const struct watchdog_io *device)
     return ioctl(device->fd, WDIOC_KEEPALIVE, 0) < 0 ? -errno : 0;
 }
 
+/* The kernel is asked before it is closed: under nowayout it refuses (EBUSY), while a close would
+ * seem to do, and let it fire. Old drivers do not know how to be asked: there the V is all. */
 int watchdog_io_disarm(struct watchdog_io *device)
 {
+    int stop = WDIOS_DISABLECARD;
     if (device->fd >= 0) {
+        bool asked = ioctl(device->fd, WDIOC_SETOPTIONS, &stop) == 0;
+        if (!asked && errno != ENOTTY && errno != EOPNOTSUPP && errno != EINVAL) {
+            return -errno;
+        }
         if (write(device->fd, "V", 1) != 1) {
             return -errno;
         }

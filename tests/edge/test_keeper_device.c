@@ -198,6 +198,14 @@ static int teardown(void **state)
 
 /* --- orders --- */
 
+/* From now on nothing stops it, as with a driver that was loaded with nowayout=1. */
+static void start_nowayout(struct world *world, const char *identity)
+{
+    setenv("WATCHDOG_NOWAYOUT", "yes", 1);
+    start_watchdog(world, identity, false);
+    unsetenv("WATCHDOG_NOWAYOUT");
+}
+
 static const struct event *order(struct world *world, enum action_kind kind)
 {
     struct action action = {.kind = kind};
@@ -278,7 +286,7 @@ static void it_lets_go_only_when_told(void **state)
     kill(world->keeper, SIGTERM);
     keep_vouching(world, TIMEOUT_MS + 500);
     assert_int_equal(waitpid(world->keeper, &status, WNOHANG), 0);
-    assert_true(keeper_said(world, "only the agent disarms it"));
+    assert_true(keeper_said(world, "told to end while its watchdog runs"));
     assert_int_equal(device_said(world, "closed, still armed"), 0);
     assert_false(order(world, ACTION_KEEPER_DISARM)->keeper.armed);
     assert_true(device_said(world, "disarmed") != 0);
@@ -287,6 +295,50 @@ static void it_lets_go_only_when_told(void **state)
     }
     assert_int_equal(status, 0); /* it had been told to end */
     world->keeper = 0;
+}
+
+/* Let go, a device that nothing stops would reset this host soon after: it is fed on, whoever
+ * vouches or not, and guards again once it is armed anew. */
+static void what_cannot_be_stopped_is_fed_on(void **state)
+{
+    struct world *world = *state;
+    int status = -1;
+    start_nowayout(world, NULL);
+    arm(world);
+    keep_vouching(world, 500);
+    const struct event *event = order(world, ACTION_KEEPER_DISARM);
+    assert_false(event->keeper.armed); /* nobody is to count on it */
+    assert_non_null(strstr(event->keeper.trouble, "cannot be stopped"));
+    kill(world->keeper, SIGTERM);
+    agent_dies(world);
+    events_run(world->events, 2 * TIMEOUT_MS);
+    assert_int_equal(device_said(world, "expired"), 0);
+    assert_int_equal(device_said(world, "closed, still armed"), 0);
+    assert_int_equal(waitpid(world->keeper, &status, WNOHANG), 0);
+    assert_true(keeper_said(world, "told to end while its watchdog runs"));
+    connect_agent(world);
+    assert_false(world->events->list[world->events->count - 1].keeper.armed);
+    vouch(world, VOUCH_MS); /* of no use, and no harm */
+    events_run(world->events, TIMEOUT_MS + VOUCH_MS + BUSY_MS);
+    assert_int_equal(device_said(world, "expired"), 0);
+    arm(world);
+    keep_vouching(world, 500);
+    uint64_t fired_ms = wait_for_device(world, "expired", VOUCH_MS + TIMEOUT_MS + PATIENCE);
+    assert_in_range(fired_ms, world->until_ms + TIMEOUT_MS - FEED_MS - BUSY_MS,
+                    world->until_ms + TIMEOUT_MS + BUSY_MS);
+}
+
+/* To look at it was to arm it. */
+static void what_is_refused_and_cannot_be_stopped_is_fed(void **state)
+{
+    struct world *world = *state;
+    start_nowayout(world, "Software Watchdog");
+    refused(world, "softdog dies with the kernel");
+    events_run(world->events, 2 * TIMEOUT_MS);
+    assert_int_equal(device_said(world, "expired"), 0);
+    refused(world, "softdog dies with the kernel");
+    events_run(world->events, 2 * TIMEOUT_MS);
+    assert_int_equal(device_said(world, "expired"), 0);
 }
 
 static void it_outlives_the_agent(void **state)
@@ -413,6 +465,9 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(without_a_word_it_is_not_fed, setup, teardown),
         cmocka_unit_test_setup_teardown(it_lets_go_only_when_told, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_cannot_be_stopped_is_fed_on, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_refused_and_cannot_be_stopped_is_fed, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(it_outlives_the_agent, setup, teardown),
         cmocka_unit_test_setup_teardown(killed_it_leaves_the_device_armed, setup, teardown),
         cmocka_unit_test_setup_teardown(known_liars_are_refused, setup, teardown),

@@ -130,6 +130,73 @@ TEST(disarmed_it_rests_and_can_be_armed_again)
     expect_assert_failure(keeper_armed(&keeper, TIMEOUT, 400));
 }
 
+/* Let go, and nothing stops it: whoever vouches or not, it must not fire. */
+TEST(what_cannot_be_stopped_is_fed_for_good)
+{
+    struct keeper keeper = armed_at(1000);
+    uint64_t fed_ms = 0;
+    assert_true(keeper_vouch(&keeper, 5000, 1000));
+    keeper_kept(&keeper);
+    assert_int_equal(keeper.state, KEEPER_KEPT);
+    assert_true(keeper_feeds(&keeper, 4000)); /* at once: it may have gone hungry */
+    fed_ms = 4000;
+    for (uint64_t now_ms = 4001; now_ms < 4000 + 2 * KEEPER_VOUCH_MAX_MS; now_ms++) {
+        assert_int_equal(keeper_rest_ms(&keeper, now_ms),
+                         fed_ms + 100 > now_ms ? fed_ms + 100 - now_ms : 0);
+        if (keeper_feeds(&keeper, now_ms)) {
+            assert_int_equal(now_ms, fed_ms + keeper_feed_ms(KEEPER_TIMEOUT_MIN_MS));
+            fed_ms = now_ms;
+        }
+    }
+    assert_int_equal(keeper.state, KEEPER_KEPT);
+    expect_assert_failure(keeper_kept(&keeper));
+}
+
+/* A word that was under way when it was let go would end some time, and the feeding with it. */
+TEST(what_is_fed_for_good_takes_no_word)
+{
+    struct keeper keeper = armed_at(0);
+    keeper_kept(&keeper);
+    assert_false(keeper_vouch(&keeper, 2000, 1000));
+    assert_int_equal(keeper.state, KEEPER_KEPT);
+    assert_true(keeper_feeds(&keeper, 3000));
+}
+
+TEST(armed_anew_what_was_kept_is_fed_by_word_only)
+{
+    struct keeper keeper = {.state = KEEPER_OFF}; /* refused as soon as it was opened */
+    keeper_kept(&keeper);
+    keeper_armed(&keeper, TIMEOUT, 1000);
+    assert_int_equal(keeper.state, KEEPER_ARMED);
+    assert_false(keeper_feeds(&keeper, 5000));
+    assert_true(keeper_vouch(&keeper, 6000, 5000));
+    assert_false(keeper_feeds(&keeper, 6000));
+    assert_int_equal(keeper.state, KEEPER_EXPIRED);
+    keeper_kept(&keeper); /* nobody counts on it any more: it is saved */
+    assert_true(keeper_feeds(&keeper, 6000));
+    keeper_disarmed(&keeper); /* it could be stopped after all */
+    assert_int_equal(keeper.state, KEEPER_OFF);
+}
+
+/* Nobody may count on one that is fed for good; a person must know of it. */
+TEST(each_state_says_whether_it_guards)
+{
+    for (enum keeper_state state = KEEPER_OFF; state < KEEPER_STATE_COUNT; state++) {
+        bool guards = state == KEEPER_ARMED || state == KEEPER_FEEDING || state == KEEPER_EXPIRED;
+        bool grave = state == KEEPER_EXPIRED || state == KEEPER_KEPT;
+        assert_int_equal(keeper_guards(state), guards);
+        assert_int_equal(keeper_sentence(state)[0] != '\0', grave);
+        assert_true(keeper_word(state)[0] != '\0');
+        for (enum keeper_state other = KEEPER_OFF; other < state; other++) {
+            assert_string_not_equal(keeper_word(state), keeper_word(other));
+        }
+    }
+    assert_non_null(strstr(keeper_sentence(KEEPER_KEPT), "cannot be stopped"));
+    expect_assert_failure(keeper_guards(KEEPER_STATE_COUNT));
+    expect_assert_failure(keeper_sentence(KEEPER_STATE_COUNT));
+    expect_assert_failure(keeper_word(KEEPER_STATE_COUNT));
+}
+
 TEST(it_wakes_for_the_next_feed_or_the_end_of_the_word)
 {
     struct keeper keeper = armed_at(0);
@@ -249,6 +316,10 @@ int main(void)
         cmocka_unit_test(a_word_for_the_far_future_is_nonsense),
         cmocka_unit_test(a_word_before_it_is_armed_is_not_kept),
         cmocka_unit_test(disarmed_it_rests_and_can_be_armed_again),
+        cmocka_unit_test(what_cannot_be_stopped_is_fed_for_good),
+        cmocka_unit_test(what_is_fed_for_good_takes_no_word),
+        cmocka_unit_test(armed_anew_what_was_kept_is_fed_by_word_only),
+        cmocka_unit_test(each_state_says_whether_it_guards),
         cmocka_unit_test(it_wakes_for_the_next_feed_or_the_end_of_the_word),
         cmocka_unit_test(known_liars_are_refused_with_a_remedy),
         cmocka_unit_test(ipmi_watchdog_without_its_device_is_told_of),

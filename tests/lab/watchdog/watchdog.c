@@ -5,7 +5,8 @@
  * A FUSE mount on one regular file, served from outside the node, so that it lives on while the
  * node is frozen. Like a real one: one opener at a time, closing without a "V" leaves it armed, and
  * feeds it.
- * WATCHDOG_IDENTITY is what it calls itself; with WATCHDOG_STOPS it says that closing stops it.
+ * WATCHDOG_IDENTITY is what it calls itself; with WATCHDOG_STOPS it says that closing stops it,
+ * with WATCHDOG_NOWAYOUT nothing stops it.
  */
 #define FUSE_USE_VERSION 35 /* an unsigned ioctl command */
 #define _GNU_SOURCE
@@ -31,6 +32,7 @@
 static bool busy;
 static bool armed;
 static bool magic;
+static bool nowayout;
 static int timeout_s = TIMEOUT_S;
 static double fed_s;
 static struct watchdog_info info = {.options =
@@ -103,9 +105,9 @@ static void on_release(fuse_req_t request, fuse_ino_t inode, struct fuse_file_in
     (void)inode;
     (void)file;
     busy = false;
-    armed = armed && !magic;
+    armed = armed && (nowayout || !magic);
     feed();
-    say(magic ? "disarmed" : "closed, still armed");
+    say(armed ? "closed, still armed" : "disarmed");
     fuse_reply_err(request, 0);
 }
 
@@ -139,6 +141,10 @@ static void on_ioctl(fuse_req_t request, fuse_ino_t inode, unsigned command, voi
     case WDIOC_KEEPALIVE: /* declared as reading, and called without an argument: no data */
         feed();
         fuse_reply_ioctl(request, 0, NULL, 0);
+        return;
+    case WDIOC_SETOPTIONS: /* declared so as well: to stop it is all that anybody asks */
+        armed = armed && nowayout;
+        nowayout ? fuse_reply_err(request, EBUSY) : fuse_reply_ioctl(request, 0, NULL, 0);
         return;
     case WDIOC_SETTIMEOUT:
         set_timeout(request, input);
@@ -190,6 +196,7 @@ static void describe(void)
     if (identity != NULL) {
         snprintf((char *)info.identity, sizeof(info.identity), "%s", identity);
     }
+    nowayout = getenv("WATCHDOG_NOWAYOUT") != NULL;
     if (getenv("WATCHDOG_STOPS") != NULL) {
         info.options &= ~(unsigned)WDIOF_MAGICCLOSE;
     }
