@@ -20,6 +20,7 @@
 #include "migration/libvirt_ask_io.h"
 #include "proto/action.h"
 #include "proto/event.h"
+#include "proto/warn_io.h"
 
 #define WORKERS 8      /* that are free to take work */
 #define WORKERS_MAX 32 /* with those that hang in a call whose deadline has passed */
@@ -169,8 +170,6 @@ void libvirt_news_free(struct news *news);
 void libvirt_wait(struct libvirt_shared *shared, pthread_cond_t *condition, uint64_t wait_ms);
 /* The last libvirt error of this thread, in a line. */
 void libvirt_error_text(char ret_text[TEXT_BYTES]);
-/* One line to stderr with a priority that systemd's journal understands. */
-__attribute__((format(printf, 1, 2))) void libvirt_say(const char *format, ...);
 
 /* --- libvirt_jobs_io.c: the list of jobs --- */
 

@@ -251,7 +251,7 @@ static void on_sight(struct known_domains *domains, const struct sight *sight)
     }
     known = known ? known : find_or_add(domains, &sight->vm);
     if (!known) {
-        libvirt_say("more than %d domains of stead's on one host: one is not watched", KNOWN_MAX);
+        warn_io_say("more than %d domains of stead's on one host: one is not watched", KNOWN_MAX);
         return;
     }
     bool starting = read ? sight->mark.starting : known->starting;

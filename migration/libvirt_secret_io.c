@@ -91,7 +91,7 @@ static bool secret_tell(virConnectPtr connection, const struct secret *secret)
     if (!defined || virSecretSetValue(defined, secret->value, secret->size, 0) < 0) {
         answered = libvirt_error_take(connection, &code, text);
         if (answered) {
-            libvirt_say("cannot set the Ceph secret %s of client.%s: %s", secret->uuid,
+            warn_io_say("cannot set the Ceph secret %s of client.%s: %s", secret->uuid,
                         secret->user, text);
         }
     }

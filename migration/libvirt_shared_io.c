@@ -1,12 +1,10 @@
 /* What the libvirt edge's threads share: life, news for the loop, waiting. */
 #include <errno.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <systemd/sd-daemon.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -185,14 +183,4 @@ void libvirt_error_text(char ret_text[TEXT_BYTES])
     for (char *at = ret_text; *at; at++) {
         *at = *at == '\n' ? ' ' : *at; /* QEMU's own words come in lines */
     }
-}
-
-void libvirt_say(const char *format, ...)
-{
-    char line[512];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(line, sizeof(line), format, arguments);
-    va_end(arguments);
-    fprintf(stderr, SD_WARNING "%s\n", line);
 }

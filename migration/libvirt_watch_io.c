@@ -236,7 +236,7 @@ static void complain(struct watch *watch)
     char text[TEXT_BYTES];
     libvirt_error_text(text);
     if (!watch->complained) {
-        libvirt_say("no connection to %s, trying on: %s", watch->shared->uri, text);
+        warn_io_say("no connection to %s, trying on: %s", watch->shared->uri, text);
     }
     watch->complained = true;
 }
@@ -287,7 +287,7 @@ static void *events_run(void *data)
     struct libvirt_shared *shared = data;
     while (!is_stopping(shared)) {
         if (virEventRunDefaultImpl() < 0) {
-            libvirt_say("libvirt's event loop failed; domain events may be late");
+            warn_io_say("libvirt's event loop failed; domain events may be late");
             pthread_mutex_lock(&shared->lock);
             libvirt_wait(shared, &shared->ended, EVENT_WAKE_MS); /* no busy loop */
             pthread_mutex_unlock(&shared->lock);

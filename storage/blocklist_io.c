@@ -154,8 +154,8 @@ static void answer(struct batch *batch, struct block_op *request, int result)
         request->op.event.block.osd_epoch = batch->epoch;
         request->op.event.block.blocked_count = count_blocked(batch, request);
     } else if (!request->op.answered) {
-        STORAGE_WARN("storage: blocklist: %s and %u more: %s", request->block.entries[0].address,
-                     request->block.count - 1, reason(batch, request, result));
+        warn_io_say("storage: blocklist: %s and %u more: %s", request->block.entries[0].address,
+                    request->block.count - 1, reason(batch, request, result));
     }
     op_answer(&request->op, outcome);
 }

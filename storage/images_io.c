@@ -196,8 +196,8 @@ static void images_after(struct job *job)
     if (images->result < 0) {
         char vm[UUID_TEXT_BYTES];
         uuid_format(&images->vm, vm);
-        STORAGE_WARN("storage: images of VM %s: %s: %s", vm, images->step,
-                     strerror(-images->result));
+        warn_io_say("storage: images of VM %s: %s: %s", vm, images->step,
+                    strerror(-images->result));
     } else if (op->kind == ACTION_WATCHERS_READ) {
         op->event.watchers.clients = images->clients;
         op->event.watchers.image_count = images->image_count;

@@ -113,8 +113,8 @@ static void log_failure(const struct op *op, const char *what, int result)
 {
     const enum outcome outcome = op_outcome(result);
     if (outcome != OUTCOME_DONE && outcome != OUTCOME_MISSING && outcome != OUTCOME_REFUSED) {
-        STORAGE_WARN("storage: %s %s: %s", what, ((const struct lease_op *)op)->object,
-                     strerror(-result));
+        warn_io_say("storage: %s %s: %s", what, ((const struct lease_op *)op)->object,
+                    strerror(-result));
     }
 }
 
@@ -267,8 +267,8 @@ static void remove_read(struct op *op, int result)
     if (!is_there || found.state != lease->wanted.state ||
         !incarnation_equal(found.incarnation, lease->wanted.incarnation) ||
         found.generation != lease->wanted.generation) {
-        STORAGE_WARN("storage: %s is left in place: %s", lease->object,
-                     result < 0 ? strerror(-result) : "not as it was");
+        warn_io_say("storage: %s is left in place: %s", lease->object,
+                    result < 0 ? strerror(-result) : "not as it was");
         op_answer(op, result < 0 ? op_outcome(result) : OUTCOME_REFUSED);
         return;
     }

@@ -239,8 +239,8 @@ static void nvram_after(struct job *job)
     const struct nvram_op *nvram = (const struct nvram_op *)op;
     const enum outcome outcome = op_outcome(nvram->result);
     if (outcome != OUTCOME_DONE && outcome != OUTCOME_MISSING && outcome != OUTCOME_REFUSED) {
-        STORAGE_WARN("storage: firmware variables %s: %s", nvram->place.path,
-                     strerror(-nvram->result));
+        warn_io_say("storage: firmware variables %s: %s", nvram->place.path,
+                    strerror(-nvram->result));
     }
     op_answer(op, outcome);
 }

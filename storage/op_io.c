@@ -265,7 +265,7 @@ static void *allocate(struct storage_io *io, size_t size)
 {
     struct op *op = io->op_count < OPS_MAX ? calloc(1, size) : NULL;
     if (op == NULL) {
-        STORAGE_WARN("storage: %u operations under way: one more is refused", io->op_count);
+        warn_io_say("storage: %u operations under way: one more is refused", io->op_count);
     }
     return op;
 }
@@ -359,7 +359,7 @@ static void send_aio(struct op *op, const char *object)
             ? rados_aio_write_op_operate(aio->write, pool, aio->completion, object, NULL, 0)
             : rados_aio_read_op_operate(aio->read, pool, aio->completion, object, 0);
     if (r < 0) { /* not sent, and on_complete will not come */
-        STORAGE_WARN("storage: object %s: %s", object, strerror(-r));
+        warn_io_say("storage: object %s: %s", object, strerror(-r));
         aio->refused = r;
         jobs_over(aio->jobs, &aio->job);
     }

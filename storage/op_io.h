@@ -10,13 +10,13 @@
 #ifndef STEAD_STORAGE_OP_IO_H
 #define STEAD_STORAGE_OP_IO_H
 
-#include <qb/qblog.h>
 #include <qb/qbloop.h>
 #include <rados/librados.h>
 
 #include "proto/action.h"
 #include "proto/event.h"
 #include "proto/sink.h"
+#include "proto/warn_io.h"
 #include "proto/wire_io.h"
 #include "storage/job_io.h"
 #include "storage/storage_io.h"
@@ -145,9 +145,6 @@ bool storage_stale(uint64_t valid_until_ms);
 
 /* Which outcome a librados result is: what is not known to be a refusal may have taken effect. */
 enum outcome op_outcome(int result);
-
-/* For the function that turns a failure into an event, once. On the loop's thread only. */
-#define STORAGE_WARN(...) qb_log(LOG_WARNING, __VA_ARGS__)
 
 /* Sends one write operation, taking it over; `after` runs on the loop's thread with librados'
  * result, unless the op was answered meanwhile. */

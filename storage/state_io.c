@@ -40,7 +40,7 @@ static void poll_answer(struct op *op, int result)
 {
     const enum outcome outcome = op_outcome(result);
     if (outcome != op->io->poll_outcome && result < 0) {
-        STORAGE_WARN("storage: the state cannot be read: %s", strerror(-result));
+        warn_io_say("storage: the state cannot be read: %s", strerror(-result));
     }
     op->io->poll_outcome = outcome;
     if (outcome == OUTCOME_MISSING && storage_now_ms() >= op->io->find_pool_ms) {
@@ -270,8 +270,8 @@ static int take_found(rados_omap_iter_t values, struct found *ret_found)
 
 static void guard_written(struct op *op, int result)
 {
-    STORAGE_WARN("storage: the state's guard did not say what its header says: written anew: %s",
-                 result < 0 ? strerror(-result) : "done");
+    warn_io_say("storage: the state's guard did not say what its header says: written anew: %s",
+                result < 0 ? strerror(-result) : "done");
     op_answer(op, OUTCOME_REFUSED); /* what was refused is sent again */
 }
 
@@ -326,7 +326,7 @@ static void commit_written(struct op *op, int result)
         return;
     }
     if (result < 0) {
-        STORAGE_WARN("storage: commit: %s", strerror(-result));
+        warn_io_say("storage: commit: %s", strerror(-result));
     }
     op_answer(op, outcome);
 }
@@ -360,8 +360,8 @@ void state_commit(struct storage_io *io, const struct action *action, const stru
     commit->create = action->commit.create;
     const int r = build(delta, commit->create, &commit->write);
     if (r < 0) {
-        STORAGE_WARN("storage: commit of version %" PRIu64 " cannot be packed: %s",
-                     delta->header.version, strerror(-r));
+        warn_io_say("storage: commit of version %" PRIu64 " cannot be packed: %s",
+                    delta->header.version, strerror(-r));
         op_answer(&commit->op, OUTCOME_FAILED);
         return;
     }

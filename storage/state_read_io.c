@@ -88,7 +88,7 @@ static void page_read(struct op *op, int result)
     if (result < 0) {
         op->event.state.garbled = result == -EBADMSG;
         if (result != -ENOENT && !op->event.state.garbled) { /* those two the core says, once */
-            STORAGE_WARN("storage: reading the state: %s", strerror(-result));
+            warn_io_say("storage: reading the state: %s", strerror(-result));
         }
         op_answer(op, op_outcome(result));
     } else if (more) {

@@ -16,7 +16,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-#include <qb/qblog.h>
 #include <qb/qbloop.h>
 #include <rados/librados.h>
 
@@ -314,12 +313,6 @@ static inline int world_make(void **state)
         free(world);
         return -1;
     }
-    qb_log_init("test", LOG_USER, LOG_WARNING);
-    qb_log_ctl(QB_LOG_SYSLOG, QB_LOG_CONF_ENABLED, QB_FALSE);
-    if (getenv("STEAD_TEST_VERBOSE") != NULL) {
-        qb_log_filter_ctl(QB_LOG_STDERR, QB_LOG_FILTER_ADD, QB_LOG_FILTER_FILE, "*", LOG_INFO);
-        qb_log_ctl(QB_LOG_STDERR, QB_LOG_CONF_ENABLED, QB_TRUE);
-    }
     snprintf(world->conf, sizeof(world->conf), "%s/ceph.conf", world->dir);
     world->loop = qb_loop_create();
     world->by_hand = connect_as(world, "stead");
@@ -350,6 +343,30 @@ static inline _Noreturn void leave(int failures)
 {
     fflush(NULL);
     _exit(failures == 0 ? 0 : 1);
+}
+
+/* ---- what is said on standard error */
+
+static inline FILE *hear(int *ret_kept)
+{
+    FILE *heard = tmpfile();
+    assert_non_null(heard);
+    *ret_kept = dup(STDERR_FILENO);
+    dup2(fileno(heard), STDERR_FILENO);
+    return heard;
+}
+
+/* Ends it; was this among it? */
+static inline bool was_heard(FILE *heard, int kept, const char *words)
+{
+    char text[4096];
+    dup2(kept, STDERR_FILENO);
+    close(kept);
+    rewind(heard);
+    text[fread(text, 1, sizeof(text) - 1, heard)] = '\0';
+    fclose(heard);
+    fputs(text, stderr);
+    return strstr(text, words) != NULL;
 }
 
 /* ---- commits */

@@ -251,8 +251,8 @@ static void test_what_cannot_be_understood_is_told(void **state)
     assert_true(event->poll.garbled);
 }
 
-/* A commit writes a damaged header anew; a damaged guard is written anew from the header, after
- * which the same commit takes effect. */
+/* A commit writes a damaged header anew; a damaged guard is written anew from the header, which the
+ * journal is told, and after which the same commit takes effect. */
 static void test_header_and_guard_are_mended(void **state)
 {
     struct world *world = *state;
@@ -263,7 +263,11 @@ static void test_header_and_guard_are_mended(void **state)
     assert_int_equal(poll_outcome(&world->seats[0], false), OUTCOME_DONE);
     spoil(world, "guard", "nonsense");
     make_delta(world, 1, 2);
+    int kept;
+    FILE *heard = hear(&kept);
     const struct event *event = commit(&world->seats[0], false);
+    assert_true(
+        was_heard(heard, kept, "<4>storage: the state's guard did not say what its header"));
     assert_int_equal(event->commit.outcome, OUTCOME_REFUSED);
     assert_int_equal(event->commit.header.version, 2);
     assert_int_equal(commit(&world->seats[0], false)->commit.outcome, OUTCOME_DONE);
