@@ -220,6 +220,8 @@ TEST(on_again_only_if_fenced_unasked)
     for (int way = 0; way < WAYS; way++) {
         struct unit *u = unit_new(1);
         unit_set(u, "power_on_after_fence", way != WITHOUT_SETTING);
+        u->image.header.feature_level = LEVEL_FENCE_DEVICES; /* which n2 has reached, and no more */
+        u->peers[2].feature_level = u->image.nodes[1].feature_level = LEVEL_FENCE_DEVICES;
         u->image.nodes[N3].bmc = (struct bmc_address){.address = "10.1.0.3", .verified = true};
         u->image.nodes[N3].fence_wanted = way == FENCED_BY_HAND;
         u->image.nodes[N3].removing = way == REMOVED;
@@ -510,7 +512,7 @@ TEST(a_vouch_does_not_outlive_an_absence)
     (void)unit_foreign(u);
     struct node_record *node = unit_foreign_node(u, N3);
     node->fence_wanted = true;
-    node->proofs = PROOF_OPERATOR;
+    node->proofs = PROOF_STORAGE | PROOF_OPERATOR;
     unit_foreign_send(u);
     unit_commit(u);
     assert_int_equal(unit_copy_node(u, 3)->state, NODE_LOST);

@@ -173,7 +173,9 @@ TEST(back_from_a_fence_nothing_is_wanted_any_more)
     bar(u);
     empties_its_hands(u);
     (void)unit_foreign(u);
-    unit_foreign_node(u, N3)->unfence_wanted = true;
+    struct node_record *wanted = unit_foreign_node(u, N3);
+    wanted->unfence_wanted = wanted->power_on = true;
+    wanted->losses = 5;
     unit_foreign_send(u);
     struct action off = unit_take(u, ACTION_BLOCK_REMOVE);
     unit_block(u, &off, OUTCOME_DONE, 0);
@@ -182,8 +184,69 @@ TEST(back_from_a_fence_nothing_is_wanted_any_more)
     assert_int_equal(node->state, NODE_OUT);
     assert_false(node->unfence_wanted);
     assert_false(node->address_blocked);
+    assert_false(node->power_on);
+    assert_int_equal(node->losses, 0); /* a person vouches for it */
+    assert_int_equal(node->proofs & PROOF_REBORN, 0);
     assert_false(u->core.local.acting.addresses[N3].off);
     assert_non_null(strstr(told(u, HISTORY_NODE_UNFENCED)->cause, "n3 is back"));
+    free(u);
+}
+
+/* One that is back by a reboot has proven its end by that, and its failures are not forgotten. */
+TEST(back_by_a_reboot_its_failures_count)
+{
+    struct unit *u = acting();
+    fence_by_hand(u);
+    bar(u);
+    (void)unit_foreign(u);
+    unit_foreign_node(u, N3)->losses = 5;
+    unit_foreign_send(u);
+    empties_its_hands(u);
+    u->peers[3].boot = unit_uuid(0x66);
+    struct action off = unit_take(u, ACTION_BLOCK_REMOVE);
+    unit_block(u, &off, OUTCOME_DONE, 0);
+    unit_commit(u);
+    const struct node_record *node = unit_copy_node(u, 3);
+    assert_int_equal(node->state, NODE_OUT);
+    assert_int_equal(node->losses, 5);
+    assert_int_equal(node->proofs & PROOF_REBORN, PROOF_REBORN);
+    free(u);
+}
+
+/* How long its guests stood still is told, by its own clock; one that says nothing of the kind is
+ * not readmitted. */
+TEST(a_readmission_is_told_with_its_length)
+{
+    struct unit *u = acting();
+    u->peers[3].suspended_ms = u->now_ms - 5000;
+    unit_settle(u, 1000);
+    assert_int_equal(unit_copy_node(u, 3)->readmitted_ms, u->peers[3].suspended_ms);
+    const struct history_entry *entry = told(u, HISTORY_NODE_READMITTED);
+    uint64_t first = entry->sequence;
+    assert_in_range(entry->number, 5000, 6000);
+    u->peers[3].suspended_ms = 0;
+    unit_settle(u, 1000);
+    assert_int_equal(told(u, HISTORY_NODE_READMITTED)->sequence, first);
+    assert_int_not_equal(unit_copy_node(u, 3)->readmitted_ms, 0);
+    u->peers[3].suspended_ms = u->now_ms + 60000; /* no clock of this life says so */
+    unit_settle(u, 1000);
+    assert_int_equal(told(u, HISTORY_NODE_READMITTED)->number, 0);
+    free(u);
+}
+
+/* The last one that can act is not lost at a person's word, and its record is kept as ever. */
+TEST(the_last_one_is_kept_up_to_date)
+{
+    struct unit *u = unit_new(1);
+    u->peers[2].able = u->peers[3].able = false;
+    unit_lead(u);
+    (void)unit_foreign(u);
+    unit_foreign_node(u, 0)->removing = true;
+    unit_foreign_send(u);
+    u->core.local.facts.memory_mib = 4096;
+    unit_settle(u, 1000);
+    assert_int_equal(unit_copy_node(u, 1)->state, NODE_ADMITTED);
+    assert_int_equal(unit_copy_node(u, 1)->memory_mib, 4096);
     free(u);
 }
 
@@ -254,7 +317,8 @@ TEST(a_removed_node_leaves_a_tombstone)
 {
     for (unsigned i = 0; i < 3; i++) {
         struct unit *u = n3_out();
-        u->image.nodes[N3].removing = true;
+        u->image.nodes[N3].removing = u->image.nodes[N3].watchdog = true;
+        u->image.nodes[N3].watchdog_fires_ms = u->image.nodes[N3].watchdog_vouch_ms = 7;
         struct vm_record *vm = unit_vm(u, 0, i == 2 ? VM_RECOVERING : VM_STOPPED, N3);
         vm->want = WANT_STOPPED;
         vm->node = i == 0 ? NODE_NONE : N3; /* stopped, a node there holds nothing */
@@ -265,10 +329,31 @@ TEST(a_removed_node_leaves_a_tombstone)
         assert_int_equal(node->state, i == 2 ? NODE_OUT : NODE_REMOVED);
         if (i != 2) {
             assert_false(node->removing || node->fence_wanted || node->unfence_wanted);
+            assert_false(node->watchdog);
+            assert_int_equal(node->watchdog_fires_ms, 0);
+            assert_int_equal(node->watchdog_vouch_ms, 0);
             assert_non_null(strstr(told(u, HISTORY_NODE_REMOVED)->cause, "n3 is removed"));
         }
         free(u);
     }
+}
+
+/* More than fit into one commit: the others are the next ones'. */
+TEST(many_removals_take_several_commits)
+{
+    struct unit *u = unit_new(1);
+    for (uint32_t slot = UNIT_NODES; slot < NODES_MAX; slot++) {
+        struct node_record *node = &u->image.nodes[slot];
+        *node = (struct node_record){.nodeid = slot + 1, .state = NODE_OUT, .removing = true};
+        node->proofs = PROOF_OPERATOR; /* it does not count for the quorum */
+        snprintf(node->name, sizeof(node->name), "n%u", slot + 1);
+    }
+    unit_lead(u);
+    unit_settle(u, 3000);
+    for (uint32_t slot = UNIT_NODES; slot < NODES_MAX; slot++) {
+        assert_int_equal(u->core.cluster.nodes[slot].state, NODE_REMOVED);
+    }
+    free(u);
 }
 
 /* What was taken off for a return that did not come is not held for taken off after the next fence.
@@ -342,8 +427,12 @@ int main(void)
         cmocka_unit_test(a_clean_end_is_the_word_of_that_very_life),
         cmocka_unit_test(who_reads_nothing_is_believed_once_it_is_barred),
         cmocka_unit_test(back_from_a_fence_nothing_is_wanted_any_more),
+        cmocka_unit_test(back_by_a_reboot_its_failures_count),
+        cmocka_unit_test(a_readmission_is_told_with_its_length),
+        cmocka_unit_test(the_last_one_is_kept_up_to_date),
         cmocka_unit_test(an_admission_takes_what_the_node_says_of_itself),
         cmocka_unit_test(a_removed_node_leaves_a_tombstone),
+        cmocka_unit_test(many_removals_take_several_commits),
         cmocka_unit_test(a_removal_forgets_what_was_taken_off),
         cmocka_unit_test(an_admission_ends_what_was_of_the_life_before),
     };

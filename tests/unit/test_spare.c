@@ -112,6 +112,22 @@ TEST(the_budget_holds_back)
     free(u);
 }
 
+/* ... and again when it goes once more. */
+TEST(each_absence_that_is_held_back_is_told)
+{
+    struct unit *u = vm_on_n3();
+    unit_set(u, "fence_budget", 1);
+    failed_before(u, N2, 2 * MINUTE);
+    assert_int_equal(lose_n3(u), NODE_ADMITTED);
+    unit_ring(u, true, 3, (uint32_t[]){1, 2, 3});
+    unit_settle(u, 1000);
+    unit_leave(u, 3);
+    unit_settle(u, 1000);
+    assert_int_equal(unit_copy_node(u, 3)->state, NODE_ADMITTED);
+    assert_int_equal(held_count(u), 2);
+    free(u);
+}
+
 TEST(the_budget_is_renewed)
 {
     struct unit *u = vm_on_n3();
@@ -422,6 +438,7 @@ int main(void)
         cmocka_unit_test(a_node_without_vms_is_not_fenced),
         cmocka_unit_test(nothing_is_fenced_while_ha_is_paused),
         cmocka_unit_test(the_budget_holds_back),
+        cmocka_unit_test(each_absence_that_is_held_back_is_told),
         cmocka_unit_test(the_budget_is_renewed),
         cmocka_unit_test(the_second_failure_is_not_held_back),
         cmocka_unit_test(its_own_failures_do_not_spend_the_budget),
