@@ -2,8 +2,9 @@
  * Runs fence agents, one child after the other for each request: "off", then "status".
  *
  * An agent whose "off" failed is asked for its status all the same: the off may have been too slow
- * for it and yet have worked. The right behind an order is compared once, before its first child;
- * what an agent then does is bounded by the deadline alone.
+ * for it and yet have worked. What that prints counts, not how it exits. The right behind an order
+ * is compared once, before its first child; what an agent then does is bounded by the deadline
+ * alone.
  */
 #include "fencing/fence_agent_io.h"
 
@@ -25,7 +26,12 @@
 #define PATH_BYTES 256
 #define INPUT_BYTES (DEVICE_OPTIONS_BYTES + SECRETS_BYTES + 32)
 
-enum { STATUS_ON = 0, STATUS_OFF = 2 }; /* the exit status of "status"; 1: it cannot tell */
+/* What an agent of the package ends "status" with, and says. Both, for so (2) end also shells and
+ * Python that cannot open it. */
+static const struct reading {
+    int status;
+    const char *line;
+} reads_on = {0, "Status: ON"}, reads_off = {2, "Status: OFF"};
 
 struct agent_run {
     LIST_ENTRY(agent_run) link;
@@ -171,20 +177,33 @@ static void last_line(const struct agent_run *run, const char *output,
     explicit_bzero(all, sizeof(all));
 }
 
+static bool is_reading(const struct child_end *end, const struct reading *reading)
+{
+    size_t length = strlen(reading->line);
+    const char *line = end->status == reading->status ? end->output : NULL;
+    while (line && (strncmp(line, reading->line, length) != 0 || !strchr("\r\n", line[length]))) {
+        line = strchr(line, '\n');
+        line = line ? line + 1 : NULL;
+    }
+    return line != NULL;
+}
+
 /* ---- one child after the other */
 
 static void run_begin(struct agent_run *run, const char *verb);
 
 static void on_status(struct agent_run *run, const struct child_end *end, const char *line)
 {
-    bool off = end->status == STATUS_OFF;
-    bool on = end->status == STATUS_ON;
+    bool off = is_reading(end, &reads_off);
+    bool on = is_reading(end, &reads_on);
     if (end->killed) {
         run_end(run, OUTCOME_UNKNOWN, "its status did not come before the deadline");
     } else if (!off && !on) {
-        run_end(run, run->said[0] != '\0' ? OUTCOME_FAILED : OUTCOME_UNKNOWN,
-                "%s; check the device, its options and its section of the credentials",
-                run->said[0] != '\0' ? run->said : line);
+        run_end(
+            run, run->said[0] != '\0' ? OUTCOME_FAILED : OUTCOME_UNKNOWN,
+            "%s (its status ended with %d); check the device, its options and its section of the "
+            "credentials",
+            run->said[0] != '\0' ? run->said : line, end->status);
     } else if (run->identify) {
         identity_answer(run, on);
         run_free(run);

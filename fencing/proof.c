@@ -3,8 +3,8 @@
  *
  * Decides: whether what is known of a lost node releases its VMs. The barrier is always required:
  * no other proof stops a write that already left the host (seen landing 14.5 s later).
- * Never: takes an exit code for a proof, or time passed, but for the time in which an armed
- * watchdog must have fired.
+ * Never: takes an order that was carried out for a proof (power is off once a device, asked anew,
+ * reads off), or time passed, but for the time in which an armed watchdog must have fired.
  */
 #include "fencing/proof.h"
 

@@ -129,10 +129,33 @@ static void expect(struct world *world, const struct action *action, enum outcom
     expect_by(world, world->io, action, outcome, words);
 }
 
+static void expect_identity(struct world *world, const struct fence_device *device, bool verified,
+                            const char *words)
+{
+    uint32_t from = world->events->count;
+    fence_agent_io_identify(world->io, 1, device, events_now_ms() + 5000);
+    const struct event *event = events_wait(world->events, from, EVENT_TROUBLE, 0, 6000);
+    assert_non_null(event);
+    assert_int_equal(event->trouble.kind, TROUBLE_DEVICE);
+    if (!strstr(event->trouble.text, words) || (!words[0] && event->trouble.text[0])) {
+        fail_msg("\"%s\"; wanted \"%s\"", event->trouble.text, words);
+    }
+    event = events_wait(world->events, from, EVENT_BMC_IDENTITY, 0, 100);
+    if (event) {
+        assert_int_equal(event->bmc_identity.device, 2);
+        assert_int_equal(event->bmc_identity.verified, verified);
+    }
+    assert_int_equal(event != NULL, strstr(words, "check the device") == NULL);
+}
+
+/* As each of the package does it (fence_action() of its fencing.py; fence_virt). */
+#define SAYS_ON "echo 'Status: ON'; exit 0"
+#define SAYS_OFF "echo 'Status: OFF'; exit 2"
+
 /* What a well-behaved agent does with DIR/power. */
 #define GOOD                                                                                       \
     "case $verb in on|off) echo $verb >power; echo Success;; "                                     \
-    "status) [ \"$(cat power)\" = on ] && exit 0; exit 2;; esac"
+    "status) [ \"$(cat power)\" = on ] && { " SAYS_ON "; }; " SAYS_OFF ";; esac"
 
 static void off_is_read_back(void **state)
 {
@@ -156,7 +179,7 @@ static void secrets_are_not_in_arguments(void **state)
     struct world *world = *state;
     struct action action = order(world, POWER_ORDER_READ, "fence_args", "ip=10.0.0.9\nplug=3");
     script(world, "fence_args",
-           "tr '\\0' ' ' </proc/$$/cmdline >arguments; env >environment; exit 2");
+           "tr '\\0' ' ' </proc/$$/cmdline >arguments; env >environment; " SAYS_OFF);
     expect(world, &action, OUTCOME_DONE, "reads off");
     assert_true(has(world, "grep -qx '%s' told", "action=status"));
     assert_true(has(world, "grep -qx '%s' told", "plug=3"));
@@ -173,8 +196,38 @@ static void a_liar_is_no_proof(void **state)
 {
     struct world *world = *state;
     struct action action = order(world, POWER_ORDER_OFF, "fence_liar", "");
-    script(world, "fence_liar", "echo 'Success: Powered OFF'; exit 0"); /* its status: 0, on */
+    script(world, "fence_liar",
+           "[ $verb = status ] && { " SAYS_ON "; }; echo 'Success: Powered OFF'; exit 0");
     expect(world, &action, OUTCOME_FAILED, "says that it switched off, and reads on");
+}
+
+/* Nor is 2: so end shells and Python that cannot open the agent, or find a fault in it. The status
+ * and what is said must agree. */
+static void an_exit_status_alone_is_no_reading(void **state)
+{
+    static const char *const bodies[] = {
+        "exit 2",
+        "exit 0",
+        "exec sh ./nowhere",
+        "exec python3 ./nowhere",
+        "echo 'Status: OFF'; exit 0",
+        "echo 'Status: ON'; exit 2",
+        "echo 'Status: OFF'; exit 1",
+        "echo 'Status: OFFLINE'; exit 2",
+        "echo 'No Status: OFF'; exit 2",
+        "echo 'Status: OFF'; kill -9 $$",
+    };
+    struct world *world = *state;
+    for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
+        struct action action = order(world, POWER_ORDER_READ, "fence_odd", "");
+        script(world, "fence_odd", bodies[i]);
+        expect(world, &action, OUTCOME_UNKNOWN, "check the device, its options");
+        expect_identity(world, &action.power.device, false, "check the device");
+    }
+    struct action action = order(world, POWER_ORDER_READ, "fence_talk", "");
+    script(world, "fence_talk",
+           "echo 'Trying again'; printf 'Status: OFF\\r\\n'; echo bye; exit 2");
+    expect(world, &action, OUTCOME_DONE, "reads off");
 }
 
 /* Its off failed, and its status says off: off it is. The other way round it says why. */
@@ -182,10 +235,10 @@ static void the_reading_decides(void **state)
 {
     struct world *world = *state;
     struct action action = order(world, POWER_ORDER_OFF, "fence_late", "");
-    script(world, "fence_late", "[ $verb = off ] && { echo 'Timed out' >&2; exit 1; }; exit 2");
+    script(world, "fence_late", "[ $verb = off ] && { echo 'Timed out' >&2; exit 1; }; " SAYS_OFF);
     expect(world, &action, OUTCOME_DONE, "reads off");
     action = order(world, POWER_ORDER_OFF, "fence_no", "");
-    script(world, "fence_no", "[ $verb = off ] && { echo 'No such plug' >&2; exit 1; }; exit 0");
+    script(world, "fence_no", "[ $verb = off ] && { echo 'No such plug' >&2; exit 1; }; " SAYS_ON);
     expect(world, &action, OUTCOME_FAILED, "reads on; No such plug");
     action = order(world, POWER_ORDER_OFF, "fence_mute", "");
     script(world, "fence_mute", "exit 1");
@@ -232,25 +285,6 @@ static void an_agent_that_is_not_there(void **state)
     struct world *world = *state;
     struct action action = order(world, POWER_ORDER_OFF, "fence_nowhere", "");
     expect(world, &action, OUTCOME_FAILED, "apt install fence-agents");
-}
-
-static void expect_identity(struct world *world, const struct fence_device *device, bool verified,
-                            const char *words)
-{
-    uint32_t from = world->events->count;
-    fence_agent_io_identify(world->io, 1, device, events_now_ms() + 5000);
-    const struct event *event = events_wait(world->events, from, EVENT_TROUBLE, 0, 6000);
-    assert_non_null(event);
-    assert_int_equal(event->trouble.kind, TROUBLE_DEVICE);
-    if (!strstr(event->trouble.text, words) || (!words[0] && event->trouble.text[0])) {
-        fail_msg("\"%s\"; wanted \"%s\"", event->trouble.text, words);
-    }
-    event = events_wait(world->events, from, EVENT_BMC_IDENTITY, 0, 100);
-    if (event) {
-        assert_int_equal(event->bmc_identity.device, 2);
-        assert_int_equal(event->bmc_identity.verified, verified);
-    }
-    assert_int_equal(event != NULL, strstr(words, "check the device") == NULL);
 }
 
 /* Ours reads on while we run; one that reads off is another's; one that fails tells nothing. */
@@ -313,6 +347,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(off_is_read_back, setup, teardown),
         cmocka_unit_test_setup_teardown(secrets_are_not_in_arguments, setup, teardown),
         cmocka_unit_test_setup_teardown(a_liar_is_no_proof, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_exit_status_alone_is_no_reading, setup, teardown),
         cmocka_unit_test_setup_teardown(the_reading_decides, setup, teardown),
         cmocka_unit_test_setup_teardown(secrets_are_covered, setup, teardown),
         cmocka_unit_test_setup_teardown(a_hung_agent_is_killed, setup, teardown),
