@@ -89,8 +89,7 @@ static void keep_pending(struct core *core, const struct request *request, struc
         struct pending *pending = &core->local.pending[i];
         if (pending->request.kind == REQUEST_NONE) {
             pending->request = *request;
-            pending->deadline_ms = caller->now_ms + GIVE_UP_MS;
-            pending->send_ms = caller->now_ms;
+            pending->deadline_ms = caller->now_ms + GIVE_UP_MS; /* and sent at once */
             core->local.pending_count++;
             if (request->kind == REQUEST_CLUSTER_INIT) {
                 init_cluster(core, request, caller);
@@ -181,8 +180,7 @@ void request_on_event(struct core *core, const struct request *request, struct c
     }
     if (request->kind == REQUEST_NODE_RESUME) {
         take_resume(core, request, caller);
-    } else if (actor_holds(core) &&
-               !halt_here(core)) { /* a later actor is asked again by the command's node */
+    } else if (actor_holds(core)) { /* a later actor is asked again by the command's node */
         add_inbox(&local->acting, request);
     }
 }
