@@ -1,6 +1,4 @@
-/* The whole core: what holds at every step, the making of a cluster, and a failover from end to
- * end. */
-#include "agent/actor.h"
+/* The whole core: what holds at every step, and a failover from end to end. */
 #include "tests/unit/unit_core.h"
 
 #define N3 2 /* slot */
@@ -128,82 +126,6 @@ TEST(the_bmc_identity_is_told)
     free(u);
 }
 
-/* ---- the making of a cluster */
-
-static struct unit *empty_pool(void)
-{
-    struct unit *u = unit_new(1);
-    u->facts.incarnation = (struct incarnation){0};
-    u->polls_hang = true;
-    core_init(&u->core, &u->facts, u->now_ms);
-    unit_ring(u, true, 3, u->ring.nodeids);
-    unit_tick(u);
-    struct action open = unit_take(u, ACTION_HANDLE_OPEN);
-    unit_handle(u, &open, OUTCOME_DONE, unit_client(1, 100));
-    struct action read = unit_take(u, ACTION_STATE_READ);
-    unit_state_is(u, &read, OUTCOME_MISSING);
-    return u;
-}
-
-static void ask_init(struct unit *u, uint64_t counter)
-{
-    struct request request = {.kind = REQUEST_CLUSTER_INIT, .id = {1, 1001, counter}};
-    request.uuid = unit_uuid(0xc1);
-    struct event event = unit_event(EVENT_REQUEST, 0);
-    event.request = &request;
-    unit_step(u, &event);
-}
-
-/* A cluster is made once hands are seen empty, without quorum, and we are its first member. */
-TEST(a_cluster_is_made)
-{
-    struct unit *u = empty_pool();
-    struct action kill = unit_take(u, ACTION_KILL);
-    unit_killed(u, &kill, OUTCOME_DONE, 0);
-    ask_init(u, 1);
-    struct action commit = unit_take(u, ACTION_COMMIT);
-    assert_true(commit.commit.create);
-    assert_int_equal(u->delta.header.version, 1);
-    unit_commit_is(u, &commit, OUTCOME_DONE, NULL);
-    u->image = (struct cluster){0};
-    u->image.header.epoch = u->delta.header.epoch;
-    u->image.header.term = u->delta.base_term;
-    assert_true(state_apply(&u->image, &u->delta));
-    assert_string_equal(u->image.nodes[0].name, u->facts.name);
-    assert_int_equal(u->image.nodes[0].nodeid, 1);
-    assert_int_equal(u->image.nodes[0].memory_mib, u->facts.memory_mib);
-    assert_int_equal(u->image.nodes[0].feature_level, FEATURE_LEVEL);
-    assert_true(uuid_equal(&u->image.nodes[0].machine, &u->facts.machine));
-    struct action read = unit_take(u, ACTION_STATE_READ);
-    unit_state_is(u, &read, OUTCOME_DONE);
-    assert_int_equal(u->core.local.life.state, LIFE_ADMITTED);
-    assert_true(actor_holds(&u->core));
-    assert_true(unit_take(u, ACTION_ANSWER).reply.accepted);
-    free(u);
-}
-
-/* It is refused before hands are seen empty, before the pool is read, and where there is one
- * already. */
-TEST(making_a_cluster_is_refused)
-{
-    struct unit *u = empty_pool();
-    ask_init(u, 1);
-    assert_false(unit_take(u, ACTION_ANSWER).reply.accepted);
-    unit_none(u, ACTION_COMMIT);
-    free(u);
-    u = unit_new(1);
-    core_init(&u->core, &u->facts, u->now_ms);
-    ask_init(u, 2);
-    assert_false(unit_take(u, ACTION_ANSWER).reply.accepted);
-    free(u);
-    u = unit_new(1);
-    unit_lead(u);
-    ask_init(u, 3);
-    assert_false(unit_take(u, ACTION_ANSWER).reply.accepted);
-    unit_none(u, ACTION_COMMIT);
-    free(u);
-}
-
 /* ---- from end to end */
 
 /* The next block entry that is (or is not) about the node itself. */
@@ -248,8 +170,6 @@ int main(void)
         cmocka_unit_test(strangers_are_ignored),
         cmocka_unit_test(unknown_events_assert),
         cmocka_unit_test(the_bmc_identity_is_told),
-        cmocka_unit_test(a_cluster_is_made),
-        cmocka_unit_test(making_a_cluster_is_refused),
         cmocka_unit_test(a_failover),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

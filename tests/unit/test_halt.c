@@ -166,6 +166,7 @@ TEST(an_operator_ends_it_from_elsewhere)
     resume(u, 3, "n2");
     struct action reply = unit_take(u, ACTION_SEND_REPLY);
     assert_true(reply.reply.accepted);
+    assert_string_equal(reply.reply.text, "it is at work again");
     assert_int_equal(reply.reply.id.nodeid, 3);
     assert_false(halt_here(&u->core));
     free(u);
@@ -201,16 +202,24 @@ TEST(a_resume_is_passed_on_by_a_stranger)
     free(u);
 }
 
-/* Refused at once: what is not halted, not known, not heard. */
+/* Refused at once, with the reason: what is not halted, not known, not heard. */
 TEST(a_senseless_resume_is_refused)
 {
-    static const char *const names[] = {"n2", "n1", "nosuch", "n3"};
-    for (unsigned i = 0; i < 4; i++) {
+    static const struct {
+        const char *name;
+        const char *part;
+    } cases[] = {{"n2", "it is not halted"},
+                 {"n1", "it is not halted"},
+                 {"nosuch", "no such node; see stead node list"},
+                 {"n3", "not heard here; give the command on that node itself"}};
+    for (unsigned i = 0; i < UNIT_COUNT(cases); i++) {
         struct unit *u = unit_new(2);
         u->silent[3] = true;
         unit_start(u);
-        resume(u, 2, names[i]);
-        assert_false(unit_take(u, ACTION_ANSWER).reply.accepted);
+        resume(u, 2, cases[i].name);
+        struct reply reply = unit_take(u, ACTION_ANSWER).reply;
+        assert_false(reply.accepted);
+        assert_non_null(strstr(reply.text, cases[i].part));
         unit_none(u, ACTION_SEND_REQUEST);
         free(u);
     }

@@ -124,6 +124,7 @@ TEST(too_many_commands_are_refused)
         give(u, &request);
     }
     struct reply reply = unit_take(u, ACTION_ANSWER).reply;
+    assert_false(reply.accepted);
     assert_int_equal(reply.id.counter, REQUESTS_MAX + 1);
     assert_non_null(strstr(reply.text, "too many commands"));
     free(u);
@@ -179,7 +180,6 @@ TEST(a_vm_is_added)
     free(u);
 }
 
-/* Wanted on a certain node, it is started there with its adding. */
 /* An older agent that acts would add it without its class, or answer nothing. */
 TEST(no_class_is_asked_of_older_agents)
 {
@@ -199,6 +199,7 @@ TEST(no_class_is_asked_of_older_agents)
     free(u);
 }
 
+/* Wanted on a certain node, it is started there with its adding. */
 TEST(a_vm_is_started_where_asked)
 {
     struct unit *u = acting();
