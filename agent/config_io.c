@@ -280,6 +280,19 @@ static void complain_of_key(struct reader *reader, const char *section, const ch
 
 /* ---- [fence NAME] */
 
+/* Of fence agents' options those that hold a secret; what names a file holds none. */
+static bool is_secret(const char *name)
+{
+    static const char *const words[] = {"passw",  "secret",  "community", "token",
+                                        "apikey", "api_key", "api-key",   "hexadecimal_kg"};
+    const size_t length = strlen(name), end = strlen("_file");
+    bool secret = false;
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        secret = secret || strstr(name, words[i]) != NULL;
+    }
+    return secret && (length < end || strcmp(name + length - end, "_file") != 0);
+}
+
 /* Whatever else stands there is for the fence agent. NULL, or what would have been right. */
 static const char *device_option(struct fence_device *device, const char *name, const char *value)
 {
@@ -294,8 +307,7 @@ static const char *device_option(struct fence_device *device, const char *name, 
     if (strcmp(name, "action") == 0) {
         return "nothing: what it does is stead's to say";
     }
-    if (strstr(name, "passw") != NULL || strstr(name, "secret") != NULL ||
-        strcmp(name, "community") == 0) {
+    if (is_secret(name)) {
         return "to stand in the credentials file, in a section of the same name";
     }
     int more = snprintf(device->options + used, room, "%s%s=%s", used > 0 ? "\n" : "", name, value);
@@ -339,7 +351,7 @@ static int take_device_value(struct reader *reader, const char *section, const c
         right = device_option(device, name, value);
     }
     if (right != NULL) {
-        bool hide = strstr(name, "passw") != NULL || strstr(name, "secret") != NULL;
+        const bool hide = is_secret(name);
         complain(reader, "'%s' wants %s%s%s%s", name, right, hide ? "" : ", not '",
                  hide ? "" : value, hide ? "" : "'");
     }
