@@ -88,6 +88,7 @@ static const char *const sections[] = {"node",     "libvirt", "ceph",      "bmc"
 #define SECTIONS (sizeof(sections) / sizeof(sections[0]))
 
 #define FENCE_SECTION "fence "
+#define GIVEN_TWICE "to be given once"
 #define FENCE_LEVEL_DEFAULT 2 /* after the BMC, all together */
 
 struct reader {
@@ -97,6 +98,8 @@ struct reader {
     int error_line; /* of the first error; 0: none */
     char *error;
     int seen[KEYS]; /* the line where it was given */
+    bool level_seen[FENCE_DEVICES_MAX];
+    bool trusted_seen[FENCE_DEVICES_MAX];
     struct config config;
 };
 
@@ -296,11 +299,12 @@ static bool is_secret(const char *name)
 /* Whatever else stands there is for the fence agent. NULL, or what would have been right. */
 static const char *device_option(struct fence_device *device, const char *name, const char *value)
 {
-    char given[64];
-    snprintf(given, sizeof(given), "%s=", name);
-    const char *other = strstr(device->options, given);
-    if (other != NULL && (other == device->options || other[-1] == '\n')) {
-        return "to be given once";
+    const size_t length = strlen(name);
+    for (const char *line = device->options; line != NULL; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        if (strncmp(line, name, length) == 0 && line[length] == '=') {
+            return GIVEN_TWICE;
+        }
     }
     size_t used = strlen(device->options);
     size_t room = sizeof(device->options) - used;
@@ -319,7 +323,7 @@ static const char *device_agent(struct fence_device *device, const char *value)
 {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789_-";
     if (device->agent[0] != '\0') {
-        return "to be given once";
+        return GIVEN_TWICE;
     }
     if (strncmp(value, "fence_", 6) != 0 || strspn(value, letters) != strlen(value) ||
         strlen(value) >= sizeof(device->agent)) {
@@ -342,11 +346,16 @@ static int take_device_value(struct reader *reader, const char *section, const c
     if (strcmp(name, "agent") == 0) {
         right = device_agent(device, value);
     } else if (strcmp(name, "level") == 0) {
-        right =
-            parse_number(value, 1, FENCE_LEVEL_MAX, &device->level) ? NULL : "a number from 1 to 9";
+        right = reader->level_seen[at]                                    ? GIVEN_TWICE
+                : parse_number(value, 1, FENCE_LEVEL_MAX, &device->level) ? NULL
+                                                                          : "a number from 1 to 9";
+        reader->level_seen[at] = true;
     } else if (strcmp(name, "trusted") == 0) {
+        right = reader->trusted_seen[at]          ? GIVEN_TWICE
+                : yes || strcmp(value, "no") == 0 ? NULL
+                                                  : "yes or no";
         reader->config.trusted[at] = yes;
-        right = yes || strcmp(value, "no") == 0 ? NULL : "yes or no";
+        reader->trusted_seen[at] = true;
     } else {
         right = device_option(device, name, value);
     }

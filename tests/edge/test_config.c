@@ -252,6 +252,10 @@ static void wrong_fence_devices_are_refused(void **state)
     refused("[fence left]\nagent = fence_../../bin/sh\n", 2, "the name of a fence agent");
     refused("[fence left]\nagent = fence_apc\nagent = fence_wti\n", 3, "given once");
     refused("[fence left]\nip = 1\nplug = 1\nip = 2\n", 4, "given once");
+    refused("[fence left]\nipport = 1\nport = 1\nport = 2\n", 4, "given once");
+    refused("[fence left]\nlevel = 1\nip = 1\nlevel = 2\n", 4, "given once");
+    refused("[fence left]\ntrusted = no\n[fence right]\nip = 1\n[fence left]\ntrusted = yes\n", 6,
+            "given once");
     refused("[fence left]\nlevel = 10\n", 2, "from 1 to 9");
     refused("[fence left]\ntrusted = maybe\n", 2, "yes or no");
     refused("[fence left]\naction = off\n", 2, "stead's to say");
