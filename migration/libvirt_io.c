@@ -117,15 +117,17 @@ static struct job *job_new(enum job_kind kind, const struct action *action)
     return job;
 }
 
-static void job_give(struct libvirt_io *io, struct job *job, const struct action *action)
+static int job_give(struct libvirt_io *io, struct job *job, const struct action *action)
 {
-    if (!job) {
-        answer(io, action->id, OUTCOME_FAILED, "no memory to ask libvirt");
-    } else if (libvirt_job_add(io->shared, job) < 0) {
-        answer(io, action->id, OUTCOME_FAILED, "libvirt has too much to do; nothing was sent");
-    } else {
+    int r = job ? libvirt_job_add(io->shared, job) : -ENOMEM;
+    if (r == 0) {
         timer_set(io, action->deadline_ms);
+    } else {
+        answer(io, action->id, OUTCOME_FAILED,
+               r == -ENOMEM ? "no memory to ask libvirt"
+                            : "libvirt has too much to do; nothing was sent");
     }
+    return r;
 }
 
 void libvirt_io_act(struct libvirt_io *io, const struct action *action)
@@ -137,7 +139,7 @@ void libvirt_io_act(struct libvirt_io *io, const struct action *action)
     if (kind == JOB_SUSPEND) {
         known_suspends(&io->domains, &action->vm.uuid);
     }
-    job_give(io, job_new(kind, action), action);
+    (void)job_give(io, job_new(kind, action), action);
 }
 
 void libvirt_io_create(struct libvirt_io *io, const struct action *action, const char *xml)
@@ -153,7 +155,9 @@ void libvirt_io_create(struct libvirt_io *io, const struct action *action, const
         answer(io, action->id, OUTCOME_FAILED, "more domains on this host than stead can watch");
         return;
     }
-    job_give(io, job, action);
+    if (job_give(io, job, action) < 0) {
+        known_creation_ends(&io->domains, &action->vm.uuid, action->vm.action, OUTCOME_FAILED);
+    }
 }
 
 void libvirt_io_set_registered(struct libvirt_io *io,

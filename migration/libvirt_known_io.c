@@ -330,21 +330,29 @@ static void on_counted(struct known_domains *domains, const struct news *news)
     }
 }
 
+void known_creation_ends(struct known_domains *domains, const struct uuid *vm,
+                         struct action_id action, enum outcome outcome)
+{
+    struct known *known = find(domains, vm);
+    if (!known || !known->coming || !action_id_equal(known->coming_action, action)) {
+        return;
+    }
+    known->coming = false;
+    if (outcome == OUTCOME_DONE) {
+        now_is(known, MARK_READ, action, true);
+        tell(domains, known, DOMAIN_STARTING, END_UNKNOWN);
+    } else if (outcome == OUTCOME_UNKNOWN) {
+        known->abandoned = true;
+        known->abandoned_action = action;
+        destroy_abandoned(domains, known);
+    }
+    forget(domains, known);
+}
+
 static void on_done(struct known_domains *domains, const struct news *news)
 {
-    struct known *known = find(domains, &news->vm);
-    if (known && news->done.job == JOB_CREATE && known->coming &&
-        action_id_equal(known->coming_action, news->done.action)) {
-        known->coming = false;
-        if (news->done.outcome == OUTCOME_DONE) {
-            now_is(known, MARK_READ, news->done.action, true);
-            tell(domains, known, DOMAIN_STARTING, END_UNKNOWN);
-        } else if (news->done.outcome == OUTCOME_UNKNOWN) {
-            known->abandoned = true;
-            known->abandoned_action = news->done.action;
-            destroy_abandoned(domains, known);
-        }
-        forget(domains, known);
+    if (news->done.job == JOB_CREATE) {
+        known_creation_ends(domains, &news->vm, news->done.action, news->done.outcome);
     }
     if (news->done.job == JOB_SUSPEND) { /* it may have been paused by somebody, or not at all */
         look(domains, &news->vm, END_UNKNOWN);

@@ -43,6 +43,9 @@ struct known_domains {
 /* A creation begins; what libvirt tells of this domain belongs to it from now on. 0 or -ENOBUFS. */
 int known_creation_begins(struct known_domains *domains, const struct uuid *vm,
                           struct action_id action);
+/* That creation is over, or was not even sent (FAILED). */
+void known_creation_ends(struct known_domains *domains, const struct uuid *vm,
+                         struct action_id action, enum outcome outcome);
 /* It is asked to stand still: if libvirt tells of a pause now, that is why. */
 void known_suspends(struct known_domains *domains, const struct uuid *vm);
 /* Takes over `news`. */

@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "migration/libvirt_inner_io.h"
 #include "tests/edge/libvirt_world.h"
 
 static int setup_driver(void **state)
@@ -217,6 +219,62 @@ static void many_at_once_answer_once_each(void **state)
     }
 }
 
+/* --- more than can be asked --- */
+
+/* Holds its worker, and so each later job of its domain. */
+static enum outcome gate_work(virConnectPtr connection, void *memory, char ret_text[TEXT_BYTES])
+{
+    atomic_bool *gate = memory;
+    (void)connection;
+    while (!*gate) {
+        usleep(1000);
+    }
+    ret_text[0] = '\0';
+    return OUTCOME_DONE;
+}
+
+static void gate_release(void *memory)
+{
+    (void)memory;
+}
+
+static void gate_done(void *context, void *memory, enum outcome outcome, const char *text)
+{
+    (void)context;
+    (void)memory;
+    (void)outcome;
+    (void)text;
+}
+
+/* What could not even be asked for is not on its way: who starts that domain later is not us. */
+static void a_creation_that_is_not_sent_is_over(void **state)
+{
+    struct world *world = *state;
+    struct uuid held = vm(1);
+    struct uuid uuid = vm(2);
+    atomic_bool gate = false;
+    const struct libvirt_ask gate_ask = {
+        .work = gate_work, .release = gate_release, .done = gate_done, .memory = &gate};
+    char xml[2048];
+    assert_int_equal(libvirt_io_ask(world->io, &held, events_now_ms() + 15000, &gate_ask), 0);
+    struct action filler = ask(world, ACTION_DOMAIN_DESTROY, &held, 15000);
+    filler.id = 0; /* nobody waits for it */
+    for (int i = 0; i < JOBS_MAX; i++) {
+        libvirt_io_act(world->io, &filler);
+    }
+    struct action action = ask(world, ACTION_DOMAIN_CREATE, &uuid, 5000);
+    domain_xml(xml, sizeof(xml), "test", "a", &uuid, MARK("starting='yes'"));
+    libvirt_io_create(world->io, &action, xml);
+    expect_done(world, &action, OUTCOME_FAILED);
+    assert_non_null(strstr(wait_done(world, &action)->domain_done.text, "too much to do"));
+    gate = true;
+    virDomainPtr domain = make_other(world, "a", &uuid, NULL);
+    events_run(world->events, 300);
+    assert_int_equal(events_count(world->events, EVENT_DOMAIN, 0), 0);
+    virDomainDestroy(domain);
+    virDomainFree(domain);
+}
+
 static void nobody_there_is_failed_not_unknown(void **state)
 {
     struct world *world = calloc(1, sizeof(*world));
@@ -257,6 +315,7 @@ int main(void)
         DRIVER(what_is_not_there),
         DRIVER(resume_checks_mark_and_time),
         DRIVER(many_at_once_answer_once_each),
+        DRIVER(a_creation_that_is_not_sent_is_over),
         DRIVER(bad_secrets_are_refused),
         cmocka_unit_test(nobody_there_is_failed_not_unknown),
     };
