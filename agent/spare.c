@@ -74,14 +74,16 @@ uint64_t spare_due(const struct core *core)
     return due == 0 ? 0 : due & holders(core);
 }
 
-/* How many are gone at once: those that are due, and those just fenced or being fenced. */
+/* How many are gone at once: those that are due, and those just fenced or being fenced that are not
+ * back: one in the ring may wait for a person, but no switch hides it. */
 static uint32_t gone_count(const struct core *core, uint64_t due)
 {
     uint32_t count = 0;
     for (uint32_t slot = 0; slot < NODES_MAX; slot++) {
         const struct node_record *node = draft_peek_node(core, slot);
         bool fresh = ago_ms(core, node->lost_ms) < core->cluster.settings.fence_window_ms;
-        bool fenced = (node->state == NODE_LOST || node->state == NODE_FENCED) && fresh;
+        bool fenced = (node->state == NODE_LOST || node->state == NODE_FENCED) && fresh &&
+                      peers_see(core, node->nodeid) == NULL;
         bool failed = (due & bit(slot)) != 0 && !peers_ended(core, node->nodeid);
         count += fenced || failed;
     }

@@ -80,6 +80,7 @@ TEST(so_many_at_once_are_not_believed)
 TEST(who_is_gone_at_once)
 {
     struct unit *u = many(4, 50);
+    unit_leave(u, 1);
     struct node_record *n1 = &u->core.cluster.nodes[N1];
     const uint64_t due = BIT(2) | BIT(3);
     static const struct {
@@ -106,6 +107,22 @@ TEST(who_is_gone_at_once)
     struct text why;
     assert_false(held(u, due));
     assert_false(spare_holds_back(&u->core, due, 3, &why));
+    free(u);
+}
+
+/* In the ring again, and waiting for a person to let it in, or for the end of its fence. */
+TEST(who_is_back_is_not_gone)
+{
+    struct unit *u = many(4, 50);
+    struct node_record *n1 = &u->core.cluster.nodes[N1];
+    const uint64_t due = BIT(2) | BIT(3);
+    n1->lost_ms = u->core.local.wall_ms - 1000;
+    for (enum node_state state = NODE_LOST; state <= NODE_FENCED; state++) {
+        n1->state = state;
+        assert_false(held(u, due));
+    }
+    unit_leave(u, 1);
+    assert_true(held(u, due));
     free(u);
 }
 
@@ -193,6 +210,7 @@ int main(void)
         cmocka_unit_test(who_is_due),
         cmocka_unit_test(so_many_at_once_are_not_believed),
         cmocka_unit_test(who_is_gone_at_once),
+        cmocka_unit_test(who_is_back_is_not_gone),
         cmocka_unit_test(when_the_budget_is_renewed),
         cmocka_unit_test(what_is_held_back_is_told_once),
         cmocka_unit_test(what_a_failure_leaves_in_the_record),
