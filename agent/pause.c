@@ -79,6 +79,20 @@ bool pause_in_force(const struct core *core, const struct request *request)
            name_equal(request->value, setting->words[mode]);
 }
 
+bool pause_waits(const struct core *core, const struct request *request)
+{
+    return pause_in_force(core, request) && pause_waits_for(core) != NULL;
+}
+
+bool pause_is_undone(const struct core *core, const struct request *request,
+                     const struct history_entry *entry)
+{
+    ASSERT(core->cluster.settings.ha <= HA_IGNORE);
+    ASSERT(origin_equal(&entry->request, &request->id));
+    return request->kind == REQUEST_CONFIG_SET && pause_is_meant(request->name) &&
+           entry->number != core->cluster.settings.ha;
+}
+
 bool pause_tell(const struct core *core, struct text *text)
 {
     const struct setting_record *record = pause_record(core);

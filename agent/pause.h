@@ -27,6 +27,13 @@ bool pause_is_meant(const char *setting);
 /* Does this command ask for the pause that is in force? It may wait to be called done. */
 bool pause_in_force(const struct core *core, const struct request *request);
 
+/* ... and does it wait, for a fence that was under way has not ended? */
+bool pause_waits(const struct core *core, const struct request *request);
+
+/* Is HA another than this command made it, by its entry? */
+bool pause_is_undone(const struct core *core, const struct request *request,
+                     const struct history_entry *entry);
+
 /* "HA is paused (freeze, by ada): …; stead ha resume", if it is. True if so. */
 bool pause_tell(const struct core *core, struct text *text);
 

@@ -196,12 +196,14 @@ void request_on_reply(struct core *core, const struct reply *reply, struct calle
 static bool answer_done(struct core *core, struct pending *pending, struct caller *caller)
 {
     const struct history_entry *entry = state_find_request(&core->cluster, &pending->request.id);
-    if (entry == NULL) {
+    if (entry == NULL || pause_waits(core, &pending->request)) {
         return false;
     }
     struct text text = {0};
     text_add(text_add(&text, entry->cause), " (committed, entry ");
     text_add(text_add_u64(&text, entry->sequence), ")");
+    text_add(&text,
+             pause_is_undone(core, &pending->request, entry) ? "; not in force any more" : "");
     answer(core, caller, pending, true, text.bytes);
     return true;
 }

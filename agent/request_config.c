@@ -51,17 +51,6 @@ static void say_change(const struct setting *setting, uint32_t before, uint32_t 
     text_add(text, given ? "" : " (default)");
 }
 
-/* HA is to be paused and a fence is under way: in force at once, done when that has ended. The
- * command is asked again till then. */
-static void draft_early(struct core *core, const struct request *request, const struct text *cause,
-                        const char *node)
-{
-    struct text text = {0};
-    text_add(text_add(text_add(&text, request->name), ": "), cause->bytes);
-    text_add(text_add(text_add(&text, "; the fence of "), node), " ends first");
-    draft_history(core, HISTORY_SETTING, 0, NULL, text.bytes);
-}
-
 const char *request_config_set(struct core *core, const struct request *request,
                                struct text *ret_why)
 {
@@ -95,20 +84,17 @@ const char *request_config_set(struct core *core, const struct request *request,
     const char *fence = pauses ? pause_waits_for(core) : NULL;
     struct text cause = {0};
     say_change(setting, before, record.value, record.given, &cause);
-    text_add(&cause, pauses && fence == NULL ? ", no fence is under way" : "");
+    if (fence != NULL) { /* in force at once; the command is answered when that has ended */
+        text_add(text_add(text_add(&cause, "; the fence of "), fence), " ends first");
+    } else {
+        text_add(&cause, pauses ? ", no fence is under way" : "");
+    }
     if (request->why[0] != '\0') {
         text_add(text_add(text_add(&cause, " ("), request->why), ")");
-    }
-    if (fence != NULL && before == record.value) {
-        return NULL;
     }
     record.set_ms = record.set_ms != 0 ? record.set_ms : 1; /* 0 would mean "never set" */
     name_set(record.by, sizeof(record.by), request->by);
     draft_setting(core, setting->slot, &record);
-    if (fence != NULL) {
-        draft_early(core, request, &cause, fence);
-        return NULL;
-    }
     struct history_entry *entry =
         request_entry(core, request, HISTORY_SETTING, 0, NULL, cause.bytes);
     entry->number = record.value;

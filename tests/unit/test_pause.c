@@ -106,8 +106,7 @@ TEST(ignoring_recovers_nothing)
     free(u);
 }
 
-/* A fence under way: in force at once, not done. */
-TEST(it_is_done_when_no_fence_is_under_way)
+static struct unit *fencing_n3(void)
 {
     struct unit *u = unit_new(1);
     unit_set(u, "proof", PROOF_POWER);
@@ -116,10 +115,17 @@ TEST(it_is_done_when_no_fence_is_under_way)
     u->image.header.members = 3;
     unit_lead(u);
     unit_leave(u, 3);
+    return u;
+}
+
+/* A fence under way: in force at once, not done. */
+TEST(it_is_done_when_no_fence_is_under_way)
+{
+    struct unit *u = fencing_n3();
     struct request request = pause_request("ignore", 1);
     command_here(u, &request);
     assert_int_equal(u->core.cluster.settings.ha, HA_IGNORE);
-    assert_null(state_find_request(&u->core.cluster, &request.id));
+    unit_none(u, ACTION_ANSWER);
     assert_true(pause_in_force(&u->core, &request));
     assert_false(request_waits(&u->core)); /* nobody else could do it sooner */
     assert_string_equal(pause_waits_for(&u->core), "n3");
@@ -132,9 +138,35 @@ TEST(it_is_done_when_no_fence_is_under_way)
     unit_block(u, &barrier, OUTCOME_DONE, 0);
     unit_settle(u, 500);
     assert_int_equal(unit_copy_node(u, 3)->state, NODE_FENCED);
-    give(u, &request); /* asked again */
-    unit_settle(u, 500);
-    assert_non_null(state_find_request(&u->core.cluster, &request.id));
+    assert_int_equal(unit_take(u, ACTION_ANSWER).reply.id.counter, 2);
+    struct action answer = unit_take(u, ACTION_ANSWER);
+    assert_true(answer.reply.accepted);
+    assert_non_null(
+        strstr(answer.reply.text, "on -> ignore; the fence of n3 ends first (new switch), by ada"));
+    assert_null(strstr(answer.reply.text, "any more"));
+    free(u);
+}
+
+/* Whoever resumes meanwhile is not overruled by the pause that still waits, and who asked for that
+ * is told. */
+TEST(a_resume_ends_a_pause_that_waits)
+{
+    struct unit *u = fencing_n3();
+    struct request pause = pause_request("freeze", 1);
+    struct request resume = pause_request("on", 2);
+    command_here(u, &pause);
+    unit_none(u, ACTION_ANSWER);
+    command_here(u, &resume);
+    struct action answer = unit_take(u, ACTION_ANSWER);
+    assert_int_equal(answer.reply.id.counter, 1);
+    assert_non_null(strstr(answer.reply.text, "; not in force any more"));
+    answer = unit_take(u, ACTION_ANSWER);
+    assert_int_equal(answer.reply.id.counter, 2);
+    assert_true(answer.reply.accepted);
+    assert_null(strstr(answer.reply.text, "any more"));
+    give(u, &pause); /* late, from a colleague */
+    unit_settle(u, 5000);
+    assert_int_equal(u->core.cluster.settings.ha, HA_ON);
     free(u);
 }
 
@@ -178,6 +210,7 @@ int main(void)
         cmocka_unit_test(frozen_starts_nothing),
         cmocka_unit_test(ignoring_recovers_nothing),
         cmocka_unit_test(it_is_done_when_no_fence_is_under_way),
+        cmocka_unit_test(a_resume_ends_a_pause_that_waits),
         cmocka_unit_test(a_fence_that_was_asked_for_is_waited_for),
         cmocka_unit_test(a_resume_never_waits),
     };

@@ -3,7 +3,8 @@
 #include "agent/request.h"
 #include "tests/unit/unit_core.h"
 
-/* n1, whose handle is open, before it knows what is in the pool; n2 holds a copy of that version. */
+/* n1, whose handle is open, before it knows what is in the pool; n2 holds a copy of that version.
+ */
 static struct unit *unread_pool(uint64_t version)
 {
     struct unit *u = unit_new(1);
