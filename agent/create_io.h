@@ -27,7 +27,8 @@ void create_io_act(struct create_io *io, const struct action *action);
 /* Gives libvirt the Ceph secrets that the disks in `xml` name. What cannot be given is said. */
 void create_io_bring_secrets(struct create_io *io, const char *xml);
 
-/* libvirt went away: what it knew of secrets may be gone when it returns. */
+/* libvirt went away, or refused a domain: what it knew of secrets may be gone, or was never taken.
+ */
 void create_io_forget_secrets(struct create_io *io);
 
 #endif

@@ -210,6 +210,9 @@ static void run(struct effects *effects, struct event *event)
     }
     if (event->kind == EVENT_DOMAIN_DONE) {
         hook_io_answered(effects->edges.hook, event);
+        if (event->domain_done.outcome == OUTCOME_FAILED) { /* for want of its secret, perhaps */
+            create_io_forget_secrets(effects->edges.create);
+        }
     }
     panic_io_stepping(&at);
     step(effects->core, event, effects->out);

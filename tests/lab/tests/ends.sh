@@ -79,6 +79,22 @@ test_qemu_killed() {
     clean die1 4
 }
 
+# Somebody takes the guests' Ceph secret out of libvirt: the start that fails by it brings it back.
+test_secret_undefined() {
+    local k
+    for k in 1 2 3; do
+        add_vm "secret$k" "$k"
+    done
+    stead vm stop secret2 --timeout 1s
+    within 15 'it is stopped' vm_is secret2 stopped
+    for k in 1 2 3; do
+        lab sh "$k" virsh -q secret-undefine 5ead0000-0000-4000-8000-000000000001
+    done
+    stead vm start secret2
+    within 30 'it starts again' is_true "vm['secret2']['state'] == 'running'"
+    must 'one QEMU' runs_once secret2
+}
+
 # virsh destroy, suspend, resume.
 test_by_hand() {
     local from pid
