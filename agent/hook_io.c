@@ -306,6 +306,11 @@ int hook_io_open(qb_loop_t *loop, const struct sink *sink, struct hook_io **ret_
     if (r < 0) {
         journal_io_say(LOG_ERR, "cannot make " HOOK_PERMITS ": %s", strerror(-r));
     }
+    r = qb_loop_timer_add(loop, QB_LOOP_LOW, FIRST_LOOK_NS, hook, look, &hook->timer);
+    if (r < 0) {
+        free(hook);
+        return r;
+    }
     *ret_hook = hook;
-    return qb_loop_timer_add(loop, QB_LOOP_LOW, FIRST_LOOK_NS, hook, look, &hook->timer);
+    return 0;
 }
