@@ -30,6 +30,8 @@ struct command_outcome {
  * command, perhaps before command_io_take() returns. */
 typedef void command_tell(void *context, void *client, const struct command_outcome *outcome);
 
+/* `tell` is called with `context`. 0 or -errno. There is no close: it lives as long as the agent.
+ */
 int command_io_open(qb_loop_t *loop, const struct sink *sink, command_tell *tell, void *context,
                     struct command_io **ret_commands);
 
@@ -48,6 +50,7 @@ void command_io_answer(struct command_io *commands, const struct reply *reply);
 /* The client has hung up; its commands go on, nobody is told. */
 void command_io_forget(struct command_io *commands, const void *client);
 
+/* How many were taken and have no outcome yet. */
 uint32_t command_io_waiting(const struct command_io *commands);
 
 #endif

@@ -25,6 +25,8 @@ struct corosync_watcher {
     void *context;
 };
 
+/* Begins to connect, in a thread, and goes on until it is; `watcher` is copied. 0 or -errno. There
+ * is no close: see corosync_link_io.h. */
 int corosync_io_open(qb_loop_t *loop, const struct corosync_watcher *watcher,
                      const struct sink *sink, struct corosync_io **ret_io);
 

@@ -63,6 +63,7 @@ int corosync_link_open(const struct link_callbacks *callbacks, int *ret_fd,
 /* LINK_EXPECT: `votes`, in every Corosync of the ring, until one that expects more comes in. */
 void corosync_link_expect(struct corosync_link *link, uint32_t votes);
 
+/* Adds an order to those the thread has not carried out yet. Never blocks. */
 void corosync_link_order(struct corosync_link *link, enum link_order order);
 
 /* Takes the news and clears the eventfd. */

@@ -39,6 +39,7 @@ struct edges {
 
 struct effects;
 
+/* Without a core yet. 0 or -errno. There is no close: it lives as long as the agent. */
 int effects_io_open(qb_loop_t *loop, struct effects **ret_effects);
 
 /* Where the edges put their events. Before effects_io_begin() they are dropped. */

@@ -15,6 +15,7 @@ struct hook_io;
 /* NULL where it is in its place and executable, else what is wrong and what to do. */
 const char *hook_io_fault(void);
 
+/* Takes away the permits of an earlier process, and begins to look at the hook. 0 or -errno. */
 int hook_io_open(qb_loop_t *loop, const struct sink *sink, struct hook_io **ret_hook);
 
 /* The copy of the state may have changed: after each step. A copy that is not loaded changes

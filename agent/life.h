@@ -18,6 +18,7 @@ void life_on_saved(struct core *core, const struct event *event);
  * that must be dead when time proves this host to be. */
 bool life_no_guest(const struct core *core, bool mortal);
 
+/* For people and for coverage. */
 const char *life_word(enum life_state state);
 
 #endif

@@ -1,4 +1,9 @@
-/* How far apart two words are: letters put in, left out, changed, or swapped with their neighbour.
+/*
+ * How far apart two words are: letters put in, left out, changed, or swapped with their neighbour.
+ *
+ * Decides which known word is offered for one that is not known; the one who typed it is refused
+ * all the same. Assumes short words: letters past WORD_MAX count as equal. Never guesses: more
+ * errors than half of the letters are another word.
  */
 #include "agent/nearest.h"
 

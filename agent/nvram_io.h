@@ -14,6 +14,7 @@
 
 struct nvram_io;
 
+/* Copies nothing before nvram_io_begin(); `storage` is borrowed for good. 0 or -errno. */
 int nvram_io_open(qb_loop_t *loop, struct storage_io *storage, struct nvram_io **ret_nvram);
 
 /* The core is there now; borrowed for good. 0 or -errno. */

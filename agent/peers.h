@@ -4,6 +4,8 @@
 
 #include "agent/core.h"
 
+/* What Corosync and the other agents tell: who is in the ring, a heartbeat, and whose agent left
+ * the group, so that its last word no longer counts. */
 void peers_on_ring(struct core *core, const struct event_ring *ring);
 void peers_on_beat(struct core *core, const struct beat *beat);
 void peers_on_left(struct core *core, uint32_t nodeid);

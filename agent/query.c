@@ -1,4 +1,10 @@
-/* What people ask of a core. Decides nothing; words that are stable, since scripts read them. */
+/*
+ * What people ask of a core.
+ *
+ * Decides nothing; answers from the copy of the state, the heartbeats and what the edges told, as
+ * this node has them: another may answer otherwise. Words are stable, since scripts read them
+ * (docs/json.md); sentences may change and name the remedy. Never changes the core.
+ */
 #include "agent/query.h"
 
 #include <string.h>

@@ -37,6 +37,7 @@ void run_drop_all(struct core *core);
 /* What our runs know that the state does not reflect yet. */
 void run_fill_observations(const struct core *core, struct beat *beat);
 
+/* For the trace and for coverage. */
 const char *run_word(enum run_state state);
 
 /* Between run*.c only. */

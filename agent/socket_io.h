@@ -51,6 +51,7 @@ struct socket_service {
 int socket_io_open(qb_loop_t *loop, const char *path, const struct socket_deadlines *deadlines,
                    const struct socket_service *service, struct socket_io **ret_socket);
 
+/* Who it is; lent as long as it is connected. */
 const struct peer_user *socket_io_peer(const struct socket_client *client);
 
 /* The one reply, a whole frame; copied. The client may be gone when this returns. */

@@ -1,4 +1,10 @@
-/* Which starts count, and from how many on. Decides nothing else. */
+/*
+ * Which starts of this agent count, and from how many on it is restless.
+ *
+ * Decides that alone; what restlessness means is for those who ask (agent/actor.c, agent/place.c).
+ * Assumes one clock that goes on over the process, CLOCK_BOOTTIME: a start later than now is of
+ * another boot. Never keeps more than STARTS_MAX, the newest: the oldest of them says until when.
+ */
 #include "agent/starts.h"
 
 #include "proto/assert.h"

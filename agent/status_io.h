@@ -7,6 +7,7 @@
 
 struct status_io;
 
+/* Room for one page of each kind. 0 or -errno. There is no close: it lives as long as the agent. */
 int status_io_open(struct status_io **ret_status);
 
 /* Each fills one page. The message points into `status` and `core`: pack it before either changes.

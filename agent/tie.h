@@ -28,6 +28,8 @@ void tie_on_poll(struct core *core, const struct event *event);
 /* A handle was refused: this is its client. */
 void tie_on_refused(struct core *core, const struct client *client);
 
+/* Polls more often while a tie is to be watched, and has our address taken off the blocklist once
+ * the term is ours. Each step. */
 void tie_carry_on(struct core *core, struct caller *caller);
 
 /* The answer to our address taken off the blocklist; false: not that. */

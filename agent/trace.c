@@ -1,4 +1,10 @@
-/* The trace. Decides nothing; a line gives way to an action when room is short. */
+/*
+ * The trace: a line into the list of effects.
+ *
+ * Decides only which line is left out: every one once the list is three quarters full, so that a
+ * step that does much never lacks room for what it does. Nothing may rest on a line being there.
+ * Never stamps one: whoever prints it knows the time and the node.
+ */
 #include "agent/trace.h"
 
 #include <string.h>

@@ -7,6 +7,8 @@
 /* Begins what is due: opens a handle, polls the header, reads the whole state. */
 void view_carry_on(struct core *core, struct caller *caller);
 
+/* The answers to what view_carry_on() began, and a delta that another node committed. One that does
+ * not follow our copy lets the whole state be read. */
 void view_on_handle(struct core *core, const struct event *event, struct caller *caller);
 void view_on_poll(struct core *core, const struct event *event, struct caller *caller);
 void view_on_state(struct core *core, const struct event *event, struct caller *caller);

@@ -35,6 +35,7 @@ struct vm_work_result {
     const struct review *review; /* NULL: none */
 };
 
+/* Called once, on the loop, when all has been looked at and done. */
 typedef void vm_work_done(void *context, const struct vm_work_result *result);
 
 #endif

@@ -34,6 +34,7 @@ void bmc_io_act(struct bmc_io *io, const struct action *action);
 void bmc_io_identify(struct bmc_io *io, const char *node, const struct bmc_address *bmc,
                      const struct uuid *machine, uint64_t deadline_ms);
 
+/* Kills the children under way; nothing is answered any more. NULL is fine. */
 void bmc_io_close(struct bmc_io *io);
 
 #endif

@@ -35,6 +35,7 @@ void fence_agent_io_identify(struct fence_agent_io *io, uint32_t own,
 void fence_agent_io_distrust(struct fence_agent_io *io, uint32_t own,
                              const struct fence_device *device);
 
+/* Kills the children under way; nothing is answered any more. NULL is fine. */
 void fence_agent_io_close(struct fence_agent_io *io);
 
 #endif

@@ -53,6 +53,7 @@ struct keeper {
     uint64_t fed_ms;   /* when it was fed last, or armed */
 };
 
+/* For the journal. */
 const char *keeper_word(enum keeper_state state);
 
 /* What a person should know of that state; empty: nothing. */

@@ -1,39 +1,11 @@
 /*
- * The timing argument.
+ * The timing argument: how long each thing may take, and what follows from it.
  *
  * No disk rests on time here: a VM is taken over only behind the barrier (storage/barrier.h), and
  * leases decide who may run. One proof does: that a watchdog must have fired; see below. Time
- * decides how soon things are noticed and how often they are tried. Defaults and ranges are rows of
- * proto/settings.c; this is why they are what they are.
- *
- *   beat_ms 200     each agent's heartbeat; an answer rides in the peer's next one, or comes at
- * once when asked for (a view change does), so freshness returns within a CPG round trip. fresh_ms
- * 1000   a heartbeat *sent* this long ago and answered by a quorum still proves that Corosync's
- * view is real. A thawed host believes its old view for about 1 s (measured); its last answered
- * heartbeat is older than its freeze. able_ms 1500    a RADOS answer younger than this: several
- * polls, so one slow one does not count. actor_ms 3000   longer than a commit behind a slow
- * placement group, far shorter than a person. call_ms 5000    librados gives up waiting; the call's
- * fate is then unknown, not failed. start_ms 30000  QEMU opens its images within this or is
- * destroyed. bmc_ms 15000    some BMCs take 10 s; the barrier does not wait for them.
- * leave_ms 60000  a Corosync that restarts is back in 3 s; one that is upgraded, in some ten. What
- * dies in that time waits for its end.
- * grace_ms 60000  after a power cut, hosts boot within about that of each other; it counts from the
- * first quorum, since nothing can be decided before.
- *
- * When a host loses its quorum, its guests are suspended, then killed if they were not seen to be:
- *   lost quorum     Corosync says so token + consensus (detect_ms) after the links went; at once.
- *   unanswered      fresh_ms + 2 * detect_ms: where Corosync hangs or its ring livelocks, nobody
- * tells, and only our heartbeats show it. They are stalled for detect_ms whenever any member dies,
- * on the hosts that stay, too; twice, should a second one die before the ring has formed. Only
- * longer than that is it no ring that will be quorate in a moment; no guest is suspended for a blip
- * that Corosync gets over, or for another host's death.
- *   rejoin          2 * detect_ms after the quorum is back: links that come back one by one, each a
- * second or so after the last, and Corosync takes token or consensus to take a member in.
- *   bar_ms 15000    in a tie: when the half that holds the term has not written so long, it stands
- * still by its own clock: a lone half that cannot reach the object is unanswered, above, then
- * suspends; 10.4 s by default.
- *   SUSPEND_MS      QEMU stops its vCPUs in milliseconds and says so; libvirtd under load, in a
- * second or two. With a disk that is away `stop` itself does not return, but the vCPUs stand.
+ * decides how soon things are noticed and how often they are tried. Assumes CLOCK_BOOTTIME
+ * throughout, and clocks that differ by no more than DRIFT_PPM. Defaults and ranges are rows of
+ * proto/settings.c; why they are what they are is said here.
  */
 #include "fencing/timing.h"
 
@@ -41,6 +13,52 @@
 #include "proto/assert.h"
 #include "proto/settings.h"
 
+/*
+ * beat_ms 200: each agent's heartbeat; an answer rides in the peer's next one, or comes at once
+ * when asked for (a view change does), so freshness returns within a CPG round trip.
+ *
+ * fresh_ms 1000: a heartbeat *sent* this long ago and answered by a quorum still proves that
+ * Corosync's view is real. A thawed host believes its old view for about 1 s (measured); its last
+ * answered heartbeat is older than its freeze.
+ *
+ * able_ms 1500: a RADOS answer younger than this: several polls, so one slow one does not count.
+ *
+ * actor_ms 3000: longer than a commit behind a slow placement group, far shorter than a person.
+ *
+ * call_ms 5000: librados gives up waiting; the call's fate is then unknown, not failed.
+ *
+ * start_ms 30000: QEMU opens its images within this or is destroyed.
+ *
+ * bmc_ms 15000: some BMCs take 10 s; the barrier does not wait for them.
+ *
+ * leave_ms 60000: a Corosync that restarts is back in 3 s; one that is upgraded, in some ten. What
+ * dies in that time waits for its end.
+ *
+ * grace_ms 60000: after a power cut, hosts boot within about that of each other; it counts from the
+ * first quorum, since nothing can be decided before.
+ */
+
+/*
+ * When a host loses its quorum, its guests are suspended, then killed if they were not seen to be:
+ *
+ * lost quorum: Corosync says so token + consensus (detect_ms) after the links went; at once.
+ *
+ * unanswered, fresh_ms + 2 * detect_ms: where Corosync hangs or its ring livelocks, nobody tells,
+ * and only our heartbeats show it. They are stalled for detect_ms whenever any member dies, on the
+ * hosts that stay, too; twice, should a second one die before the ring has formed. Only longer than
+ * that is it no ring that will be quorate in a moment; no guest is suspended for a blip that
+ * Corosync gets over, or for another host's death.
+ *
+ * rejoin, 2 * detect_ms after the quorum is back: links that come back one by one, each a second or
+ * so after the last, and Corosync takes token or consensus to take a member in.
+ *
+ * bar_ms 15000: in a tie, when the half that holds the term has not written so long, it stands
+ * still by its own clock: a lone half that cannot reach the object is unanswered, above, then
+ * suspends; 10.4 s by default.
+ *
+ * SUSPEND_MS: QEMU stops its vCPUs in milliseconds and says so; libvirtd under load, in a second or
+ * two. With a disk that is away `stop` itself does not return, but the vCPUs stand.
+ */
 #define RETRY_DOUBLINGS_MAX 5
 #define GUEST_DOUBLINGS_MAX 8 /* a guest that ends again and again: at last every 256 retry_ms */
 #define LOSSES_MANY 3         /* twice may be bad luck */

@@ -32,6 +32,7 @@ struct domain_found {
     char *active_xml; /* NULL unless active; lent */
 };
 
+/* What they answer; all but `context` is lent. `text`: libvirt's words where it failed. */
 typedef void domain_found_done(void *context, enum outcome outcome, const char *text,
                                const struct domain_found *found);
 typedef void domain_done(void *context, enum outcome outcome, const char *text);
@@ -74,6 +75,7 @@ struct domain_pending {
         bool unborn;  /* never resumed */
     } list[RUNS_MAX];
 };
+/* `pending` is lent; NULL: libvirt did not answer. */
 int domain_io_list_pending(struct libvirt_io *io, uint64_t deadline_ms,
                            void (*done)(void *context, const struct domain_pending *pending),
                            void *context);
@@ -84,6 +86,7 @@ struct domain_displays {
     uint32_t count;
     char list[DISPLAYS_MAX][DISPLAY_BYTES];
 };
+/* `displays` is lent; NULL unless DONE. */
 int domain_io_displays(struct libvirt_io *io, const struct uuid *vm, uint64_t deadline_ms,
                        void (*done)(void *context, enum outcome outcome,
                                     const struct domain_displays *displays),

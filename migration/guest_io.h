@@ -24,6 +24,7 @@ void guest_io_know(struct guest_io *io, const struct uuid *vm);
  * the deadline; answers EVENT_KILLED. */
 void guest_io_act(struct guest_io *io, const struct action *action);
 
+/* Kills under way are answered no more. NULL is fine. */
 void guest_io_close(struct guest_io *io);
 
 #endif

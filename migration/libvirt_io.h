@@ -21,6 +21,7 @@
 
 struct libvirt_io;
 
+/* Starts the workers, which connect by themselves. Strings are copied. 0 or -errno. */
 int libvirt_io_open(qb_loop_t *loop, const char *uri, const struct sink *sink,
                     struct libvirt_io **ret_io);
 
@@ -75,6 +76,7 @@ void libvirt_io_set_registered(struct libvirt_io *io,
                                bool (*registered)(void *context, const struct uuid *vm),
                                void *context);
 
+/* Blocks for a moment at most: a worker that hangs in libvirt keeps what it needs. NULL is fine. */
 void libvirt_io_close(struct libvirt_io *io);
 
 #endif

@@ -1,4 +1,10 @@
-/* The list of effects of one step. Decides nothing; never grows past its bound. */
+/*
+ * The list of effects of one step.
+ *
+ * Decides nothing: adds at the end, zeroed, and the edges carry out in that order. Assumes that
+ * each who fills it knows a bound for what it adds; ACTIONS_MAX in all is a programmer's error, not
+ * a state. Never takes an action back.
+ */
 #include "proto/action.h"
 
 #include <string.h>

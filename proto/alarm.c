@@ -1,5 +1,10 @@
-/* The table of alarms. Decides nothing else. MESSAGE_IDs are for ever: `journalctl` is asked by
- * them. */
+/*
+ * The table of alarms: their words, who tells them, after how long, and with which remedy.
+ *
+ * Decides nothing else; what raises one is agent/alarm_find.c. Assumes that deploy/systemd/
+ * stead.catalog (a test compares) and docs/operations.md have the same rows. MESSAGE_IDs are for
+ * ever, since `journalctl` is asked by them: a row is added, and never gets another's.
+ */
 #include "proto/alarm.h"
 
 #include <stddef.h>

@@ -1,4 +1,10 @@
-/* Calls under way. Decides when an answer is too late to wait for; never accepts one twice. */
+/*
+ * Calls under way.
+ *
+ * Decides when an answer is too late to be waited for. Assumes that the caller's counter of
+ * ids never runs back. Never takes an answer twice, nor one to an earlier call: what comes
+ * after call_overdue() finds nobody.
+ */
 #include "proto/call.h"
 
 #include "proto/assert.h"

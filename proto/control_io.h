@@ -49,6 +49,7 @@ bool control_only_asks(const Control__Request *request);
 int control_unpack_request(const uint8_t *frame, size_t size, Control__Request **ret_request);
 int control_unpack_reply(const uint8_t *frame, size_t size, Control__Reply **ret_reply);
 
+/* Sets the pointer to NULL. */
 void control_free_request(Control__Request **request);
 void control_free_reply(Control__Reply **reply);
 

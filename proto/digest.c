@@ -1,6 +1,10 @@
 /*
- * Digests of the committed records. Assumes zero-padded strings. A new field of a record must be
- * added here too: a copy that differs only there would pass for equal.
+ * Digests of the committed records.
+ *
+ * Assumes zero-padded strings. A new field of a record must be added here too: a copy that differs
+ * only there would pass for equal. Fields that came with a feature level count only where they are
+ * set, so that older agents, which do not know them, come to the same digest. Never hashes a whole
+ * struct: padding would count.
  */
 #include "proto/digest.h"
 

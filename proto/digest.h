@@ -8,6 +8,7 @@
 
 #define DIGEST_SEED 0xcbf29ce484222325u
 
+/* Goes on from `seed` (the first time DIGEST_SEED). Text: without its padding, with its length. */
 uint64_t digest_bytes(uint64_t seed, const void *data, size_t size);
 uint64_t digest_u64(uint64_t seed, uint64_t value);
 uint64_t digest_text(uint64_t seed, const char *text, size_t size_max);

@@ -64,6 +64,7 @@ struct review {
 /* Adds a finding; control characters become spaces. A text found already is not repeated. */
 void review_add(struct review *review, enum finding_kind kind, const char *text);
 
+/* The word of `--accept` and of operations.md; and what is done about it. */
 const char *review_word(enum finding_kind kind);
 enum treatment review_treatment(enum finding_kind kind);
 

@@ -49,6 +49,7 @@ struct settings settings_default(void);
  * (another release set it) counts as the nearest bound; an unknown word as not given. */
 struct settings settings_in_force(const struct setting_record set[SETTINGS_MAX]);
 
+/* The value of one setting: ms, a number, the index of a word, or a mask of words. */
 uint32_t setting_get(const struct setting *setting, const struct settings *settings);
 void setting_put(const struct setting *setting, struct settings *settings, uint32_t value);
 

@@ -1,4 +1,10 @@
-/* One bounded line of text. Decides nothing; always NUL-terminated. */
+/*
+ * One bounded line of text.
+ *
+ * Decides nothing. Assumes a text that was zeroed once and changed only here. Always
+ * NUL-terminated; what does not fit is cut, so a text may end in the middle of a word. Never used
+ * where a cut could change what is done.
+ */
 #include "proto/text.h"
 
 #include <string.h>

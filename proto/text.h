@@ -10,6 +10,7 @@ struct text {
     char bytes[TEXT_BYTES];
 };
 
+/* Each appends and returns `text`, so that calls nest. A zeroed one is empty. */
 struct text *text_add(struct text *text, const char *words);
 struct text *text_add_u64(struct text *text, uint64_t value);
 struct text *text_add_incarnation(struct text *text, struct incarnation incarnation);

@@ -1,4 +1,9 @@
-/* Equality and small list work over the plain types. Decides nothing; assumes zero-padded strings.
+/*
+ * Equality and small list work over the plain types.
+ *
+ * Decides nothing. Assumes zero-padded strings, as name_set() leaves them, so that equal values are
+ * equal to the digest too. Lists of clients are sets: order means nothing, and one that is full
+ * refuses rather than drops.
  */
 #include "proto/values.h"
 

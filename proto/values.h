@@ -11,6 +11,7 @@ static inline bool uuid_equal(const struct uuid *a, const struct uuid *b)
     return memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
 }
 
+/* No UUID at all: of a free slot, or one that was not read. */
 bool uuid_is_zero(const struct uuid *uuid);
 
 static inline bool incarnation_equal(struct incarnation a, struct incarnation b)
@@ -43,6 +44,7 @@ static inline bool client_is_none(const struct client *client)
     return client->address[0] == '\0';
 }
 
+/* The same address and nonce: one RADOS client. */
 bool client_equal(const struct client *a, const struct client *b);
 
 /* The address entry of a client: "IP:0/NONCE" -> "IP:0/0", which blocklists every client there. */
@@ -58,6 +60,7 @@ static inline uint64_t mark_decided(const struct header *header)
 /* A heartbeat has room for far more facts than most carry; only those it does are copied. */
 void beat_copy(struct beat *to, const struct beat *from);
 
+/* Is it in the list? */
 bool clients_hold(const struct clients *clients, const struct client *client);
 /* Adds `client` unless it is there already or is none; false when the list is full. */
 bool clients_add(struct clients *clients, const struct client *client);

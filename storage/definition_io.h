@@ -10,7 +10,10 @@
     (320 * 1024) /* packed; libvirt's own limit of a domain XML is below                           \
                   */
 
+/* As people write it. */
 void uuid_format(const struct uuid *uuid, char ret_text[UUID_TEXT_BYTES]);
+
+/* The name of the object of that version. */
 void definition_object(const struct uuid *vm, uint32_t version,
                        char ret_object[DEFINITION_OBJECT_BYTES]);
 

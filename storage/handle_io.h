@@ -13,9 +13,11 @@ void handle_open(struct storage_io *io, const struct action *action);
 /* Lets io's own handle go, if there is one. */
 void handle_close(struct storage_io *io);
 
+/* Whoever uses it beyond the present call holds it; the last to drop it has it shut down. */
 void handle_hold(struct handle *handle);
 void handle_drop(struct handle *handle);
 
+/* Lent as long as the handle is held. */
 rados_t handle_cluster(const struct handle *handle);
 rados_ioctx_t handle_pool(const struct handle *handle);
 
@@ -23,6 +25,7 @@ rados_ioctx_t handle_pool(const struct handle *handle);
  * never see. Looks it up by its name, and goes on with that one. */
 void handle_find_pool(struct handle *handle);
 
+/* Its own address, as the blocklist would have it; lent. */
 const struct client *handle_client(const struct handle *handle);
 
 /* Calls wait->after on the loop's thread with librados' result, once this handle has seen a map at

@@ -17,6 +17,7 @@ void lease_io_read(struct storage_io *io, const struct action *action);
 void lease_io_change(struct storage_io *io, const struct action *action);
 void lease_io_remove(struct storage_io *io, const struct action *action);
 
+/* "lease/<uuid>". */
 void lease_object(const struct uuid *vm, char ret_object[LEASE_OBJECT_BYTES]);
 
 /* Adds to `write` both keys of `lease`. 0 or -errno. */

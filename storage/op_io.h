@@ -78,6 +78,7 @@ struct op_queue {
     struct op *last;
 };
 
+/* The first put is the first taken; NULL: it is empty. */
 void op_queue_put(struct op_queue *queue, struct op *op);
 struct op *op_queue_take(struct op_queue *queue);
 
@@ -136,6 +137,7 @@ void op_begin_ahead(struct op *op, void (*begin)(struct op *op));
 /* Says how it ended, once; drops the owner's hold. */
 void op_answer(struct op *op, enum outcome outcome);
 
+/* Each excursion holds it; when the last has dropped it, it is released. */
 void op_hold(struct op *op);
 void op_drop(struct op *op);
 

@@ -7,6 +7,7 @@
 
 #define STATE_KEY_HEADER "header"
 
+/* ACTION_POLL, ACTION_COMMIT, ACTION_STATE_READ. `delta` is packed before this returns. */
 void state_poll(struct storage_io *io, const struct action *action);
 void state_commit(struct storage_io *io, const struct action *action, const struct delta *delta);
 void state_read(struct storage_io *io, const struct action *action);

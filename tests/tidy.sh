@@ -38,6 +38,18 @@ while read -r file; do
     [ -z "$wrong" ] || fail "$file is pure and may not use floating point: $wrong"
 done < <(pure)
 
+# A pure file opens with 5 to 25 lines: what it decides, assumes, never does.
+while read -r file; do
+    lines=$(awk '!/^( ?\*|\/\*)/ {print 0; exit} /\*\// {print NR; exit}' "$file")
+    { [ "$lines" -ge 5 ] && [ "$lines" -le 25 ]; } || fail "$file: a head of $lines lines (5 to 25)"
+done < <(pure | grep '\.c$')
+
+# What others may call is said before it is called: each group of prototypes has a comment.
+while read -r header; do
+    wrong=$(awk 'BEGIN {RS = ""} /(^|\n)[a-z][^\n]*[a-z_0-9]\([^;{]*\);/ && !/\/\*/ {split($0, lines, "\n"); print lines[1]}' "$header")
+    [ -z "$wrong" ] || fail "$header has no word about: $wrong"
+done < <(git ls-files '*.h' | grep -vE '^tests/|_inner_io\.h$')
+
 # Lengths.
 while read -r file; do
     lines=$(wc -l <"$file")

@@ -8,6 +8,7 @@
 
 struct cli_changes;
 
+/* Nothing was looked at yet. NULL: no memory. Freeing sets *changes to NULL. */
 struct cli_changes *cli_changes_new(void);
 void cli_changes_free(struct cli_changes **changes);
 
