@@ -38,29 +38,29 @@ static const char *why_unable(const struct core *core, uint8_t node)
                : "the node to start it on is not online; see stead node list";
 }
 
+/* Where it is to be started at once, if anywhere, and what the nodes carry without it. */
 static const char *place_on(struct core *core, const struct request *request, uint32_t class,
-                            uint8_t *ret_node)
+                            uint8_t *ret_node, struct loads *ret_loads)
 {
     *ret_node = NODE_NONE;
     if (request->on[0] == '\0') {
         return NULL;
     }
-    struct loads loads;
-    place_loads(core, &loads);
+    place_loads(core, ret_loads);
     uint8_t node = state_find_node_name(&core->cluster, request->on);
     if (node == NODE_NONE) {
         return "no such node to start it on; see stead node list";
     }
-    if ((loads.able & (UINT64_C(1) << node)) == 0) {
+    if ((ret_loads->able & (UINT64_C(1) << node)) == 0) {
         return why_unable(core, node);
     }
     const struct vm_record vm = {.class_slot = class};
-    uint64_t lawful = place_lawful(&loads, classes_policy(&core->cluster, &vm));
+    uint64_t lawful = place_lawful(ret_loads, classes_policy(&core->cluster, &vm));
     if ((lawful & (UINT64_C(1) << node)) == 0) {
         return "its policy has watchdog, and that of the node to start it on is not armed; see "
                "stead node show";
     }
-    if (loads.used_mib[node] + request->memory_mib > loads.memory_mib[node]) {
+    if (ret_loads->used_mib[node] + request->memory_mib > ret_loads->memory_mib[node]) {
         return "the node to start it on has not that much memory left";
     }
     *ret_node = node;
@@ -92,7 +92,8 @@ static void draft_adopted(struct core *core, struct vm_record *vm, uint8_t node)
 const char *request_vm_add(struct core *core, const struct request *request, struct text *ret_why)
 {
     uint8_t node = NODE_NONE;
-    uint32_t class = 0;
+    uint32_t class;
+    struct loads loads;
     uint32_t slot = free_vm_slot(core);
     if (draft_has_vm_name(core, request->name)) {
         return "a VM of that name is there already";
@@ -110,8 +111,8 @@ const char *request_vm_add(struct core *core, const struct request *request, str
     if (refused != NULL) {
         return refused;
     }
-    refused =
-        request->adopt ? its_node(core, request, &node) : place_on(core, request, class, &node);
+    refused = request->adopt ? its_node(core, request, &node)
+                             : place_on(core, request, class, &node, &loads);
     if (refused != NULL) {
         return refused;
     }
@@ -138,8 +139,6 @@ const char *request_vm_add(struct core *core, const struct request *request, str
     }
     request_entry(core, request, HISTORY_VM_ADDED, 0, vm, "added");
     if (node != NODE_NONE && request->want == WANT_RUNNING) {
-        struct loads loads;
-        place_loads(core, &loads);
         vms_draft_start(core, &loads, slot, node, request->generation, "asked for by the operator");
     }
     return NULL;
