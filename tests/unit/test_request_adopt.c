@@ -23,6 +23,7 @@ TEST(a_running_domain_is_adopted)
     assert_int_equal(vm->node, 1);
     assert_true(incarnation_equal(vm->incarnation, (struct incarnation){1, 2}));
     assert_int_equal(vm->generation, 7);
+    assert_int_equal(vm->action.term, u->core.cluster.header.term);
     free(u);
 }
 
