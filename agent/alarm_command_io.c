@@ -1,24 +1,19 @@
 /* Runs the operator's command for alarms, one after the other. */
-#define _GNU_SOURCE /* pipe2 */
+#define _GNU_SOURCE /* asprintf */
 #include "agent/alarm_command_io.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <jansson.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/pidfd.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "agent/journal_io.h"
 #include "proto/assert.h"
-#include "proto/spawn_io.h"
+#include "proto/child_io.h"
 #include "proto/values.h"
 
 struct told {
@@ -32,25 +27,14 @@ struct alarm_command_io {
     qb_loop_t *loop;
     const char *path;
     uint64_t deadline_ms;
-    qb_loop_timer_handle timer;
-    pid_t pid; /* its process group too; 0: none runs */
-    int pid_fd;
-    bool killed;
-    uint32_t lost; /* since the queue was last empty */
+    struct child *child; /* NULL: none runs */
+    uint32_t lost;       /* since the queue was last empty */
     uint32_t first;
     uint32_t count;
     struct told queue[ALARM_COMMAND_WAITING];
 };
 
 static void start_next(struct alarm_command_io *command);
-
-static void close_fd(int *fd)
-{
-    if (*fd >= 0) {
-        (void)close(*fd);
-    }
-    *fd = -1;
-}
 
 /* ---- what it is told */
 
@@ -72,7 +56,7 @@ static json_t *text_value(const char *text)
     return value != NULL ? value : json_string("(not UTF-8)");
 }
 
-/* One line, to be freed; NULL: out of memory. */
+/* To be freed; NULL: out of memory. */
 static char *json_of(const struct told *told)
 {
     const struct alarm_about *about = alarm_about(told->alarm.kind);
@@ -101,115 +85,50 @@ static int check_file(const char *path)
     return S_ISREG(file.st_mode) && ours && (file.st_mode & (S_IWGRP | S_IWOTH)) == 0 ? 0 : -EPERM;
 }
 
-/* Its output goes where ours goes: to the journal. Nothing else of the agent reaches it. */
-static int spawn(const char *path, int input, pid_t *ret_pid)
-{
-    const char *const arguments[] = {path, NULL};
-    const char *const environment[] = {
-        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", NULL};
-    const struct spawn spawn = {.path = path,
-                                .arguments = arguments,
-                                .environment = environment,
-                                .input = input,
-                                .output = STDERR_FILENO,
-                                .own_group = true};
-    return spawn_io_start(&spawn, ret_pid);
-}
-
-/* What it left running in its process group ends with it. */
-static void kill_all(struct alarm_command_io *command)
-{
-    (void)kill(-command->pid, SIGKILL);
-}
-
-static void on_deadline(void *context)
+static void on_ended(void *context, const struct child_end *end)
 {
     struct alarm_command_io *command = context;
-    command->killed = true;
-    kill_all(command);
-}
-
-static void say_how_it_ended(const struct alarm_command_io *command, const siginfo_t *info)
-{
-    if (command->killed) {
+    command->child = NULL;
+    if (end->killed) {
         journal_io_say(LOG_WARNING, "notify command %s was killed: it took longer than %u ms",
                        command->path, (unsigned)command->deadline_ms);
-    } else if (info->si_code != CLD_EXITED) {
+    } else if (end->signal != 0) {
         journal_io_say(LOG_WARNING, "notify command %s ended by signal %d", command->path,
-                       info->si_status);
-    } else if (info->si_status != 0) {
+                       end->signal);
+    } else if (end->status != 0) {
         journal_io_say(LOG_WARNING, "notify command %s failed: exit status %d", command->path,
-                       info->si_status);
+                       end->status);
     }
-}
-
-static int32_t on_exit_seen(int32_t fd, int32_t revents, void *context)
-{
-    struct alarm_command_io *command = context;
-    siginfo_t info = {.si_pid = 0};
-    (void)revents;
-    /* Not reaped yet: as long as it is a zombie its process group cannot be another's. */
-    if (waitid(P_PIDFD, (id_t)fd, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0) {
-        return 0;
-    }
-    kill_all(command);
-    (void)waitid(P_PIDFD, (id_t)fd, &info, WEXITED | WNOHANG);
-    (void)qb_loop_timer_del(command->loop, command->timer);
-    (void)qb_loop_poll_del(command->loop, fd);
-    close_fd(&command->pid_fd);
-    say_how_it_ended(command, &info);
-    command->pid = 0;
     start_next(command);
-    return 0;
-}
-
-static int watch(struct alarm_command_io *command, pid_t pid)
-{
-    command->pid = pid;
-    command->killed = false;
-    command->pid_fd = pidfd_open(pid, 0);
-    int r = command->pid_fd < 0 ? -errno
-                                : qb_loop_poll_add(command->loop, QB_LOOP_LOW, command->pid_fd,
-                                                   POLLIN, command, on_exit_seen);
-    if (r < 0) { /* an unwatched child must not stay */
-        kill_all(command);
-        (void)waitpid(pid, NULL, 0);
-        close_fd(&command->pid_fd);
-        command->pid = 0;
-        return r;
-    }
-    qb_loop_timer_add(command->loop, QB_LOOP_LOW, command->deadline_ms * 1000000, command,
-                      on_deadline, &command->timer);
-    return 0;
 }
 
 static int start(struct alarm_command_io *command, const struct told *told)
 {
-    __attribute__((cleanup(close_fd))) int reader = -1;
-    __attribute__((cleanup(close_fd))) int writer = -1;
-    int pipes[2];
-    pid_t pid = 0;
+    static const char *const environment[] = {
+        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", NULL};
+    struct timespec now;
     int r = check_file(command->path);
-    if (r < 0) {
-        return r;
+    char *json = r == 0 ? json_of(told) : NULL;
+    char *line = NULL;
+    int length = json != NULL ? asprintf(&line, "%s\n", json) : -1;
+    free(json);
+    if (r < 0 || length < 0) {
+        return r < 0 ? r : -ENOMEM;
     }
-    if (pipe2(pipes, O_CLOEXEC) < 0) {
-        return -errno;
-    }
-    reader = pipes[0];
-    writer = pipes[1];
-    char *line = json_of(told);
-    size_t length = line != NULL ? strlen(line) : 0;
-    /* Before it is born: into an empty pipe, which holds more than any alarm, and without SIGPIPE.
-     */
-    bool written = line != NULL && write(writer, line, length) == (ssize_t)length &&
-                   write(writer, "\n", 1) == 1;
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    const struct child_task task = {.path = command->path,
+                                    .input = line,
+                                    .input_bytes = (size_t)length,
+                                    .deadline_ms = (uint64_t)now.tv_sec * 1000 +
+                                                   (uint64_t)now.tv_nsec / 1000000 +
+                                                   command->deadline_ms,
+                                    .to_journal = true,
+                                    .environment = environment,
+                                    .ended = on_ended,
+                                    .context = command};
+    r = child_io_start(command->loop, &task, &command->child);
     free(line);
-    if (!written) {
-        return -ENOMEM;
-    }
-    r = spawn(command->path, reader, &pid);
-    return r < 0 ? r : watch(command, pid);
+    return r;
 }
 
 /* ---- one after the other */
@@ -222,7 +141,7 @@ static const char *reason(int error)
 
 static void start_next(struct alarm_command_io *command)
 {
-    while (command->pid == 0 && command->count > 0) {
+    while (command->child == NULL && command->count > 0) {
         struct told told = command->queue[command->first];
         command->first = (command->first + 1) % ALARM_COMMAND_WAITING;
         command->count--;
@@ -266,19 +185,12 @@ int alarm_command_io_open(qb_loop_t *loop, const char *path, uint64_t deadline_m
     command->loop = loop;
     command->path = path;
     command->deadline_ms = deadline_ms;
-    command->pid_fd = -1;
     *ret_command = command;
     return 0;
 }
 
 void alarm_command_io_close(struct alarm_command_io *command)
 {
-    if (command->pid != 0) {
-        kill_all(command);
-        (void)qb_loop_timer_del(command->loop, command->timer);
-        (void)qb_loop_poll_del(command->loop, command->pid_fd);
-        (void)waitpid(command->pid, NULL, 0);
-        close_fd(&command->pid_fd);
-    }
+    child_io_kill(command->child);
     free(command);
 }

@@ -2,7 +2,8 @@
  * The operator's own command, run once for each alarm that this node tells: mail, pager, chat.
  *
  * No shell; the alarm is one JSON object on its standard input, its output is the journal's. One
- * runs at a time, others wait in a bounded queue; at its deadline it and its children get SIGKILL.
+ * runs at a time, others wait in a bounded queue; at its deadline, and when the agent ends, it and
+ * its children get SIGKILL.
  * Whatever becomes of it, the main loop does not wait, and what went wrong is said in the journal.
  */
 #ifndef STEAD_AGENT_ALARM_COMMAND_IO_H

@@ -138,6 +138,7 @@ static int32_t on_exit_seen(int32_t fd, int32_t revents, void *data)
     (void)waitid(P_PIDFD, (id_t)fd, &info, WEXITED | WNOHANG);
     const struct child_end end = {.killed = child->killed,
                                   .status = info.si_code == CLD_EXITED ? info.si_status : -1,
+                                  .signal = info.si_code == CLD_EXITED ? 0 : info.si_status,
                                   .output = child->bytes};
     child->ended(child->context, &end);
     child_free(child);
@@ -153,8 +154,9 @@ static int child_watch(struct child *child, uint64_t deadline_ms)
         return -errno;
     }
     int r = qb_loop_poll_add(child->loop, QB_LOOP_HIGH, child->pid_fd, POLLIN, child, on_exit_seen);
-    r = r ? r
-          : qb_loop_poll_add(child->loop, QB_LOOP_HIGH, child->output, POLLIN, child, on_output);
+    if (r == 0 && child->output >= 0) {
+        r = qb_loop_poll_add(child->loop, QB_LOOP_HIGH, child->output, POLLIN, child, on_output);
+    }
     return r ? r
              : qb_loop_timer_add(child->loop, QB_LOOP_HIGH, wait_ms * 1000000, child, on_deadline,
                                  &child->timer);
@@ -162,8 +164,8 @@ static int child_watch(struct child *child, uint64_t deadline_ms)
 
 static int child_spawn(struct child *child, const struct child_task *task)
 {
-    static const char *const environment[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C",
-                                              "PYTHONWARNINGS=ignore", NULL};
+    static const char *const plain[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C",
+                                        "PYTHONWARNINGS=ignore", NULL};
     const char *const arguments[] = {"setpriv", "--pdeathsig", "KILL", task->path, NULL};
     __attribute__((cleanup(close_fd))) int child_input = -1;
     __attribute__((cleanup(close_fd))) int child_output = -1;
@@ -174,22 +176,24 @@ static int child_spawn(struct child *child, const struct child_task *task)
     }
     child_input = pipes[0];
     input = pipes[1];
-    if (pipe2(pipes, O_CLOEXEC) < 0) {
-        return -errno;
+    if (!task->to_journal) {
+        if (pipe2(pipes, O_CLOEXEC) < 0) {
+            return -errno;
+        }
+        child->output = pipes[0];
+        child_output = pipes[1];
+        (void)fcntl(child->output, F_SETFL, O_NONBLOCK);
     }
-    child->output = pipes[0];
-    child_output = pipes[1];
-    (void)fcntl(child->output, F_SETFL, O_NONBLOCK);
     /* Written before the child is born: one that dies early can then raise no SIGPIPE here. */
     if (write(input, task->input, task->input_bytes) != (ssize_t)task->input_bytes) {
         return -EIO;
     }
     const struct spawn spawn = {.path = SETPRIV,
                                 .arguments = arguments,
-                                .environment = environment,
+                                .environment = task->environment ? task->environment : plain,
                                 .input = child_input,
-                                .output = child_output,
-                                .errors_too = true,
+                                .output = task->to_journal ? STDERR_FILENO : child_output,
+                                .errors_too = !task->to_journal,
                                 .own_group = true};
     return spawn_io_start(&spawn, &child->pid);
 }

@@ -17,14 +17,17 @@ struct child;
 struct child_end {
     bool killed;        /* by us, at the deadline */
     int status;         /* its exit status; -1: a signal ended it */
+    int signal;         /* that one; 0: none did */
     const char *output; /* the end of what it wrote to both outputs, closed by a NUL */
 };
 
 struct child_task {
     const char *path; /* absolute; no shell is asked, and it gets no arguments */
     const char *input;
-    size_t input_bytes;   /* less than a pipe holds, 4096 at least */
-    uint64_t deadline_ms; /* CLOCK_BOOTTIME */
+    size_t input_bytes;             /* less than a pipe holds, 4096 at least */
+    uint64_t deadline_ms;           /* CLOCK_BOOTTIME */
+    bool to_journal;                /* what it says goes where our errors go, and is not kept */
+    const char *const *environment; /* whole, NULL at its end; NULL: a plain one, in English */
     /* Called once, with the child gone; not after child_io_kill(). */
     void (*ended)(void *context, const struct child_end *end);
     void *context;
