@@ -34,11 +34,11 @@ void address_act(struct core *core, uint32_t slot, bool wanted, bool cut_off, st
     address->retry_ms = caller->now_ms + core->cluster.settings.call_ms;
 }
 
-bool address_on_block(struct core *core, uint32_t slot, const struct event *event)
+void address_on_block(struct core *core, uint32_t slot, const struct event *event)
 {
     struct address *address = &core->local.acting.addresses[slot];
     if (!call_ends(&address->call, event)) {
-        return false;
+        return;
     }
     ASSERT(event->kind == EVENT_BLOCK);
     bool done = event->block.outcome == OUTCOME_DONE;
@@ -51,7 +51,6 @@ bool address_on_block(struct core *core, uint32_t slot, const struct event *even
         address->off = core->cluster.nodes[slot].state == NODE_FENCED;
         address->stray = false;
     }
-    return true;
 }
 
 void address_draft(struct core *core, uint32_t slot)

@@ -15,7 +15,7 @@ void address_act(struct core *core, uint32_t slot, bool wanted, bool cut_off,
 /* Drafts the news of a stray entry. Needs room for two. */
 void address_draft(struct core *core, uint32_t slot);
 
-/* The answer to one of its calls; false: none of ours. */
-bool address_on_block(struct core *core, uint32_t slot, const struct event *event);
+/* An answer: to one of its calls, or to another's. */
+void address_on_block(struct core *core, uint32_t slot, const struct event *event);
 
 #endif

@@ -50,9 +50,9 @@ void core_init(struct core *core, const struct facts *facts, uint64_t now_ms)
 static void on_block(struct core *core, const struct event *event, struct caller *caller)
 {
     view_note(core, event->id, event->block.outcome);
-    bool taken = view_on_block(core, event) || tie_on_block(core, event) ||
-                 nodes_on_block(core, event) || vms_on_answer(core, event);
-    if (!taken) {
+    view_on_block(core, event);
+    nodes_on_block(core, event);
+    if (!tie_on_block(core, event) && !vms_on_answer(core, event)) {
         run_on_answer(core, event, caller);
     }
 }
@@ -176,7 +176,7 @@ static void on_event(struct core *core, const struct event *event, struct caller
         on_guest(core, event, caller);
         return;
     case EVENT_POWER:
-        (void)nodes_on_power(core, event);
+        nodes_on_power(core, event);
         return;
     case EVENT_BMC_IDENTITY:
         devices_on_identity(&core->local.facts, event);

@@ -566,24 +566,17 @@ void nodes_act(struct core *core, struct caller *caller)
     }
 }
 
-bool nodes_on_block(struct core *core, const struct event *event)
+void nodes_on_block(struct core *core, const struct event *event)
 {
-    struct acting *acting = &core->local.acting;
     for (uint32_t slot = 0; slot < NODES_MAX; slot++) {
-        if (fence_on_block(&acting->fences[slot], event, &core->cluster.settings) ||
-            address_on_block(core, slot, event)) {
-            return true;
-        }
+        (void)fence_on_block(&core->local.acting.fences[slot], event, &core->cluster.settings);
+        address_on_block(core, slot, event);
     }
-    return false;
 }
 
-bool nodes_on_power(struct core *core, const struct event *event)
+void nodes_on_power(struct core *core, const struct event *event)
 {
     for (uint32_t slot = 0; slot < NODES_MAX; slot++) {
-        if (fence_on_power(&core->local.acting.fences[slot], event, &core->cluster.settings)) {
-            return true;
-        }
+        (void)fence_on_power(&core->local.acting.fences[slot], event, &core->cluster.settings);
     }
-    return false;
 }

@@ -23,8 +23,8 @@ void nodes_draft_admit(struct core *core, uint32_t slot, const struct beat *beat
  * before. */
 bool nodes_may_return(const struct core *core, uint32_t slot, const struct node_record *node);
 
-/* The answers to calls of nodes_act; false: none of ours. */
-bool nodes_on_block(struct core *core, const struct event *event);
-bool nodes_on_power(struct core *core, const struct event *event);
+/* Answers: to calls of nodes_act, or to others'. */
+void nodes_on_block(struct core *core, const struct event *event);
+void nodes_on_power(struct core *core, const struct event *event);
 
 #endif

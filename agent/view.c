@@ -107,18 +107,17 @@ static void end_predecessor(struct core *core, struct caller *caller)
     action->block.entries[0] = node->client;
 }
 
-bool view_on_block(struct core *core, const struct event *event)
+void view_on_block(struct core *core, const struct event *event)
 {
     struct storage_view *storage = &core->local.storage;
     if (!call_ends(&storage->predecessor_call, event)) {
-        return false;
+        return;
     }
     storage->predecessor_blocked = event->block.outcome == OUTCOME_DONE;
     storage->predecessor_retry_ms = event->now_ms + core->cluster.settings.retry_ms / 4;
     if (storage->predecessor_blocked) {
         peers_hurry(core);
     }
-    return true;
 }
 
 static bool may_open(const struct core *core)
@@ -228,7 +227,6 @@ void view_carry_on(struct core *core, struct caller *caller)
                                         2 * settings->call_ms, false)
                                  ->id;
         storage->handle = HANDLE_OPENING;
-        return;
     }
     if (storage->handle != HANDLE_OPEN) {
         return;

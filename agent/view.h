@@ -18,8 +18,8 @@ void view_on_delta(struct core *core, const struct delta *delta, struct caller *
  * blocklisted? Answers to calls of an earlier handle say nothing about the present one. */
 void view_note(struct core *core, uint64_t id, enum outcome outcome);
 
-/* The answer to the blocklisting of our predecessor's handle; false: not that. */
-bool view_on_block(struct core *core, const struct event *event);
+/* An answer: to the blocklisting of our predecessor's handle, or to another's call. */
+void view_on_block(struct core *core, const struct event *event);
 
 /* Is the handle that the state has of us ended? One that was recorded meanwhile is not. */
 bool view_predecessor_ended(const struct core *core);

@@ -59,6 +59,8 @@ TEST(an_entry_is_looked_for_at_a_bounded_rate)
     struct unit *u = cut_off(NODE_ADMITTED);
     unit_settle(u, call_ms(u) + 500);
     struct action look = unit_take(u, ACTION_BLOCK_CHECK);
+    struct action anothers = {.id = look.id + 1000};
+    unit_block(u, &anothers, OUTCOME_DONE, 1); /* of no entry of n3's */
     unit_settle(u, 1000);
     unit_none(u, ACTION_BLOCK_CHECK);
     unit_block(u, &look, OUTCOME_UNKNOWN, 0);

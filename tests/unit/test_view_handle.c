@@ -61,7 +61,9 @@ TEST(a_predecessor_is_ended_in_the_end)
     block = unit_take(u, ACTION_BLOCK_ADD);
     assert_int_equal(block.valid_until_ms, 0);
     struct event another = unit_event(EVENT_BLOCK, block.id + 1000);
-    assert_false(view_on_block(&u->core, &another));
+    another.block.outcome = OUTCOME_DONE;
+    view_on_block(&u->core, &another);
+    assert_false(view_predecessor_ended(&u->core));
     assert_true(call_open(&u->core.local.storage.predecessor_call));
     unit_block(u, &block, OUTCOME_FAILED, 0);
     assert_false(view_predecessor_ended(&u->core));
