@@ -387,13 +387,24 @@ static void other_words_are_no_answer(void **state)
     }
 }
 
+/* A stead-bmc that stayed would carry out its order later, on nobody's word. */
 static void closing_with_requests_under_way(void **state)
 {
     struct world *world = *state;
     struct action action = off(world, 60000);
+    pid_t ended = 0;
     kill(world->pid, SIGSTOP);
     bmc_io_act(world->io, &action);
     events_run(world->events, 50);
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), 0); /* it waits for its BMC */
+    bmc_io_close(world->io);
+    world->io = NULL;
+    for (int i = 0; i < 100 && (ended = waitpid(-1, NULL, WNOHANG)) >= 0; i++) {
+        usleep(20000);
+    }
+    assert_int_equal(ended, -1);
+    assert_int_equal(errno, ECHILD);
+    assert_int_equal(events_count(world->events, EVENT_POWER, action.id), 0);
 }
 
 static void expect_credentials(const struct world *world, const char *content, mode_t mode, int r,
