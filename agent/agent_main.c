@@ -34,6 +34,7 @@
 #include "agent/watchdog.h"
 #include "fencing/keeper.h"
 #include "proto/control_io.h"
+#include "proto/helper_io.h"
 #include "proto/values.h"
 
 #define RUN_DIR "/run/stead"
@@ -350,22 +351,6 @@ static bool gather_facts(struct agent *agent)
     return true;
 }
 
-/* The helper lies where `make install` put it, beside this program's own folder, or in the build
- * tree beside this program. */
-static void find_bmc_helper(struct agent *agent)
-{
-    char self[CONFIG_VALUE_BYTES] = "";
-    ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
-    char *slash = length > 0 ? strrchr(self, '/') : NULL;
-    if (slash != NULL) {
-        *slash = '\0';
-    }
-    snprintf(agent->bmc_helper, sizeof(agent->bmc_helper), "%s/../libexec/stead/stead-bmc", self);
-    if (access(agent->bmc_helper, X_OK) < 0) {
-        snprintf(agent->bmc_helper, sizeof(agent->bmc_helper), "%s/stead-bmc", self);
-    }
-}
-
 /* However often it fails, it costs neither this host nor its peers much. */
 static void hold_up(const char *why)
 {
@@ -531,11 +516,14 @@ int main(int argc, char **argv)
     memory_io_begin();
     umask(077);
     signal(SIGPIPE, SIG_IGN);
-    if (agent != NULL && check) {
-        find_bmc_helper(agent);
+    if (agent == NULL) {
+        return EXIT_CONFIG;
+    }
+    helper_io_find("stead-bmc", agent->bmc_helper, sizeof(agent->bmc_helper));
+    if (check) {
         _exit(check_io_run(path, agent->bmc_helper)); /* as below */
     }
-    if (agent == NULL || !load_config(agent, path) || !gather_facts(agent)) {
+    if (!load_config(agent, path) || !gather_facts(agent)) {
         return EXIT_CONFIG;
     }
     int r = be_the_only_one();
@@ -544,7 +532,6 @@ int main(int argc, char **argv)
     }
     panic_io_watch(MARK_PATH);
     recall(agent);
-    find_bmc_helper(agent);
     r = open_all(agent);
     if (r < 0) {
         journal_io_say(LOG_ERR, "cannot start: %s", strerror(-r));

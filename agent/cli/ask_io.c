@@ -14,18 +14,6 @@ static bool wants_json(const struct cli_options *options)
     return (options->given & OPTION_JSON) != 0;
 }
 
-/* Connects, asks, disconnects: the status is whole in memory afterwards. */
-static enum cli_exit fetch_status(const char *vm, struct cli_status *ret_status)
-{
-    struct cli_client *client = NULL;
-    enum cli_exit result = cli_connect(&client);
-    if (result == CLI_DONE) {
-        result = cli_ask_status(client, vm, ret_status);
-        cli_disconnect(&client);
-    }
-    return result;
-}
-
 static enum cli_exit no_cluster(const Control__Status *status)
 {
     fprintf(stderr, "stead: no cluster is known here: %s\n", status->situation);
@@ -74,7 +62,7 @@ enum cli_exit cli_status(const struct cli_options *options, const char *name)
     if ((options->given & OPTION_WATCH) != 0 && (options->given & OPTION_CHECK) == 0) {
         return cli_watch_status(options, show_status);
     }
-    enum cli_exit result = fetch_status("", &status);
+    enum cli_exit result = cli_look("", &status);
     if (result != CLI_DONE) {
         return result;
     }
@@ -91,7 +79,7 @@ enum cli_exit cli_config_timing(const struct cli_options *options, const char *n
 {
     struct cli_status status;
     (void)name;
-    enum cli_exit result = fetch_status("", &status);
+    enum cli_exit result = cli_look("", &status);
     if (result != CLI_DONE) {
         return result;
     }
@@ -111,7 +99,7 @@ enum cli_exit cli_config_timing(const struct cli_options *options, const char *n
 static enum cli_exit list(const struct cli_options *options, enum json_part part)
 {
     struct cli_status status;
-    enum cli_exit result = fetch_status("", &status);
+    enum cli_exit result = cli_look("", &status);
     if (result != CLI_DONE) {
         return result;
     }
@@ -186,15 +174,12 @@ static void show_node(const struct cli_options *options, const Control__Node *no
 enum cli_exit cli_node_show(const struct cli_options *options, const char *name)
 {
     struct cli_status status;
-    const Control__Node *node = NULL;
-    enum cli_exit result = fetch_status("", &status);
+    enum cli_exit result = cli_look("", &status);
     if (result != CLI_DONE) {
         return result;
     }
     const Control__Status *first = status.pages[0]->status;
-    for (size_t i = 0; i < first->n_nodes && node == NULL; i++) {
-        node = strcmp(first->nodes[i]->name, name) == 0 ? first->nodes[i] : NULL;
-    }
+    const Control__Node *node = cli_find_node(&status, name);
     if (!first->loaded) {
         result = no_cluster(first);
     } else if (node == NULL) {

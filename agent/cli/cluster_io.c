@@ -8,30 +8,16 @@
 
 #include "agent/cli/commands_io.h"
 #include "agent/cli/watch_io.h"
+#include "proto/helper_io.h"
 #include "proto/limits.h"
 
 #define PATH_BYTES 512
-
-/* It lies where `make install` put it, or in the build tree beside this program. */
-static void find_program(char ret_path[PATH_BYTES])
-{
-    char self[PATH_BYTES - 64] = "";
-    ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
-    char *slash = length > 0 ? strrchr(self, '/') : NULL;
-    if (slash != NULL) {
-        *slash = '\0';
-    }
-    snprintf(ret_path, PATH_BYTES, "%s/../libexec/stead/stead-state", self);
-    if (access(ret_path, X_OK) < 0) {
-        snprintf(ret_path, PATH_BYTES, "%s/stead-state", self);
-    }
-}
 
 /* Returns only when it could not. */
 static enum cli_exit become(const char *const arguments[])
 {
     char path[PATH_BYTES];
-    find_program(path);
+    helper_io_find("stead-state", path, sizeof(path));
     fflush(stdout);
     execv(path, (char *const *)(uintptr_t)arguments);
     fprintf(stderr, "stead: %s: %s\n", path, strerror(errno));

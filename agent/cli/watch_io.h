@@ -30,7 +30,8 @@ enum cli_exit cli_watch_status(const struct cli_options *options,
                                void (*show)(const struct cli_options *options,
                                             const struct cli_status *status));
 
-/* One look at the cluster, and one node in it; NULL: there is none of that name. */
+/* One look at the cluster: connects, asks, disconnects; the caller frees. And one node in it; NULL:
+ * there is none of that name. */
 enum cli_exit cli_look(const char *vm, struct cli_status *ret_status);
 const Control__Node *cli_find_node(const struct cli_status *status, const char *name);
 
