@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "agent/host_io.h"
@@ -27,7 +26,7 @@ struct beats {
     char of[NODES_MAX][BEAT_BYTES];
 };
 
-static int fail(const char *what, int r)
+int force_io_fail(const char *what, int r)
 {
     fprintf(stderr, "stead: %s: %s; nothing was changed\n", what, strerror(-r));
     return 1;
@@ -135,7 +134,7 @@ static int watch(rados_ioctx_t pool, const struct cluster *image, struct force *
             return refuse(text.bytes);
         }
     }
-    return r < 0 ? fail("reading the state", r) : 0;
+    return r < 0 ? force_io_fail("reading the state", r) : 0;
 }
 
 static int replace(rados_ioctx_t pool, struct cluster *image, const struct force *force)
@@ -148,7 +147,7 @@ static int replace(rados_ioctx_t pool, struct cluster *image, const struct force
         return refuse("the state moved meanwhile: somebody is at work; see stead status");
     }
     if (r < 0) {
-        return fail("writing the state", r);
+        return force_io_fail("writing the state", r);
     }
     printf("done: epoch %" PRIu32 " goes on without", image->header.epoch);
     for (uint32_t slot = 0; slot < NODES_MAX; slot++) {
@@ -166,7 +165,6 @@ int force_io_run(rados_ioctx_t pool, const char *here, const char *by)
     struct force force = {.start = host_io_random() | 1};
     struct backup backup = {.count = 0};
     struct cluster *image = NULL;
-    struct timespec now;
     struct text text;
     int r = backup_read_state(pool, &backup);
     if (r == 0) {
@@ -180,10 +178,9 @@ int force_io_run(rados_ioctx_t pool, const char *here, const char *by)
         r = parse_here(image, here, &force.here);
     }
     if (r < 0) {
-        return fail("reading the state", r);
+        return force_io_fail("reading the state", r);
     }
-    clock_gettime(CLOCK_REALTIME, &now);
-    force.wall_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+    force.wall_ms = host_io_wall_ms();
     name_set(force.by, sizeof(force.by), by);
     int status = force_allowed(image, &force, &text) ? 0 : refuse(text.bytes);
     if (status == 0) {

@@ -12,4 +12,7 @@
  * went. Returns the exit status: 0 done, 1 refused or failed, and nothing changed. Blocks. */
 int force_io_run(rados_ioctx_t pool, const char *here, const char *by);
 
+/* Says what failed with -errno `r`, and that nothing was changed. Returns the exit status, 1. */
+int force_io_fail(const char *what, int r);
+
 #endif

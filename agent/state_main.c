@@ -38,12 +38,6 @@ struct pool {
     rados_ioctx_t io;
 };
 
-static int fail(const char *what, int r)
-{
-    fprintf(stderr, "stead: %s: %s; nothing was changed\n", what, strerror(-r));
-    return 1;
-}
-
 static int open_pool(struct pool *ret_pool)
 {
     char text[CONFIG_TEXT_BYTES];
@@ -130,11 +124,11 @@ static int back_up(const struct pool *pool, const char *path)
         r = backup_state(&backup, &image);
     }
     if (r < 0) {
-        return fail("reading the pool", r);
+        return force_io_fail("reading the pool", r);
     }
     r = backup_write_file(&backup, path);
     if (r < 0) {
-        return fail(path, r);
+        return force_io_fail(path, r);
     }
     printf("done: %s holds version %" PRIu64 " of epoch %" PRIu32 ", %" PRIu32 " VMs\n", path,
            image->header.version, image->header.epoch, vm_count(image));
@@ -281,12 +275,12 @@ static int prepare(struct restoring *restoring, const char *path)
         return r;
     }
     if (r < 0) {
-        (void)fail(path, r);
+        (void)force_io_fail(path, r);
         return r;
     }
     r = backup_present_header(restoring->pool->io, &restoring->exists, &restoring->present);
     if (r < 0) {
-        (void)fail("reading the pool", r);
+        (void)force_io_fail("reading the pool", r);
     } else if (restoring->present.version != 0 &&
                !uuid_equal(&restoring->present.cluster_id, &restoring->image->header.cluster_id)) {
         fputs("stead: the pool holds another cluster's state than this backup; nothing was "
@@ -300,12 +294,10 @@ static int prepare(struct restoring *restoring, const char *path)
 static int restore(struct restoring *restoring, const char *path, const char *by)
 {
     struct restore order = {.start = host_io_random() | 1};
-    struct timespec now;
     if (prepare(restoring, path) < 0) {
         return 1;
     }
-    clock_gettime(CLOCK_REALTIME, &now);
-    order.wall_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+    order.wall_ms = host_io_wall_ms();
     order.epoch = restoring->present.epoch;
     order.version = restoring->present.version;
     order.term = restoring->present.term;
@@ -327,7 +319,7 @@ static int restore(struct restoring *restoring, const char *path, const char *by
         return 1;
     }
     if (r < 0) {
-        return fail("writing the state", r);
+        return force_io_fail("writing the state", r);
     }
     tell_strangers(restoring);
     printf("done: version %" PRIu64 " is restored as epoch %" PRIu32 ": %" PRIu32
@@ -361,7 +353,7 @@ int main(int argc, char **argv)
     }
     struct restoring *restoring = calloc(1, sizeof(*restoring));
     if (restoring == NULL) {
-        return fail(argv[2], -ENOMEM);
+        return force_io_fail(argv[2], -ENOMEM);
     }
     restoring->pool = &pool;
     restoring->leases = leases;

@@ -24,15 +24,6 @@ struct asked {
     void *context;
 };
 
-static void domain_free(virDomainPtr *domain)
-{
-    if (*domain) {
-        virDomainFree(*domain);
-    }
-}
-
-#define CLEANUP_DOMAIN __attribute__((cleanup(domain_free)))
-
 static void asked_release(void *memory)
 {
     struct asked *asked = memory;

@@ -15,14 +15,12 @@
 #include "migration/libvirt_inner_io.h"
 #include "proto/values.h"
 
-static void domain_free(virDomainPtr *domain)
+void libvirt_domain_free(virDomainPtr *domain)
 {
     if (*domain) {
         virDomainFree(*domain);
     }
 }
-
-#define CLEANUP_DOMAIN __attribute__((cleanup(domain_free)))
 
 bool libvirt_error_take(virConnectPtr connection, int *ret_code, char ret_text[TEXT_BYTES])
 {

@@ -190,6 +190,10 @@ bool libvirt_job_creating(struct libvirt_shared *shared, const struct uuid *vm);
 
 /* --- libvirt_calls_io.c: blocking, for workers and the watch thread --- */
 
+/* A domain that is let go where its variable ends. */
+#define CLEANUP_DOMAIN __attribute__((cleanup(libvirt_domain_free)))
+void libvirt_domain_free(virDomainPtr *domain);
+
 /* What went wrong in the last call, in words and as libvirt's code. True: the daemon's answer says
  * so; false: it did not answer. Needs the error, so it comes right after the call. */
 bool libvirt_error_take(virConnectPtr connection, int *ret_code, char ret_text[TEXT_BYTES]);
