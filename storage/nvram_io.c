@@ -151,7 +151,7 @@ static int open_new(const char *path, char *ret_temporary, size_t size, int *ret
         return -EINVAL;
     }
     *slash = '\0';
-    if (mkdir(folder, 0711) < 0 && errno != EEXIST) {
+    if (mkdir(folder, 0711) == 0 ? chmod(folder, 0711) < 0 : errno != EEXIST) { /* our umask: 077 */
         return -errno;
     }
     if (stat(path, &status) < 0 && stat(folder, &status) < 0) {

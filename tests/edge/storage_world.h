@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -313,6 +314,7 @@ static inline int world_make(void **state)
         free(world);
         return -1;
     }
+    umask(077); /* as the agent does */
     snprintf(world->conf, sizeof(world->conf), "%s/ceph.conf", world->dir);
     world->loop = qb_loop_create();
     world->by_hand = connect_as(world, "stead");
