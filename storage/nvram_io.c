@@ -1,4 +1,5 @@
 /* Firmware variables between a file and the lease object; all of it in workers. */
+#define _GNU_SOURCE /* mkostemp */
 #include "storage/nvram_io.h"
 
 #include <errno.h>
@@ -147,7 +148,7 @@ static int open_new(const char *path, char *ret_temporary, size_t size, int *ret
     snprintf(folder, sizeof(folder), "%s", path);
     char *slash = strrchr(folder, '/');
     if (slash == NULL || slash == folder ||
-        (size_t)snprintf(ret_temporary, size, "%s.stead", path) >= size) {
+        (size_t)snprintf(ret_temporary, size, "%s.steadXXXXXX", path) >= size) {
         return -EINVAL;
     }
     *slash = '\0';
@@ -157,13 +158,13 @@ static int open_new(const char *path, char *ret_temporary, size_t size, int *ret
     if (stat(path, &status) < 0 && stat(folder, &status) < 0) {
         return -errno;
     }
-    (void)unlink(ret_temporary);
-    int fd = open(ret_temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int fd = mkostemp(ret_temporary, O_CLOEXEC); /* another try may be writing, too */
     if (fd < 0) {
         return -errno;
     }
     if (fchown(fd, status.st_uid, status.st_gid) < 0) {
         const int r = -errno;
+        (void)unlink(ret_temporary);
         close(fd);
         return r;
     }
@@ -171,10 +172,11 @@ static int open_new(const char *path, char *ret_temporary, size_t size, int *ret
     return 0;
 }
 
-/* Whole or not at all, also over a crash. */
-static int write_file(const char *path, const char *bytes, size_t size)
+/* Whole or not at all, also over a crash; and not late, when it may be a running guest's. */
+static int write_file(const struct nvram_op *op, const char *bytes, size_t size)
 {
-    char temporary[NVRAM_PATH_BYTES + 8];
+    const char *const path = op->place.path;
+    char temporary[NVRAM_PATH_BYTES + 16];
     int fd = -1;
     int r = open_new(path, temporary, sizeof(temporary), &fd);
     for (size_t done = 0; r == 0 && done < size;) {
@@ -187,6 +189,9 @@ static int write_file(const char *path, const char *bytes, size_t size)
     }
     if (fd >= 0) {
         close(fd);
+    }
+    if (r == 0 && storage_stale(op->op.deadline_ms)) {
+        r = -ETIMEDOUT;
     }
     if (r == 0 && rename(temporary, path) < 0) {
         r = -errno;
@@ -216,7 +221,7 @@ static int restore(struct nvram_op *op)
     }
     r = rados_read(handle_pool(op->op.handle), object, bytes, size, 0);
     if (r >= 0) {
-        r = (uint64_t)r == size ? write_file(op->place.path, bytes, size) : -EBADMSG;
+        r = (uint64_t)r == size ? write_file(op, bytes, size) : -EBADMSG;
     }
     free(bytes);
     return r;

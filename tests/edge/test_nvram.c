@@ -4,6 +4,7 @@
 #include "storage_guest.h"
 
 #define VM 70
+#define AT_ONCE 8
 
 static char file[NVRAM_BYTES_MAX];
 
@@ -113,10 +114,39 @@ static void the_copy_comes_to_another_node(void **state)
     remove_dir(dir);
 }
 
+/* Nobody waits for it any more; the file may be a running guest's by then. */
+static void too_late_nothing_is_written(void **state)
+{
+    struct world *world = *state;
+    char dir[64];
+    make_dir(dir);
+    const struct nvram_place place = saved_by_one(world, dir, 4096);
+    assert_int_equal(restore(world, &place, 1, boot_ms() - 1), 0);
+    world_run(world, 500);
+    assert_int_equal(access(place.path, F_OK), -1);
+    remove_dir(dir);
+}
+
+/* One that hung, and the next try. */
+static void several_at_once_leave_one_file(void **state)
+{
+    struct world *world = *state;
+    char dir[64], command[128];
+    make_dir(dir);
+    const struct nvram_place place = saved_by_one(world, dir, NVRAM_BYTES_MAX);
+    assert_int_equal(restore(world, &place, AT_ONCE, boot_ms() + ANSWER_MS), AT_ONCE);
+    assert_true(is_whole(place.path, NVRAM_BYTES_MAX));
+    snprintf(command, sizeof(command), "[ \"$(ls -A %s/there)\" = vars ]", dir);
+    assert_int_equal(system(command), 0);
+    remove_dir(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(the_copy_comes_to_another_node, world_empty),
+        cmocka_unit_test_setup(too_late_nothing_is_written, world_empty),
+        cmocka_unit_test_setup(several_at_once_leave_one_file, world_empty),
     };
     leave(cmocka_run_group_tests_name("storage: firmware variables", tests, world_make, world_end));
 }
