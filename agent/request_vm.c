@@ -11,6 +11,7 @@
 
 #include "agent/classes.h"
 #include "agent/draft.h"
+#include "agent/pause.h"
 #include "agent/peers.h"
 #include "agent/vms.h"
 #include "proto/assert.h"
@@ -138,8 +139,13 @@ const char *request_vm_add(struct core *core, const struct request *request, str
         return NULL;
     }
     request_entry(core, request, HISTORY_VM_ADDED, 0, vm, "added");
-    if (node != NODE_NONE && request->want == WANT_RUNNING) {
+    if (node == NODE_NONE || request->want != WANT_RUNNING) {
+        return NULL;
+    }
+    if (pause_lets_start(core, vm)) {
         vms_draft_start(core, &loads, slot, node, request->generation, "asked for by the operator");
+    } else {
+        vm->prefer = UINT64_C(1) << node;
     }
     return NULL;
 }

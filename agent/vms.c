@@ -241,7 +241,7 @@ static void place(struct core *core, struct loads *loads, uint32_t slot, uint64_
         draft_waiting(core, slot, otherwise, why_no_place(loads, vm, policy));
         return;
     }
-    bool back = (vm->prefer & (UINT64_C(1) << node)) != 0;
+    bool back = vm->ends > 0 && (vm->prefer & (UINT64_C(1) << node)) != 0;
     vms_draft_start(core, loads, slot, node, generation, back ? "it ended there by itself" : why);
 }
 

@@ -179,8 +179,8 @@ struct vm_record {
     uint32_t stop_timeout_ms; /* how long a shutdown may take before the plug is pulled */
     bool removing;            /* to be forgotten once stopped */
     char reason[TEXT_BYTES];  /* why it is not where it is wanted; empty when it is */
-    uint64_t prefer;          /* mask of node slots to try first: where it ended by itself */
-    uint32_t ends;            /* by itself, in a row, none of them long after its start */
+    uint64_t prefer; /* mask of node slots to try first: where it ended, or a person wants it */
+    uint32_t ends;   /* by itself, in a row, none of them long after its start */
     struct vm_condition condition;
     uint32_t class_slot; /* of its class, behind the settings (level 3); 0: it has none */
 };

@@ -75,6 +75,29 @@ TEST(ignoring_takes_commands)
     free(u);
 }
 
+/* A new one is taken in, and where it is to start is kept in mind till the resume. */
+TEST(frozen_keeps_a_new_vm_for_its_node)
+{
+    struct unit *u = acting();
+    struct request freeze = pause_request("freeze", 1);
+    struct request add = vm_add("new", 1, 2);
+    struct request resume = pause_request("on", 3);
+    add.want = WANT_RUNNING;
+    name_set(add.on, NAME_BYTES, "n3");
+    check_accepted(u, &freeze);
+    check_accepted(u, &add);
+    uint32_t slot = state_find_vm(&u->core.cluster, "new");
+    assert_int_equal(vm_state(u, slot), VM_STOPPED);
+    check_accepted(u, &resume);
+    unit_settle(u, 3000);
+    assert_int_equal(vm_state(u, slot), VM_STARTING);
+    assert_int_equal(unit_copy_vm(u, slot)->node, N3);
+    const struct header *header = &u->core.cluster.header;
+    const char *why = u->core.cluster.history[(header->next_history - 1) % HISTORY_MAX].cause;
+    assert_non_null(strstr(why, "; wanted running)"));
+    free(u);
+}
+
 /* vm0 is wanted and stopped; vm1's holder is fenced. */
 static struct unit *owing(enum ha_mode mode)
 {
@@ -206,6 +229,7 @@ int main(void)
         cmocka_unit_test(it_is_committed_with_who_and_why),
         cmocka_unit_test(older_agents_would_not_heed_it),
         cmocka_unit_test(frozen_refuses_what_moves),
+        cmocka_unit_test(frozen_keeps_a_new_vm_for_its_node),
         cmocka_unit_test(ignoring_takes_commands),
         cmocka_unit_test(frozen_starts_nothing),
         cmocka_unit_test(ignoring_recovers_nothing),

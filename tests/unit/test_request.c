@@ -210,6 +210,11 @@ TEST(a_vm_is_started_where_asked)
     const struct vm_record *vm = unit_copy_vm(u, state_find_vm(&u->core.cluster, "new"));
     assert_int_equal(vm->state, VM_STARTING);
     assert_int_equal(vm->node, N3);
+    request = vm_add("off", 2, 2); /* wanted stopped */
+    name_set(request.on, NAME_BYTES, "n3");
+    check_accepted(u, &request);
+    vm = unit_copy_vm(u, state_find_vm(&u->core.cluster, "off"));
+    assert_int_equal(vm->state, VM_STOPPED);
     free(u);
 }
 

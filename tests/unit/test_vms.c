@@ -429,6 +429,7 @@ TEST(a_start_tells_why_it_is_there)
         struct unit *u = unit_new(1);
         struct vm_record *vm = unit_vm(u, 0, VM_STOPPED, NODE_NONE);
         vm->prefer = back << N3;
+        vm->ends = 1;
         memset(&vm->condition, 1, sizeof(vm->condition));
         unit_lead(u);
         unit_settle(u, 300);
