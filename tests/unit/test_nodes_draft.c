@@ -1,5 +1,5 @@
-/* What is drafted of a node in a position that is made for it alone. We are n2, who does not act, so
- * nothing else is drafted. */
+/* What is drafted of a node in a position that is made for it alone. We are n2, who does not act,
+ * so nothing else is drafted. */
 #include "agent/draft.h"
 #include "agent/nodes.h"
 #include "agent/peers.h"

@@ -70,7 +70,8 @@ TEST(an_add_with_a_start_is_told)
     assert_int_equal(added->nodeid, 0);
     assert_string_equal(added->vm, "new");
     assert_string_equal(added->cause, "new: added, by ada");
-    const struct history_entry *start = &u->core.cluster.history[(added->sequence + 1) % HISTORY_MAX];
+    const struct history_entry *start =
+        &u->core.cluster.history[(added->sequence + 1) % HISTORY_MAX];
     assert_int_equal(start->kind, HISTORY_VM_STARTING);
     assert_int_equal(start->nodeid, 2);
     assert_string_equal(start->cause, "start on n2 (VMs there: 1; asked for by the operator)");
