@@ -31,6 +31,10 @@
 #include "proto/assert.h"
 #include "storage/state.h"
 
+_Static_assert(ACTIONS_MAX - ACTIONS_URGENT >= ALARMS_TOLD_MAX + 32,
+               "alarms, what each part begins at most once a step, and all of the last kill or "
+               "fence that had room");
+
 void core_init(struct core *core, const struct facts *facts, uint64_t now_ms)
 {
     struct local *local = &core->local;
@@ -242,13 +246,14 @@ void step(struct core *core, const struct event *event, struct actions *out)
     request_carry_on(core, &caller);
     alarm_carry_on(core, &caller);
     peers_send_beat(core, &caller);
+    local->unfinished = caller.full;
     ASSERT(out->count <= ACTIONS_MAX);
 }
 
 uint64_t core_next_ms(const struct core *core)
 {
     const struct local *local = &core->local;
-    uint64_t next_ms = local->beat_next_ms;
+    uint64_t next_ms = local->unfinished ? local->now_ms : local->beat_next_ms;
     for (uint32_t i = 0; i < local->run_count; i++) { /* a start must not wait for the next beat */
         uint64_t retry_ms = local->runs[i].retry_ms;
         if (local->runs[i].state != RUN_IDLE && retry_ms > local->now_ms && retry_ms < next_ms) {

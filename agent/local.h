@@ -143,6 +143,7 @@ struct suspension {
     uint64_t left_ms;     /* when Corosync here ended, until its next one has a quorum; 0: not */
     bool without;         /* a quorum, exempt from standing still or not */
     uint64_t without_ms;  /* until when that was so last; 0: never */
+    uint32_t first;       /* the domain for which a step last had no room */
 };
 
 /* One VM this node runs, starts or ends. */
@@ -276,6 +277,7 @@ struct acting {
     uint64_t held; /* mask of nodes whose fence is held back, and the history says so */
     uint64_t vm_retry_ms[VMS_MAX];
     uint16_t barrier_of[VMS_MAX]; /* index in barriers + 1; 0: none */
+    uint32_t act_first;           /* of VMs: for whose takeover a step last had no room */
     uint32_t refused_next;
     char refusal[TEXT_BYTES];           /* the words of the one being made */
     struct reply refused[REQUESTS_MAX]; /* what was refused stays refused when it is asked again */
@@ -304,6 +306,7 @@ struct local {
     uint64_t started_ms;
     uint64_t first_fresh_ms; /* 0: not yet */
     uint64_t next_id;        /* of calls */
+    bool unfinished;         /* the last step had no room for all that was due */
     uint64_t next_counter;   /* of action ids and origins */
     struct event_ring ring;
     uint32_t peer_count;
@@ -336,6 +339,7 @@ struct local {
     uint32_t begun_epoch; /* the copy of which all that is ours is begun; 0: look anew */
     uint64_t begun_version;
     uint32_t run_count; /* one past the last run in use */
+    uint32_t run_first; /* the one for which a step last had no room */
     struct run runs[RUNS_MAX];
     struct hand hands[HANDS_MAX];
     uint32_t observed_count;

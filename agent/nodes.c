@@ -560,8 +560,8 @@ void nodes_act(struct core *core, struct caller *caller)
 {
     for (uint32_t slot = 0; slot < NODES_MAX; slot++) {
         const struct node_record *node = &core->cluster.nodes[slot];
-        if (node->state != NODE_FREE) {
-            act_on(core, slot, node, caller);
+        if (node->state != NODE_FREE && caller_room_urgent(caller)) {
+            act_on(core, slot, node, caller); /* nobody asks again before he is answered */
         }
     }
 }

@@ -236,7 +236,14 @@ void request_carry_on(struct core *core, struct caller *caller)
     bool look = copy_is_new(core);
     for (uint32_t i = 0; i < REQUESTS_MAX && core->local.pending_count > 0; i++) {
         struct pending *pending = &core->local.pending[i];
-        if (pending->request.kind == REQUEST_NONE || (look && answer_done(core, pending, caller))) {
+        if (pending->request.kind == REQUEST_NONE) {
+            continue;
+        }
+        if (!caller_room(caller)) {
+            core->local.looked_epoch = 0; /* it was not looked through for the others */
+            return;
+        }
+        if (look && answer_done(core, pending, caller)) {
             continue;
         }
         if (caller->now_ms >= pending->deadline_ms) {
@@ -334,7 +341,8 @@ void request_draft(struct core *core, struct caller *caller)
 {
     struct acting *acting = &core->local.acting;
     uint32_t done = 0;
-    while (done < acting->inbox_count && draft_room(core) >= ROOM_PER_REQUEST) {
+    while (done < acting->inbox_count && draft_room(core) >= ROOM_PER_REQUEST &&
+           caller_room(caller)) {
         const struct request *request = &acting->inbox[done++];
         if (state_find_request(&core->cluster, &request->id) != NULL) {
             continue; /* committed before; its node sees that in the history */

@@ -123,31 +123,43 @@ static uint8_t unproven_holder(const struct core *core, const struct vm_record *
                                                                                     : NODE_NONE;
 }
 
+static void act_on_orphan(struct core *core, uint32_t slot, struct caller *caller)
+{
+    const struct vm_record *vm = &core->cluster.vms[slot];
+    struct barrier *barrier = barrier_of(core, slot);
+    if (barrier == NULL) {
+        barrier = begin_barrier(core, slot, vm->state == VM_RECOVERING && vm->attempts > 0);
+    }
+    if (barrier == NULL) {
+        return;
+    }
+    barrier_on_tick(barrier, caller->now_ms);
+    if (lease_known(barrier) && living_holder(core, &barrier->lease) != NODE_NONE) {
+        return; /* to be followed, not barred */
+    }
+    if (barrier->state == BARRIER_STANDS && vm->want == WANT_STOPPED && proven(core, vm) &&
+        unproven_holder(core, vm, &barrier->lease) == NODE_NONE && caller_fresh(caller) &&
+        !call_open(&barrier->call)) {
+        barrier_free(barrier, &core->cluster.settings, caller);
+    } else {
+        barrier_carry_on(barrier, &core->cluster.settings, caller);
+    }
+}
+
 void vms_act(struct core *core, struct caller *caller)
 {
-    for (uint32_t slot = 0; slot < core->cluster.vm_end; slot++) {
-        const struct vm_record *vm = &core->cluster.vms[slot];
-        struct barrier *barrier = barrier_of(core, slot);
-        if (!orphaned(core, vm)) {
+    struct acting *acting = &core->local.acting;
+    const uint32_t first = acting->act_first;
+    bool left = false;
+    for (uint32_t i = 0; i < core->cluster.vm_end; i++) {
+        const uint32_t slot = (first + i) % core->cluster.vm_end;
+        if (!orphaned(core, &core->cluster.vms[slot])) {
             drop_barrier(core, slot);
-            continue;
-        }
-        if (barrier == NULL) {
-            barrier = begin_barrier(core, slot, vm->state == VM_RECOVERING && vm->attempts > 0);
-        }
-        if (barrier == NULL) {
-            continue;
-        }
-        barrier_on_tick(barrier, caller->now_ms);
-        if (lease_known(barrier) && living_holder(core, &barrier->lease) != NODE_NONE) {
-            continue; /* to be followed, not barred */
-        }
-        if (barrier->state == BARRIER_STANDS && vm->want == WANT_STOPPED && proven(core, vm) &&
-            unproven_holder(core, vm, &barrier->lease) == NODE_NONE && caller_fresh(caller) &&
-            !call_open(&barrier->call)) {
-            barrier_free(barrier, &core->cluster.settings, caller);
-        } else {
-            barrier_carry_on(barrier, &core->cluster.settings, caller);
+        } else if (caller_room(caller)) {
+            act_on_orphan(core, slot, caller);
+        } else if (!left) { /* the first in the next step, so that all have their turn */
+            left = true;
+            acting->act_first = slot;
         }
     }
 }

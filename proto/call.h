@@ -21,6 +21,7 @@ struct caller {
     uint64_t valid_until_ms; /* the end of freshness; <= now_ms: nothing may be begun */
     uint64_t *next_id;
     struct actions *out;
+    bool full; /* somebody found no room: he goes on in the next step, which comes at once */
 };
 
 /* May something that needs the right to act be begun now? */
@@ -28,6 +29,13 @@ static inline bool caller_fresh(const struct caller *caller)
 {
     return caller->now_ms < caller->valid_until_ms;
 }
+
+/* Is there room in this step for all that one more VM, or command, calls for? To be asked for each
+ * of those that may be many. */
+bool caller_room(struct caller *caller);
+
+/* The same for a kill or a fence, which others' reads must not delay. */
+bool caller_room_urgent(struct caller *caller);
 
 static inline bool call_open(const struct call *call)
 {

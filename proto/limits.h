@@ -18,8 +18,10 @@
 #define HISTORY_MAX 512     /* decisions the cluster state remembers */
 #define LEDGER_MAX 128      /* of these, those about fences, kept longer */
 #define HISTORY_SLOTS (HISTORY_MAX + LEDGER_MAX)
-#define REQUESTS_MAX 128    /* operator commands under way on one node */
-#define ACTIONS_MAX 512     /* effects of one step */
+#define REQUESTS_MAX 128   /* operator commands under way on one node */
+#define ACTIONS_MAX 512    /* effects of one step */
+#define ACTIONS_EACH 256   /* ... with which no further VM or command begins its own in that step */
+#define ACTIONS_URGENT 416 /* ... and no further kill or fence: the rest is what is once a step */
 #define OBSERVATIONS_MAX 64 /* facts about VMs one heartbeat carries */
 
 #define NAME_BYTES 64            /* VM, node names; with the closing NUL */

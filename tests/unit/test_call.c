@@ -73,12 +73,33 @@ TEST(freshness_ends_exactly)
     free(alone);
 }
 
+/* Room ends exactly at the bound, the urgent one's later, and it is noted that it was wanting. */
+TEST(room_ends_exactly)
+{
+    struct unit_alone *alone = unit_alone_new();
+    alone->out.count = ACTIONS_EACH - 1;
+    assert_true(caller_room(&alone->caller));
+    alone->out.count = ACTIONS_URGENT - 1;
+    assert_true(caller_room_urgent(&alone->caller));
+    assert_false(alone->caller.full);
+    assert_false(caller_room(&alone->caller));
+    assert_true(alone->caller.full);
+    assert_true(caller_room_urgent(&alone->caller));
+    assert_true(alone->caller.full); /* for the whole step */
+    alone->out.count = ACTIONS_EACH;
+    assert_false(caller_room(&alone->caller));
+    alone->out.count = ACTIONS_URGENT;
+    assert_false(caller_room_urgent(&alone->caller));
+    free(alone);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_call_begins),    cmocka_unit_test(one_at_a_time),
-        cmocka_unit_test(a_call_ends_once), cmocka_unit_test(unasked_events_end_nothing),
-        cmocka_unit_test(overdue),          cmocka_unit_test(freshness_ends_exactly),
+        cmocka_unit_test(a_call_begins),     cmocka_unit_test(one_at_a_time),
+        cmocka_unit_test(a_call_ends_once),  cmocka_unit_test(unasked_events_end_nothing),
+        cmocka_unit_test(overdue),           cmocka_unit_test(freshness_ends_exactly),
+        cmocka_unit_test(room_ends_exactly),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

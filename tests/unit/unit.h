@@ -69,7 +69,7 @@ static inline struct unit_alone *unit_alone_new(void)
 {
     struct unit_alone *alone = calloc(1, sizeof(*alone));
     assert_non_null(alone);
-    alone->caller = (struct caller){10000, 11000, &alone->next_id, &alone->out};
+    alone->caller = (struct caller){10000, 11000, &alone->next_id, &alone->out, false};
     return alone;
 }
 
