@@ -18,9 +18,13 @@
 #include "proto/assert.h"
 #include "storage/state.h"
 
-#define QUEUE_MAX 1024 /* events that arise while actions are carried out: at most one each */
+#define QUEUE_MAX 8192 /* events that arise while actions are carried out */
 
-_Static_assert(QUEUE_MAX >= 2 * ACTIONS_MAX, "each action may answer at once, and once more");
+/* An edge may answer at once, and the steps that take these answers ask further: so there may be
+ * one for each call that can be under way, beside what some edge tells unasked. */
+_Static_assert(
+    QUEUE_MAX >= 3 * RUNS_MAX + 2 * RUNS_MAX + TAKEOVERS_MAX + 8 * NODES_MAX + ACTIONS_MAX,
+    "three calls of a run, two of a domain, one of a takeover, less than eight of a node");
 
 struct effects {
     qb_loop_t *loop;
@@ -267,6 +271,7 @@ static void put(void *context, struct event *event)
         effects->count--;
         run(effects, &next);
     }
+    effects->first = 0; /* the same pages again */
     effects->busy = false;
     set_timer(effects);
 }

@@ -182,7 +182,7 @@ static struct run *new_run(struct local *local)
 
 static void begin(struct core *core, uint32_t slot, struct caller *caller)
 {
-    struct run *run = new_run(&core->local);
+    struct run *run = caller_room(caller) ? new_run(&core->local) : NULL;
     if (run == NULL) { /* full: the assignment stands and is tried again when there is room */
         return;
     }
@@ -297,7 +297,6 @@ static void begin_assigned(struct core *core, const struct begun *begun, struct 
     if (local->begun_epoch == header->epoch && local->begun_version == header->version) {
         return;
     }
-    local->begun_epoch = header->epoch;
     local->begun_version = header->version;
     for (uint32_t slot = 0; slot < core->cluster.vm_end; slot++) {
         const struct vm_record *vm = &core->cluster.vms[slot];
@@ -306,6 +305,7 @@ static void begin_assigned(struct core *core, const struct begun *begun, struct 
             begin(core, slot, caller);
         }
     }
+    local->begun_epoch = caller->full ? 0 : header->epoch;
 }
 
 /* Domains of ours, assigned elsewhere or to nobody. */
@@ -336,10 +336,20 @@ void run_carry_on(struct core *core, struct caller *caller)
     find_begun(core, &begun);
     begin_assigned(core, &begun, caller);
     begin_found(core, &begun, caller);
+    const uint32_t first = local->run_first;
+    bool left = false;
     for (uint32_t i = 0; i < local->run_count; i++) {
-        if (local->runs[i].state != RUN_IDLE) {
-            struct run_step step = {core, &local->runs[i], caller};
+        const uint32_t at = (first + i) % local->run_count;
+        struct run_step step = {core, &local->runs[at], caller};
+        bool kills = step.run->state == RUN_KILL; /* others' reads must not delay it */
+        if (step.run->state == RUN_IDLE) {
+            continue;
+        }
+        if (kills ? caller_room_urgent(caller) : caller_room(caller)) {
             carry_on_one(&step);
+        } else if (!left) { /* the first in the next step, so that all have their turn */
+            left = true;
+            local->run_first = at;
         }
     }
 }
@@ -526,9 +536,8 @@ void run_on_domains(struct core *core, bool connected, struct caller *caller)
         return;
     }
     local->domains_known = true;
-    for (uint32_t i = local->domain_count; i > 0;
-         i--) { /* not listed any more: it ended meanwhile */
-        if (!local->domains[i - 1].told) {
+    for (uint32_t i = local->domain_count; i > 0; i--) {
+        if (!local->domains[i - 1].told) { /* not listed any more: it ended meanwhile */
             struct event_domain gone = {.vm = local->domains[i - 1].vm, .state = DOMAIN_GONE};
             run_on_domain(core, &gone, caller);
         }

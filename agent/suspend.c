@@ -245,6 +245,22 @@ static void let_stand(struct core *core, struct domain *domain, struct caller *c
     }
 }
 
+static void let_all_stand(struct core *core, struct caller *caller)
+{
+    struct local *local = &core->local;
+    const uint32_t first = local->suspension.first;
+    for (uint32_t i = 0; i < local->domain_count; i++) {
+        const uint32_t at = (first + i) % local->domain_count;
+        if (!caller_room_urgent(caller)) {
+            local->suspension.first = at;
+            return;
+        }
+        if (is_ours(core, &local->domains[at])) {
+            let_stand(core, &local->domains[at], caller);
+        }
+    }
+}
+
 void suspend_carry_on(struct core *core, struct caller *caller)
 {
     struct local *local = &core->local;
@@ -265,10 +281,8 @@ void suspend_carry_on(struct core *core, struct caller *caller)
         return;
     }
     judge(core, caller);
-    for (uint32_t i = 0; suspend_on(core) && i < local->domain_count; i++) {
-        if (is_ours(core, &local->domains[i])) {
-            let_stand(core, &local->domains[i], caller);
-        }
+    if (suspend_on(core)) {
+        let_all_stand(core, caller);
     }
 }
 

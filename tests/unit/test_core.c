@@ -80,6 +80,25 @@ TEST(a_start_is_not_slowed_by_the_heartbeat)
     free(u);
 }
 
+/* What a step had no room for is not left until the next heartbeat; nor is the core restless then.
+ */
+TEST(what_had_no_room_goes_on_at_once)
+{
+    struct unit *u = unit_new(2);
+    unit_start(u);
+    for (uint32_t i = 0; i <= ACTIONS_EACH; i++) {
+        u->core.local.runs[i] = (struct run){.state = RUN_ADOPT, .slot = VMS_MAX - 1};
+    }
+    u->core.local.run_count = ACTIONS_EACH + 1;
+    unit_tick(u);
+    assert_int_equal(core_next_ms(&u->core), u->now_ms);
+    unit_forget(u);
+    unit_tick(u);
+    assert_in_range(unit_logged(u, ACTION_LEASE_READ), 1, 3);
+    assert_true(core_next_ms(&u->core) > u->now_ms);
+    free(u);
+}
+
 /* Every kind of answer to a call nobody waits for is ignored. */
 TEST(strangers_are_ignored)
 {
@@ -167,6 +186,7 @@ int main(void)
         cmocka_unit_test(the_wall_clock_may_jump),
         cmocka_unit_test(the_next_tick_is_near),
         cmocka_unit_test(a_start_is_not_slowed_by_the_heartbeat),
+        cmocka_unit_test(what_had_no_room_goes_on_at_once),
         cmocka_unit_test(strangers_are_ignored),
         cmocka_unit_test(unknown_events_assert),
         cmocka_unit_test(the_bmc_identity_is_told),

@@ -116,6 +116,7 @@ TEST(what_has_no_room_waits)
 {
     struct unit *u = with_vms(RUNS_MAX + 1, VM_STARTING);
     start_alone(u);
+    unit_pass(u, 100); /* a step begins so many at most */
     assert_int_equal(u->core.local.run_count, RUNS_MAX);
     struct action stranger = {.id = UINT64_MAX};
     unit_lease_is(u, &stranger, OUTCOME_DONE, NULL); /* of no interest to any */
