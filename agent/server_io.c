@@ -146,7 +146,7 @@ static void serve(struct server_io *server, struct socket_client *client,
 {
     const struct peer_user *peer = socket_io_peer(client);
     char by[NAME_BYTES];
-    if (peer->access == PEER_ASKS && !control_only_asks(request)) {
+    if (peer->access == PEER_ASKS && !control_for_viewers(request)) {
         send_refusal(server, client,
                      "only root and members of the group " PEER_GROUP
                      " may do this; as a member of " PEER_ASK_GROUP " you may ask");

@@ -137,7 +137,14 @@ static bool request_is_sane(const Control__Request *request)
     return false;
 }
 
-bool control_only_asks(const Control__Request *request)
+bool control_changes(const Control__Request *request)
+{
+    return request->ask_case == CONTROL__REQUEST__ASK_COMMAND ||
+           request->ask_case == CONTROL__REQUEST__ASK_VM_ADD ||
+           request->ask_case == CONTROL__REQUEST__ASK_CONFIG_SET;
+}
+
+bool control_for_viewers(const Control__Request *request)
 {
     switch (request->ask_case) {
     case CONTROL__REQUEST__ASK_STATUS:

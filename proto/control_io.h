@@ -42,8 +42,11 @@ int control_pack_reply(const Control__Reply *reply, uint8_t *buffer, size_t size
 /* A Reply that says REFUSED, and `text` (cut where the frame would grow too large). */
 int control_pack_refusal(const char *text, uint8_t *buffer, size_t size, size_t *ret_size);
 
-/* Does the request only ask, and change nothing whatever happens? */
-bool control_only_asks(const Control__Request *request);
+/* May it change something, so that without an answer nobody knows whether it did? */
+bool control_changes(const Control__Request *request);
+
+/* May those ask it who may only ask? */
+bool control_for_viewers(const Control__Request *request);
 
 /* From a whole frame of `size` bytes. 0, -EBADMSG or -EPROTO. The caller frees. */
 int control_unpack_request(const uint8_t *frame, size_t size, Control__Request **ret_request);

@@ -176,18 +176,18 @@ static int exchange(struct cli_client *client, size_t size, int64_t until_ms, si
 enum cli_exit cli_ask(struct cli_client *client, Control__Request *request,
                       Control__Reply **ret_reply)
 {
-    const bool asks = control_only_asks(request);
+    const bool changes = control_changes(request);
     size_t size = 0;
     request->version = CONTROL_VERSION;
     if (control_pack_request(request, client->buffer, sizeof(client->buffer), &size) < 0) {
         fputs("stead: the request is too large\n", stderr);
         return CLI_FAILED;
     }
-    int r = exchange(client, size, now_ms() + (asks ? ASK_MS : COMMAND_MS), &size);
+    int r = exchange(client, size, now_ms() + (changes ? COMMAND_MS : ASK_MS), &size);
     if (r == 0) {
         r = control_unpack_reply(client->buffer, size, ret_reply);
     }
-    if (r < 0 && !asks) {
+    if (r < 0 && changes) {
         fputs("stead: the outcome is unknown: ask `stead history`\n", stderr);
     }
     return r < 0 ? explain(-r) : CLI_DONE;

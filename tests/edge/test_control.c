@@ -1,5 +1,6 @@
-/* The local socket's messages there and back, and garbage; the queue towards Corosync. What the
- * server does with them: test_service.c; what a client can do to the transport: test_socket.c. */
+/* The local socket's messages there and back, and garbage; the queue towards Corosync; an agent
+ * that goes away. What the server does with them: test_service.c; what a client can do to the
+ * transport: test_socket.c. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,9 +10,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
+#include "agent/cli/client_io.h"
 #include "agent/outbox_io.h"
 #include "proto/control_io.h"
 #include "proto/limits.h"
@@ -211,6 +216,61 @@ static void outbox_is_bounded(void **state)
     assert_int_equal(outbox.count, 0);
 }
 
+/* ---- an agent that goes away */
+
+static void hears_no_answer(Control__Request *request, char ret_said[512])
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct cli_client *client = NULL;
+    Control__Reply *reply = NULL;
+    FILE *heard = tmpfile();
+    const int kept = dup(STDERR_FILENO), agent = socket(AF_UNIX, SOCK_STREAM, 0);
+    snprintf(address.sun_path, sizeof(address.sun_path), "/tmp/stead-test-control.%d", getpid());
+    assert_int_equal(bind(agent, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(listen(agent, 1), 0);
+    assert_int_equal(cli_connect_to(address.sun_path, &client), CLI_DONE);
+    close(agent);
+    unlink(address.sun_path);
+    dup2(fileno(heard), STDERR_FILENO);
+    const enum cli_exit result = cli_ask(client, request, &reply);
+    dup2(kept, STDERR_FILENO);
+    close(kept);
+    rewind(heard);
+    ret_said[fread(ret_said, 1, 511, heard)] = '\0';
+    fclose(heard);
+    cli_disconnect(&client);
+    assert_int_equal(result, CLI_NO_AGENT);
+    assert_non_null(strstr(ret_said, "went away"));
+}
+
+/* Only of what may have changed something is the outcome unknown, whoever may ask it. */
+static void what_changes_has_an_unknown_outcome(void **state)
+{
+    static const char *const unknown = "the outcome is unknown";
+    char said[512];
+    Control__Request request = CONTROL__REQUEST__INIT;
+    Control__CopyAsk copy = CONTROL__COPY_ASK__INIT;
+    Control__VmAsk vm = CONTROL__VM_ASK__INIT;
+    Control__Command command = CONTROL__COMMAND__INIT;
+    (void)state;
+    request.ask_case = CONTROL__REQUEST__ASK_COPY;
+    request.copy = &copy;
+    hears_no_answer(&request, said);
+    assert_null(strstr(said, unknown));
+    vm.name = "web";
+    vm.xml = true;
+    request.ask_case = CONTROL__REQUEST__ASK_VM;
+    request.vm = &vm;
+    hears_no_answer(&request, said);
+    assert_null(strstr(said, unknown));
+    command.kind = CONTROL__COMMAND_KIND__COMMAND_VM_START;
+    command.name = "web";
+    request.ask_case = CONTROL__REQUEST__ASK_COMMAND;
+    request.command = &command;
+    hears_no_answer(&request, said);
+    assert_non_null(strstr(said, unknown));
+}
+
 /* ---- */
 
 static int make_fixture(void **state)
@@ -228,10 +288,14 @@ static int free_fixture(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(requests_come_back),          cmocka_unit_test(replies_come_back),
-        cmocka_unit_test(insane_requests_are_refused), cmocka_unit_test(large_xml),
-        cmocka_unit_test(settings_are_bounded),        cmocka_unit_test(garbage_is_survived),
+        cmocka_unit_test(requests_come_back),
+        cmocka_unit_test(replies_come_back),
+        cmocka_unit_test(insane_requests_are_refused),
+        cmocka_unit_test(large_xml),
+        cmocka_unit_test(settings_are_bounded),
+        cmocka_unit_test(garbage_is_survived),
         cmocka_unit_test(outbox_is_bounded),
+        cmocka_unit_test(what_changes_has_an_unknown_outcome),
     };
     return cmocka_run_group_tests(tests, make_fixture, free_fixture);
 }

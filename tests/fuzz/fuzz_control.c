@@ -14,7 +14,7 @@ static void try_request(size_t size)
     size_t packed = 0;
     if (control_unpack_request(frame, size, &request) == 0) {
         PROMISE(control_pack_request(request, again, sizeof(again), &packed) == 0);
-        (void)control_only_asks(request);
+        PROMISE(!control_changes(request) || !control_for_viewers(request));
         control_free_request(&request);
         PROMISE(control_unpack_request(again, packed, &request) == 0);
         control_free_request(&request);
