@@ -19,6 +19,8 @@
 #include "proto/text.h"
 #include "proto/values.h"
 
+#define ASKED_MS 30000 /* a command waits that long for its commit */
+
 enum guest_rule ends_rule(const struct settings *settings, enum domain_end end)
 {
     uint32_t rule = GUEST_RESTART;
@@ -89,6 +91,14 @@ static void draft_restart(struct core *core, const struct observed *observed, st
     name_set(vm->reason, TEXT_BYTES, text->bytes);
 }
 
+/* Whoever starts a VM that runs, by what is committed, saw it end before we heard of it. */
+static bool was_asked_for(const struct core *core, uint32_t slot)
+{
+    uint64_t asked_ms = core->local.acting.vm_asked_ms[slot];
+    ASSERT(asked_ms <= core->local.now_ms);
+    return asked_ms != 0 && core->local.now_ms - asked_ms < ASKED_MS;
+}
+
 void ends_draft(struct core *core, const struct observed *observed)
 {
     const struct observation *fact = &observed->fact;
@@ -102,7 +112,11 @@ void ends_draft(struct core *core, const struct observed *observed)
     vm->generation = fact->generation;
     ends_forget_condition(vm);
     text_add(&text, ends_word(fact->end));
-    if (vm->want == WANT_RUNNING && pause_mode(core) == HA_IGNORE && fact->end != END_STEAD) {
+    if (vm->want == WANT_RUNNING && was_asked_for(core, fact->slot)) {
+        text_add(&text, "; its start was asked for meanwhile");
+        draft_restart(core, observed, &text);
+    } else if (vm->want == WANT_RUNNING && pause_mode(core) == HA_IGNORE &&
+               fact->end != END_STEAD) {
         vm->want = WANT_STOPPED;
         text_add(&text, "; it stays off (ha = ignore)");
         name_set(vm->reason, TEXT_BYTES, text.bytes);

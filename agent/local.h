@@ -276,8 +276,9 @@ struct acting {
     struct address addresses[NODES_MAX];
     uint64_t held; /* mask of nodes whose fence is held back, and the history says so */
     uint64_t vm_retry_ms[VMS_MAX];
-    uint16_t barrier_of[VMS_MAX]; /* index in barriers + 1; 0: none */
-    uint32_t act_first;           /* of VMs: for whose takeover a step last had no room */
+    uint64_t vm_asked_ms[VMS_MAX]; /* when one that ran was to be started, or 0: see ends_draft() */
+    uint16_t barrier_of[VMS_MAX];  /* index in barriers + 1; 0: none */
+    uint32_t act_first;            /* of VMs: for whose takeover a step last had no room */
     uint32_t refused_next;
     char refusal[TEXT_BYTES];           /* the words of the one being made */
     struct reply refused[REQUESTS_MAX]; /* what was refused stays refused when it is asked again */

@@ -133,6 +133,7 @@ const char *request_vm_add(struct core *core, const struct request *request, str
     };
     memcpy(vm->name, request->name, NAME_BYTES);
     core->local.acting.vm_retry_ms[slot] = 0; /* the slot's last VM may have been resting */
+    core->local.acting.vm_asked_ms[slot] = 0;
     if (request->adopt) {
         draft_adopted(core, vm, node);
         request_entry(core, request, HISTORY_VM_ADDED, request->nodeid, vm, "adopted as it runs");
@@ -157,6 +158,8 @@ const char *request_vm_want(struct core *core, const struct request *request, en
         return "no such VM; see stead vm list";
     }
     struct vm_record *vm = draft_vm(core, slot);
+    bool again = want == WANT_RUNNING && vm->want == WANT_RUNNING && vm->state == VM_RUNNING;
+    core->local.acting.vm_asked_ms[slot] = again ? core->local.now_ms : 0;
     vm->want = want;
     vm->avoid = 0;
     vm->attempts = 0;

@@ -157,6 +157,28 @@ TEST(powered_off_is_stopped_for_good)
     free(u);
 }
 
+/* Who asks for it at that moment has seen the end; who asked long ago has not. */
+TEST(what_was_asked_for_meanwhile_is_started_again)
+{
+    static const struct {
+        uint64_t ago_ms; /* 0: never asked for */
+        bool starts;
+    } cases[] = {{0, false}, {1000, true}, {28000, true}, {31000, false}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct unit *u = acting(VM_RUNNING);
+        unit_settle(u, 40000);
+        uint64_t at_ms = u->now_ms - cases[i].ago_ms;
+        u->core.local.acting.vm_asked_ms[0] = cases[i].ago_ms != 0 ? at_ms : 0;
+        tells(u, OBSERVED_STOPPED)->end = END_SHUTDOWN;
+        unit_settle(u, 400);
+        const struct vm_record *vm = unit_copy_vm(u, 0);
+        assert_int_equal(vm->want, cases[i].starts ? WANT_RUNNING : WANT_STOPPED);
+        const char *words = "powered itself off; its start was asked for meanwhile; started again";
+        assert_int_equal(strstr(vm->reason, words) != NULL, cases[i].starts);
+        free(u);
+    }
+}
+
 /* A condition is taken over once, with the time, and forgotten with the next. */
 TEST(a_condition_is_kept_until_it_is_over)
 {
@@ -365,6 +387,7 @@ int main(void)
         cmocka_unit_test(the_rate_of_restarts_falls),
         cmocka_unit_test(each_end_has_its_rule),
         cmocka_unit_test(powered_off_is_stopped_for_good),
+        cmocka_unit_test(what_was_asked_for_meanwhile_is_started_again),
         cmocka_unit_test(a_condition_is_kept_until_it_is_over),
         cmocka_unit_test(work_past_stead_is_written_down_once),
         cmocka_unit_test(a_failed_start_is_tried_elsewhere),

@@ -100,8 +100,10 @@ TEST(a_new_vm_does_not_rest_for_another)
 {
     struct unit *u = acting();
     u->core.local.acting.vm_retry_ms[2] = u->now_ms + 60000;
+    u->core.local.acting.vm_asked_ms[2] = u->now_ms;
     struct request request = run_on("", 1024, 1);
     check_accepted(u, &request);
+    assert_int_equal(u->core.local.acting.vm_asked_ms[2], 0); /* nor was it asked for before */
     unit_settle(u, 500);
     assert_int_equal(unit_copy_vm(u, 2)->state, VM_STARTING);
     free(u);
@@ -216,6 +218,34 @@ TEST(a_vm_that_is_wanted_anew_starts_at_once)
     free(u);
 }
 
+/* A start of what runs, and is wanted so, says that it was seen to end. */
+TEST(a_start_of_what_runs_is_kept_in_mind)
+{
+    static const struct {
+        enum vm_state state;
+        enum vm_want before;
+        enum request_kind kind;
+        bool kept;
+    } cases[] = {
+        {VM_RUNNING, WANT_RUNNING, REQUEST_VM_START, true},
+        {VM_RUNNING, WANT_RUNNING, REQUEST_VM_STOP, false},
+        {VM_RUNNING, WANT_STOPPED, REQUEST_VM_START, false},
+        {VM_STARTING, WANT_RUNNING, REQUEST_VM_START, false},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct unit *u = unit_new(1);
+        unit_vm(u, 0, cases[i].state, N3)->want = cases[i].before;
+        unit_lead(u);
+        u->core.local.acting.vm_asked_ms[0] = 7;
+        struct request request = command(cases[i].kind, "vm0", 1);
+        command_here(u, &request);
+        uint64_t asked_ms = u->core.local.acting.vm_asked_ms[0];
+        assert_int_equal(asked_ms != 0, cases[i].kept);
+        assert_int_not_equal(asked_ms, 7);
+        free(u);
+    }
+}
+
 /* ---- taken away */
 
 /* HA is frozen, so that it is stopped still. */
@@ -284,6 +314,7 @@ int main(void)
         cmocka_unit_test(a_new_want_forgets_what_was_before),
         cmocka_unit_test(a_new_want_keeps_what_a_guest_suffers_from),
         cmocka_unit_test(a_vm_that_is_wanted_anew_starts_at_once),
+        cmocka_unit_test(a_start_of_what_runs_is_kept_in_mind),
         cmocka_unit_test(what_is_wanted_running_is_not_removed),
         cmocka_unit_test(a_removal_is_told),
         cmocka_unit_test(only_what_runs_on_the_node_is_given_back),
