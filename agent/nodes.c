@@ -450,7 +450,6 @@ static void draft_one(struct core *core, uint32_t slot, const struct node_record
             return;
         }
         if (peer != NULL) {
-            core->local.acting.held &= ~bit(slot);
             draft_member(core, slot, node, peer);
         } else if (peers_see(core, node->nodeid) == NULL) {
             draft_absent(core, slot, node);

@@ -157,7 +157,7 @@ void spare_draft(struct core *core, uint32_t slot, const struct text *why)
     struct text text = {0};
     text_add(text_add(text_add(&text, node->name), " is gone, and "), why->bytes);
     draft_history(core, HISTORY_FENCE_HELD, node->nodeid, NULL, text.bytes);
-    acting->held |= bit(slot);
+    acting->held |= bit(slot); /* in this term: whoever is back and leaves again ends it */
 }
 
 void spare_note_loss(const struct core *core, struct node_record *node)
