@@ -98,22 +98,6 @@ TEST(nothing_is_fenced_while_ha_is_paused)
     }
 }
 
-/* Once for each time that it is gone. */
-TEST(what_is_held_back_anew_is_told_anew)
-{
-    static const uint32_t all[] = {1, 2, 3};
-    struct unit *u = vm_on_n3();
-    unit_set(u, "ha", HA_FREEZE);
-    assert_int_equal(lose_n3(u), NODE_ADMITTED);
-    assert_int_equal(held_count(u), 1);
-    unit_ring(u, true, 3, all);
-    unit_settle(u, 500);
-    unit_leave(u, 3);
-    unit_settle(u, 500);
-    assert_int_equal(held_count(u), 2);
-    free(u);
-}
-
 TEST(the_budget_holds_back)
 {
     struct unit *u = vm_on_n3();
@@ -453,7 +437,6 @@ int main(void)
         cmocka_unit_test(nothing_is_noted_at_an_older_level),
         cmocka_unit_test(a_node_without_vms_is_not_fenced),
         cmocka_unit_test(nothing_is_fenced_while_ha_is_paused),
-        cmocka_unit_test(what_is_held_back_anew_is_told_anew),
         cmocka_unit_test(the_budget_holds_back),
         cmocka_unit_test(each_absence_that_is_held_back_is_told),
         cmocka_unit_test(the_budget_is_renewed),
