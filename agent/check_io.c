@@ -132,7 +132,7 @@ static void check_machine(struct check *check)
         say(check, WRONG, "machine", "no UUID in " DMI_UUID_PATH ": give it one as [node] uuid");
         return;
     }
-    host_io_format_uuid(&check->machine, text);
+    uuid_format(&check->machine, text);
     for (size_t i = 0; i < sizeof(junk) / sizeof(junk[0]); i++) {
         if (strcmp(junk[i], text) == 0) {
             say(check, WRONG, "machine",

@@ -224,7 +224,7 @@ static const char *set_value(const struct key *key, void *field, const char *val
         name_set(field, key->size, value);
         return NULL;
     case VALUE_UUID:
-        return host_io_parse_uuid(value, field) == 0 ? NULL : "a UUID";
+        return uuid_parse(value, field) ? NULL : "a UUID";
     case VALUE_MIB:
         return parse_number(value, 64, 1u << 30, field) ? NULL : "a number of MiB, 64 or more";
     case VALUE_LEVEL:

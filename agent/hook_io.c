@@ -163,7 +163,7 @@ static char *list_text(const struct cluster *cluster)
     }
     for (uint32_t i = 0; i < VMS_MAX; i++) {
         if (cluster->vms[i].state != VM_FREE) {
-            host_io_format_uuid(&cluster->vms[i].uuid, uuid);
+            uuid_format(&cluster->vms[i].uuid, uuid);
             fprintf(memory, "%s %s\n", uuid, cluster->vms[i].name);
         }
     }
@@ -190,7 +190,7 @@ static int write_vms(struct hook_io *hook, const struct cluster *cluster)
 static void permit_path(const struct uuid *vm, char ret_path[PATH_BYTES])
 {
     char text[UUID_TEXT_BYTES];
-    host_io_format_uuid(vm, text);
+    uuid_format(vm, text);
     snprintf(ret_path, PATH_BYTES, HOOK_PERMITS "/%s", text);
 }
 

@@ -52,48 +52,6 @@ struct uuid host_io_random_uuid(void)
     return uuid;
 }
 
-static int hex_digit(char letter)
-{
-    static const char digits[] = "0123456789abcdefABCDEF";
-    const char *at = letter == '\0' ? NULL : strchr(digits, letter);
-    if (at == NULL) {
-        return -1;
-    }
-    int value = (int)(at - digits);
-    return value < 16 ? value : value - 6;
-}
-
-int host_io_parse_uuid(const char *text, struct uuid *ret_uuid)
-{
-    struct uuid uuid;
-    if (strnlen(text, UUID_TEXT_BYTES) != UUID_TEXT_BYTES - 1) {
-        return -EINVAL;
-    }
-    for (size_t i = 0; i < sizeof(uuid.bytes); i++) {
-        if ((i == 4 || i == 6 || i == 8 || i == 10) && *text++ != '-') {
-            return -EINVAL;
-        }
-        int high = hex_digit(*text++);
-        int low = hex_digit(*text++);
-        if (high < 0 || low < 0) {
-            return -EINVAL;
-        }
-        uuid.bytes[i] = (uint8_t)(high << 4 | low);
-    }
-    *ret_uuid = uuid;
-    return 0;
-}
-
-void host_io_format_uuid(const struct uuid *uuid, char ret_text[UUID_TEXT_BYTES])
-{
-    char *at = ret_text;
-    for (size_t i = 0; i < sizeof(uuid->bytes); i++) {
-        const char *dash = i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "";
-        at += sprintf(at, "%s%02x", dash, uuid->bytes[i]);
-    }
-    ASSERT(at == ret_text + UUID_TEXT_BYTES - 1);
-}
-
 int host_io_read_uuid(const char *path, struct uuid *ret_uuid)
 {
     char line[64] = "";
@@ -107,7 +65,7 @@ int host_io_read_uuid(const char *path, struct uuid *ret_uuid)
         return -EINVAL;
     }
     line[strcspn(line, " \r\n")] = '\0';
-    return host_io_parse_uuid(line, ret_uuid);
+    return uuid_parse(line, ret_uuid) ? 0 : -EINVAL;
 }
 
 int host_io_name(char ret_name[NAME_BYTES])

@@ -2,9 +2,7 @@
 #ifndef STEAD_AGENT_HOST_IO_H
 #define STEAD_AGENT_HOST_IO_H
 
-#include "proto/types.h"
-
-#define UUID_TEXT_BYTES 37
+#include "proto/values.h"
 
 uint64_t host_io_boottime_ms(void); /* CLOCK_BOOTTIME: counts suspend */
 uint64_t host_io_wall_ms(void);     /* CLOCK_REALTIME: for people only */
@@ -14,10 +12,6 @@ uint64_t host_io_random(void);
 
 /* RFC 4122, version 4. */
 struct uuid host_io_random_uuid(void);
-
-/* "01234567-89ab-..." in either case; -EINVAL for anything else. */
-int host_io_parse_uuid(const char *text, struct uuid *ret_uuid);
-void host_io_format_uuid(const struct uuid *uuid, char ret_text[UUID_TEXT_BYTES]);
 
 /* A UUID alone on the first line of a file (DMI, boot id). 0, -errno or -EINVAL. */
 int host_io_read_uuid(const char *path, struct uuid *ret_uuid);

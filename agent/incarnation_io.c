@@ -25,10 +25,10 @@ int incarnation_io_load(const char *path, const struct uuid *boot, struct kept *
                         &kept.incarnation.epoch, &kept.incarnation.number, &kept.nodeid, name);
     bool told = fields == 5 && fscanf(file, " cluster %36s", cluster_text) == 1;
     fclose(file);
-    if (told && host_io_parse_uuid(cluster_text, &kept.cluster_id) < 0) {
+    if (told && !uuid_parse(cluster_text, &kept.cluster_id)) {
         return -EBADMSG;
     }
-    if (fields != 5 || host_io_parse_uuid(boot_text, &file_boot) < 0 || !control_is_name(name) ||
+    if (fields != 5 || !uuid_parse(boot_text, &file_boot) || !control_is_name(name) ||
         kept.nodeid == 0) {
         return -EBADMSG;
     }
@@ -53,8 +53,8 @@ int incarnation_io_save(const char *path, const struct uuid *boot, const struct 
     if (file == NULL) {
         return -errno;
     }
-    host_io_format_uuid(boot, boot_text);
-    host_io_format_uuid(&kept->cluster_id, cluster_text);
+    uuid_format(boot, boot_text);
+    uuid_format(&kept->cluster_id, cluster_text);
     fprintf(file, "boot %s\nepoch %u\nnumber %u\nnode %u %s\ncluster %s\n", boot_text,
             kept->incarnation.epoch, kept->incarnation.number, kept->nodeid, kept->name,
             cluster_text);

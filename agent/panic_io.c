@@ -84,7 +84,7 @@ int panic_io_load(const char *path, const struct uuid *boot, struct mark *ret_ma
                         &mark.epoch, &version, &decided);
     bool whole = fields == 4 && fgets(reason, sizeof(reason), file) != NULL;
     fclose(file);
-    if (!whole || host_io_parse_uuid(boot_text, &file_boot) < 0) {
+    if (!whole || !uuid_parse(boot_text, &file_boot)) {
         return -EBADMSG;
     }
     if (!uuid_equal(&file_boot, boot)) {

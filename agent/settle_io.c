@@ -117,7 +117,7 @@ static void settle_due(struct settle_io *settle, const struct domain_kept *kept,
     if (!due) {
         return;
     }
-    host_io_format_uuid(vm, text);
+    uuid_format(vm, text);
     forget_marked(settle, vm);
     if (known) {
         journal_io_say(LOG_NOTICE, "VM %s is the cluster's: taking its libvirt definition away",

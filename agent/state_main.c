@@ -252,7 +252,7 @@ static void tell_strangers(const struct restoring *restoring)
         return;
     }
     while (rados_nobjects_list_next(list, &object, NULL, NULL) == 0 && shown < STRANGERS_SHOWN) {
-        if (strncmp(object, "lease/", 6) == 0 && host_io_parse_uuid(object + 6, &uuid) == 0 &&
+        if (strncmp(object, "lease/", 6) == 0 && uuid_parse(object + 6, &uuid) &&
             state_find_vm_uuid(restoring->image, &uuid) == VMS_MAX) {
             printf("%s: in the pool, not in the backup: added since, and no longer managed; its "
                    "definition is there, its disks are untouched\n",

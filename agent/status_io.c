@@ -160,8 +160,8 @@ static void fill_node(struct status_io *status, const struct core *core, uint32_
 {
     const struct node_record *record = &core->cluster.nodes[slot];
     control__node__init(node);
-    host_io_format_uuid(&record->machine, status->machines[slot]);
-    host_io_format_uuid(&record->boot, status->boots[slot]);
+    uuid_format(&record->machine, status->machines[slot]);
+    uuid_format(&record->boot, status->boots[slot]);
     node->name = lent(record->name);
     node->nodeid = record->nodeid;
     node->state = lent(query_node_word(core, (uint8_t)slot, now_ms));
@@ -253,7 +253,7 @@ static void fill_vm(struct status_io *status, const struct core *core,
 {
     Control__Vm *vm = &status->vms[at];
     control__vm__init(vm);
-    host_io_format_uuid(&record->uuid, status->uuids[at]);
+    uuid_format(&record->uuid, status->uuids[at]);
     vm->name = lent(record->name);
     vm->uuid = status->uuids[at];
     vm->want = lent(record->want == WANT_RUNNING ? "running" : "stopped");
@@ -306,7 +306,7 @@ static void fill_cluster(struct status_io *status, const struct core *core)
 {
     const struct header *header = &core->cluster.header;
     Control__Status *all = &status->status;
-    host_io_format_uuid(&header->cluster_id, status->cluster_id);
+    uuid_format(&header->cluster_id, status->cluster_id);
     all->cluster_id = status->cluster_id;
     all->epoch = header->epoch;
     all->term = header->term;

@@ -129,7 +129,7 @@ static char *with_uuid(const char *xml, const struct uuid *uuid)
     int length = 0;
     xmlDoc *document = xmlReadMemory(xml, (int)strlen(xml), NULL, NULL, XML_PARSE_NONET);
     xmlNode *root = document != NULL ? xmlDocGetRootElement(document) : NULL;
-    host_io_format_uuid(uuid, text);
+    uuid_format(uuid, text);
     if (root != NULL && xmlNewTextChild(root, NULL, BAD_CAST "uuid", BAD_CAST text) != NULL) {
         xmlDocDumpMemory(document, &dumped, &length);
     }

@@ -92,7 +92,7 @@ static int identity_read(xmlNodePtr domain, struct domain_facts *facts, char *re
     }
     node = domain_xml_child(domain, "uuid");
     CLEANUP_TEXT xmlChar *uuid = node ? xmlNodeGetContent(node) : NULL;
-    if (uuid && domain_xml_uuid((const char *)uuid, &facts->uuid) < 0) {
+    if (uuid && !uuid_parse((const char *)uuid, &facts->uuid)) {
         return refuse(ret_text, "the domain XML's <uuid> is none: correct it or leave it out");
     }
     facts->has_uuid = uuid != NULL;
@@ -141,8 +141,8 @@ static void image_add(xmlNodePtr disk, struct domain_facts *facts)
     CLEANUP_TEXT xmlChar *secret =
         domain_xml_attribute(domain_xml_child(domain_xml_auth(disk), "secret"), "uuid");
     struct uuid uuid;
-    if (secret && domain_xml_uuid((const char *)secret, &uuid) == 0) {
-        domain_xml_uuid_text(&uuid, image->secret);
+    if (secret && uuid_parse((const char *)secret, &uuid)) {
+        uuid_format(&uuid, image->secret);
     }
     hosts_read(source, image->hosts, sizeof(image->hosts));
     facts->image_count++;

@@ -101,7 +101,7 @@ static virDomainPtr lookup(virConnectPtr connection, const char *name)
 {
     struct uuid uuid;
     virDomainPtr domain = virDomainLookupByName(connection, name);
-    if (!domain && domain_xml_uuid(name, &uuid) == 0) {
+    if (!domain && uuid_parse(name, &uuid)) {
         domain = virDomainLookupByUUID(connection, uuid.bytes);
     }
     return domain;

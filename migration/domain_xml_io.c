@@ -139,41 +139,6 @@ xmlNodePtr domain_xml_auth(xmlNodePtr disk)
     return auth ? auth : domain_xml_child(disk, "auth");
 }
 
-/* --- identities ---------------------------------------------------------------------------- */
-
-int domain_xml_uuid(const char *text, struct uuid *ret_uuid)
-{
-    static const char digits[] = "0123456789abcdef";
-    struct uuid uuid = {0};
-    unsigned count = 0;
-    for (; *text && count <= 32; text++) {
-        if (*text == '-') {
-            continue;
-        }
-        const char *digit = memchr(digits, *text | 0x20, sizeof(digits) - 1);
-        if (!digit || count == 32) {
-            return -EINVAL;
-        }
-        uint8_t *byte = &uuid.bytes[count / 2];
-        *byte = (uint8_t)(*byte << 4 | (digit - digits));
-        count++;
-    }
-    if (count != 32) {
-        return -EINVAL;
-    }
-    *ret_uuid = uuid;
-    return 0;
-}
-
-void domain_xml_uuid_text(const struct uuid *uuid, char ret_text[UUID_TEXT_BYTES])
-{
-    const uint8_t *b = uuid->bytes;
-    snprintf(ret_text, UUID_TEXT_BYTES,
-             "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1],
-             b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14],
-             b[15]);
-}
-
 void domain_xml_mark_text(const struct domain_mark *mark, char ret_text[MARK_TEXT_BYTES])
 {
     snprintf(ret_text, MARK_TEXT_BYTES, "<vm term='%" PRIu64 "' counter='%" PRIu64 "'%s%s/>",
@@ -345,13 +310,13 @@ static int uuid_put(xmlNodePtr domain, const struct uuid *vm, char *ret_text)
 {
     char text[UUID_TEXT_BYTES];
     struct uuid its;
-    domain_xml_uuid_text(vm, text);
+    uuid_format(vm, text);
     xmlNodePtr node = domain_xml_child(domain, "uuid");
     if (!node) {
         return xmlNewChild(domain, NULL, x("uuid"), x(text)) ? 0 : -ENOMEM;
     }
     __attribute__((cleanup(domain_xml_free_text))) xmlChar *content = xmlNodeGetContent(node);
-    if (!content || domain_xml_uuid((const char *)content, &its) < 0 ||
+    if (!content || !uuid_parse((const char *)content, &its) ||
         memcmp(its.bytes, vm->bytes, sizeof(its.bytes)) != 0) {
         snprintf(ret_text, TEXT_BYTES, "the definition's <uuid> is not the VM's %s", text);
         return -EINVAL;
@@ -447,7 +412,7 @@ int domain_xml_status_read(const char *path, struct uuid *ret_vm, bool *ret_ours
     xmlNodePtr node = domain_xml_child(domain, "uuid");
     __attribute__((cleanup(domain_xml_free_text))) xmlChar *text =
         node ? xmlNodeGetContent(node) : NULL;
-    if (!text || domain_xml_uuid((const char *)text, ret_vm) < 0) {
+    if (!text || !uuid_parse((const char *)text, ret_vm)) {
         return -EBADMSG;
     }
     *ret_ours = false;

@@ -7,13 +7,12 @@
 
 #include <libxml/tree.h>
 
-#include "proto/types.h"
+#include "proto/values.h"
 
 #define MARK_URI "https://stead.example/1"
 #define MARK_PREFIX "stead"
 #define PENDING_URI "https://stead.example/pending/1" /* see migration/domain_io.h */
 #define MARK_TEXT_BYTES 128
-#define UUID_TEXT_BYTES 37
 #define XML_BYTES_MAX (1024 * 1024)
 
 /* The element <stead:vm term= counter= starting="yes" suspended="yes"/> of a domain's metadata. */
@@ -22,10 +21,6 @@ struct domain_mark {
     bool starting;           /* created paused by it and never resumed yet */
     bool suspended;          /* paused by stead, not by somebody: it was without a quorum */
 };
-
-/* A UUID's usual text, with or without dashes. 0 or -EINVAL. */
-int domain_xml_uuid(const char *text, struct uuid *ret_uuid);
-void domain_xml_uuid_text(const struct uuid *uuid, char ret_text[UUID_TEXT_BYTES]);
 
 /* The mark as virDomainSetMetadata takes it (without namespace), and as virDomainGetMetadata gives
  * it back (with or without). Reading returns 0 or -EBADMSG. */

@@ -106,7 +106,7 @@ static bool arguments_uuid(const char *bytes, size_t length, struct uuid *ret_vm
     for (const char *word = bytes; word < end; word += strlen(word) + 1) {
         const char *next = word + strlen(word) + 1;
         if (next < end && (strcmp(word, "-uuid") == 0 || strcmp(word, "--uuid") == 0)) {
-            return domain_xml_uuid(next, ret_vm) == 0;
+            return uuid_parse(next, ret_vm);
         }
     }
     return false;

@@ -48,7 +48,7 @@ int libvirt_secret_put(struct libvirt_shared *shared, const char *uuid, const ch
 {
     struct secret secret = {0};
     struct uuid parsed;
-    if (domain_xml_uuid(uuid, &parsed) < 0 || !user_is_plain(user)) {
+    if (!uuid_parse(uuid, &parsed) || !user_is_plain(user)) {
         return -EINVAL;
     }
     int size = base64_decode(key_base64, secret.value, sizeof(secret.value));
@@ -57,7 +57,7 @@ int libvirt_secret_put(struct libvirt_shared *shared, const char *uuid, const ch
         return size;
     }
     secret.size = (size_t)size;
-    domain_xml_uuid_text(&parsed, secret.uuid);
+    uuid_format(&parsed, secret.uuid);
     snprintf(secret.user, sizeof(secret.user), "%s", user);
     uint32_t at = 0;
     pthread_mutex_lock(&shared->lock);

@@ -92,7 +92,7 @@ static void review_key(xmlNodePtr disk, const char *target, const char *guest_us
             "disk %s does not name its Ceph secret by uuid: stead cannot bring it, so define "
             "it in libvirt on every node",
             target);
-    } else if (domain_xml_uuid((const char *)uuid, &parsed) < 0) {
+    } else if (!uuid_parse((const char *)uuid, &parsed)) {
         review_say(review, FINDING_RBD_DISK, "disk %s: the uuid of its <secret> is none", target);
     }
 }

@@ -17,6 +17,62 @@ bool uuid_is_zero(const struct uuid *uuid)
     return uuid_equal(uuid, &zero);
 }
 
+/* Is there a dash before this byte? */
+static bool is_dashed(size_t byte)
+{
+    return byte == 4 || byte == 6 || byte == 8 || byte == 10;
+}
+
+void uuid_format(const struct uuid *uuid, char ret_text[UUID_TEXT_BYTES])
+{
+    static const char digits[] = "0123456789abcdef";
+    size_t at = 0;
+    for (size_t i = 0; i < sizeof(uuid->bytes); i++) {
+        if (is_dashed(i)) {
+            ret_text[at++] = '-';
+        }
+        ret_text[at++] = digits[uuid->bytes[i] >> 4];
+        ret_text[at++] = digits[uuid->bytes[i] & 15];
+    }
+    ASSERT(at == UUID_TEXT_BYTES - 1);
+    ret_text[at] = '\0';
+}
+
+/* 16: it is none. */
+static uint8_t digit_of(char letter)
+{
+    static const char digits[] = "0123456789abcdef0123456789ABCDEF";
+    uint8_t at = 0;
+    while (at < 32 && digits[at] != letter) {
+        at++;
+    }
+    return at < 32 ? at % 16 : 16;
+}
+
+bool uuid_parse(const char *text, struct uuid *ret_uuid)
+{
+    struct uuid uuid;
+    size_t length = strnlen(text, UUID_TEXT_BYTES);
+    const bool dashes = length == UUID_TEXT_BYTES - 1;
+    if (!dashes && length != 2 * sizeof(uuid.bytes)) {
+        return false;
+    }
+    for (size_t i = 0; i < sizeof(uuid.bytes); i++) {
+        if (dashes && is_dashed(i) && *text++ != '-') {
+            return false;
+        }
+        uint8_t high = digit_of(*text++);
+        uint8_t low = digit_of(*text++);
+        if (high > 15 || low > 15) {
+            return false;
+        }
+        uuid.bytes[i] = (uint8_t)(high << 4 | low);
+    }
+    ASSERT(*text == '\0');
+    *ret_uuid = uuid;
+    return true;
+}
+
 void name_set(char *field, size_t size, const char *text)
 {
     ASSERT(size > 0);

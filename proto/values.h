@@ -11,6 +11,13 @@ static inline bool uuid_equal(const struct uuid *a, const struct uuid *b)
     return memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
 }
 
+#define UUID_TEXT_BYTES 37 /* with the closing NUL */
+
+/* "01234567-89ab-…", and the way back: with its four dashes or without any, in either case. False,
+ * and nothing filled in, for anything else. */
+void uuid_format(const struct uuid *uuid, char ret_text[UUID_TEXT_BYTES]);
+bool uuid_parse(const char *text, struct uuid *ret_uuid);
+
 /* No UUID at all: of a free slot, or one that was not read. */
 bool uuid_is_zero(const struct uuid *uuid);
 

@@ -16,15 +16,6 @@
 
 #define KEYS_MAX 1024
 
-void uuid_format(const struct uuid *uuid, char ret_text[UUID_TEXT_BYTES])
-{
-    char *at = ret_text;
-    for (unsigned i = 0; i < sizeof(uuid->bytes); i++) {
-        const bool dash = i == 4 || i == 6 || i == 8 || i == 10;
-        at += sprintf(at, dash ? "-%02x" : "%02x", uuid->bytes[i]);
-    }
-}
-
 void definition_object(const struct uuid *vm, uint32_t version,
                        char ret_object[DEFINITION_OBJECT_BYTES])
 {

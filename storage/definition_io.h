@@ -4,14 +4,10 @@
 
 #include "storage/op_io.h"
 
-#define UUID_TEXT_BYTES 37
 #define DEFINITION_OBJECT_BYTES 64
 #define DEFINITION_BYTES_MAX                                                                       \
     (320 * 1024) /* packed; libvirt's own limit of a domain XML is below                           \
                   */
-
-/* As people write it. */
-void uuid_format(const struct uuid *uuid, char ret_text[UUID_TEXT_BYTES]);
 
 /* The name of the object of that version. */
 void definition_object(const struct uuid *vm, uint32_t version,

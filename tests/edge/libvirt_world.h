@@ -108,7 +108,7 @@ static inline void domain_xml(char *xml, size_t size, const char *type, const ch
                               const struct uuid *uuid, const char *mark)
 {
     char text[UUID_TEXT_BYTES];
-    domain_xml_uuid_text(uuid, text);
+    uuid_format(uuid, text);
     snprintf(xml, size,
              "<domain type='%s'><name>%s</name><uuid>%s</uuid><memory unit='MiB'>16</memory>"
              "<metadata>%s</metadata><os><type arch='x86_64'>hvm</type></os>"

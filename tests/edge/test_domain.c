@@ -136,7 +136,7 @@ static void a_domain_is_found_by_name_or_uuid(void **state)
     struct uuid uuid = vm(1);
     char text[UUID_TEXT_BYTES];
     virDomainPtr domain = define_other(world, "found", &uuid);
-    domain_xml_uuid_text(&uuid, text);
+    uuid_format(&uuid, text);
     struct told told = find_it(world, "found");
     assert_int_equal(told.outcome, OUTCOME_DONE);
     assert_true(uuid_equal(&told.found.vm, &uuid));

@@ -103,7 +103,7 @@ static void a_definition_is_prepared(void **state)
     char *xml = NULL;
     char *again = NULL;
     (void)state;
-    assert_int_equal(domain_xml_uuid("0123456789abcdef0123456789abcdef", &uuid), 0);
+    assert_true(uuid_parse("0123456789abcdef0123456789abcdef", &uuid));
     const char *given =
         "<domain type='kvm'><name>w&lt;b</name><memory>1024</memory>"
         "<on_reboot>destroy</on_reboot><on_crash>coredump-restart</on_crash><metadata>"
@@ -143,7 +143,7 @@ static void media_and_marks_in_a_definition(void **state)
     char text[TEXT_BYTES];
     char *xml = NULL, *plain = NULL;
     (void)state;
-    assert_int_equal(domain_xml_uuid("0123456789abcdef0123456789abcdef", &uuid), 0);
+    assert_true(uuid_parse("0123456789abcdef0123456789abcdef", &uuid));
     assert_int_equal(domain_xml_prepare(HEAD RBD
                                         "<disk type='file' device='cdrom'><source file='/x.iso'/>"
                                         "<target dev='sda'/></disk>" TAIL,

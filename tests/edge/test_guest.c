@@ -66,7 +66,7 @@ static pid_t spawn_qemu(struct world *world, const struct uuid *uuid)
 {
     char text[UUID_TEXT_BYTES];
     struct uuid seen;
-    domain_xml_uuid_text(uuid, text);
+    uuid_format(uuid, text);
     const char *const words[] = {"qemu-system-x86_64",
                                  "-M",
                                  "none",
@@ -97,7 +97,7 @@ static void write_status(const struct world *world, const char *name, const stru
 {
     char path[128];
     char text[UUID_TEXT_BYTES];
-    domain_xml_uuid_text(uuid, text);
+    uuid_format(uuid, text);
     snprintf(path, sizeof(path), "%s/%s.xml", world->run_dir, name);
     FILE *file = fopen(path, "w");
     assert_non_null(file);
@@ -254,7 +254,7 @@ static void other_programs_are_left_alone(void **state)
     struct world *world = *state;
     struct uuid uuid = vm(1);
     char text[UUID_TEXT_BYTES];
-    domain_xml_uuid_text(&uuid, text);
+    uuid_format(&uuid, text);
     const char *const words[] = {"sh",    "-c", "sleep 60; :", "qemu-system-x86_64",
                                  "-uuid", text, NULL};
     pid_t pid = spawn(world, words);
@@ -270,7 +270,7 @@ static void another_pid_namespace_is_left_alone(void **state)
     struct uuid uuid = vm(1);
     char text[UUID_TEXT_BYTES];
     char command[256];
-    domain_xml_uuid_text(&uuid, text);
+    uuid_format(&uuid, text);
     const char *const words[] = {"unshare",
                                  "--pid",
                                  "--fork",

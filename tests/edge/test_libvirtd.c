@@ -54,7 +54,7 @@ static pid_t qemu_pid(const struct uuid *uuid)
     char text[UUID_TEXT_BYTES];
     char command[128];
     int pid = 0;
-    domain_xml_uuid_text(uuid, text);
+    uuid_format(uuid, text);
     snprintf(command, sizeof(command), "pgrep -f '^/usr/bin/qemu-system.*-uuid %s'", text);
     FILE *file = popen(command, "r");
     assert_non_null(file);
@@ -91,7 +91,7 @@ static void monitor(const struct real *real, const struct uuid *uuid, const char
 {
     char text[UUID_TEXT_BYTES];
     char line[1024];
-    domain_xml_uuid_text(uuid, text);
+    uuid_format(uuid, text);
     snprintf(line, sizeof(line), "virsh -q -c '%s' qemu-monitor-command %s --hmp '%s' >/dev/null",
              real->uri, text, command);
     assert_int_equal(system(line), 0);
@@ -102,7 +102,7 @@ static void virsh(const struct real *real, const struct uuid *uuid, const char *
 {
     char text[UUID_TEXT_BYTES];
     char line[1024];
-    domain_xml_uuid_text(uuid, text);
+    uuid_format(uuid, text);
     snprintf(line, sizeof(line), "virsh -q -c '%s' %s %s %s >/dev/null", real->uri, verb, text,
              more);
     assert_int_equal(system(line), 0);
@@ -198,7 +198,7 @@ static void a_failed_start_says_why(void **state)
     struct uuid uuid = vm(3);
     char text[UUID_TEXT_BYTES];
     char xml[1024];
-    domain_xml_uuid_text(&uuid, text);
+    uuid_format(&uuid, text);
     snprintf(xml, sizeof(xml),
              "<domain type='qemu'><name>bad</name><uuid>%s</uuid><memory unit='MiB'>16</memory>"
              "<os><type arch='x86_64'>hvm</type></os><devices>"

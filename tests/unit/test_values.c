@@ -2,6 +2,41 @@
 #include "proto/values.h"
 #include "tests/unit/unit.h"
 
+/* A UUID is written in one way, and read in either case, with its dashes in place or without any.
+ */
+TEST(uuids_are_written_and_read)
+{
+    static const char usual[] = "4c4c4544-0042-3510-8052-b4c04f4d32ff";
+    static const char *const same[] = {usual, "4C4C4544-0042-3510-8052-B4C04F4D32FF",
+                                       "4c4c4544004235108052b4c04f4d32ff"};
+    static const char *const none[] = {
+        "",
+        "4c4c4544-0042-3510-8052-b4c04f4d32f",
+        "4c4c4544-0042-3510-8052-b4c04f4d32ff0",
+        "4c4c4544-0042-3510-8052-b4c04f4d32fg",
+        "4c4c4544-0042-3510-8052-b4c04f4d32/f",
+        "4c4c4544-0042-3510-8052-b4c04f4d32:f",
+        "4c4c4544-0042-3510-8052-b4c04f4d32f\x11",
+        "4c4c4544-0042-3510-8052=b4c04f4d32ff",
+        "4c4c454400423510-8052-b4c04f4d32ff--",
+        "4c4c4544004235108052b4c04f4d32fg",
+        "4c4c4544004235108052b4c04f4d32f",
+    };
+    char text[UUID_TEXT_BYTES];
+    for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++) {
+        struct uuid uuid = {{0}};
+        assert_true(uuid_parse(same[i], &uuid));
+        assert_int_equal(uuid.bytes[15], 0xff);
+        uuid_format(&uuid, text);
+        assert_string_equal(text, usual);
+    }
+    for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
+        struct uuid uuid = {{7}};
+        assert_false(uuid_parse(none[i], &uuid));
+        assert_int_equal(uuid.bytes[0], 7); /* nothing is filled in */
+    }
+}
+
 /* A name is cut to its field, closed by NUL and padded with zeros, so that equal names are equal
  * bytes. */
 TEST(names_are_cut_and_padded)
@@ -97,6 +132,7 @@ TEST(client_lists_are_sets)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(uuids_are_written_and_read),
         cmocka_unit_test(names_are_cut_and_padded),
         cmocka_unit_test(names_are_compared_whole),
         cmocka_unit_test(ids_are_compared_in_all_parts),
