@@ -136,6 +136,11 @@ bool keeper_feeds(struct keeper *keeper, uint64_t now_ms)
     return true;
 }
 
+bool keeper_is_late(uint32_t late_ms)
+{
+    return late_ms > keeper_feed_ms(KEEPER_TIMEOUT_MAX_MS);
+}
+
 uint32_t keeper_rest_ms(const struct keeper *keeper, uint64_t now_ms)
 {
     if (!states[keeper->state].fed) {

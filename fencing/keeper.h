@@ -2,7 +2,8 @@
  * What stead-keeper and the agent say to each other, and what the keeper decides. Pure.
  *
  * The two speak fixed-size messages over a local SOCK_SEQPACKET socket: orders one way, a report
- * the other way, on connecting and at each change.
+ * the other way, on connecting and at each change. A keeper that has armed outlives the upgrade of
+ * its agent, so what they look like stays.
  */
 #ifndef STEAD_FENCING_KEEPER_H
 #define STEAD_FENCING_KEEPER_H
@@ -40,7 +41,7 @@ struct keeper_report {
     uint32_t magic;
     uint32_t state;
     uint32_t timeout_ms; /* as the device says, once armed */
-    uint32_t late_ms;    /* the longest that a feed ever came after it was decided */
+    uint32_t late_ms;    /* the longest that a feed came after it was decided, since it was armed */
     char identity[KEEPER_IDENTITY_BYTES];
     char device[ADDRESS_BYTES];
     char trouble[TEXT_BYTES]; /* why it is not armed, with the remedy; empty: nothing is wrong */
@@ -79,6 +80,9 @@ void keeper_kept(struct keeper *keeper);
 
 /* Is the device to be fed right now? Counts as fed if so. */
 bool keeper_feeds(struct keeper *keeper, uint64_t now_ms);
+
+/* Is a feed that came so late one that the sum of a proof (fencing/timing.c) does not cover? */
+bool keeper_is_late(uint32_t late_ms);
 
 /* How long nothing needs doing; UINT32_MAX: until somebody speaks. */
 uint32_t keeper_rest_ms(const struct keeper *keeper, uint64_t now_ms);

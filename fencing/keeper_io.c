@@ -41,6 +41,20 @@ static void hang_up(struct keeper_io *io, const char *trouble)
     tell(io, NULL, trouble);
 }
 
+/* What it says itself, or that the proof which rests on it may have come too early. */
+static void tell_report(struct keeper_io *io, const struct keeper_report *report)
+{
+    char text[TEXT_BYTES];
+    snprintf(text, sizeof(text), "%s", report->trouble);
+    if (text[0] == '\0' && keeper_is_late(report->late_ms)) {
+        snprintf(text, sizeof(text),
+                 "its watchdog was fed %u ms late (%s), and others rest on %u ms at most: is the "
+                 "host, or its BMC, overloaded?",
+                 report->late_ms, report->device, keeper_feed_ms(KEEPER_TIMEOUT_MAX_MS));
+    }
+    tell(io, report, text);
+}
+
 static int32_t on_report(int32_t fd, int32_t revents, void *context)
 {
     struct keeper_io *io = context;
@@ -55,7 +69,7 @@ static int32_t on_report(int32_t fd, int32_t revents, void *context)
     } else if (!keeper_report_ok(&report)) {
         hang_up(io, "stead-keeper is not of this release: systemctl restart stead-keeper");
     } else {
-        tell(io, &report, report.trouble);
+        tell_report(io, &report);
     }
     return 0;
 }

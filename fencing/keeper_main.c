@@ -1,9 +1,10 @@
 /*
- * stead-keeper: feeds this host's watchdog while its agent vouches for it, and for nothing else.
+ * stead-keeper: feeds this host's watchdog, as long as somebody counts on it only while the agent
+ * vouches for this host.
  *
- *     stead-keeper run          by systemd; arms only when the agent tells it to
- *     stead-keeper selftest     does the watchdog really reset this host? (It does, if all is
- * well.) stead-keeper result       what the last selftest showed
+ * `stead-keeper run` is systemd's; it arms only when the agent tells it to. `stead-keeper selftest`
+ * tries whether the watchdog really resets this host (it does, if all is well), and `stead-keeper
+ * result` tells what the last selftest showed.
  *
  * Small on purpose: locked memory, real time, nothing allocated after the start, no library but
  * libc. It outlives the agent; an agent that dies, hangs or is cut off lets its word run out.
@@ -135,6 +136,7 @@ static void arm(struct server *server, const struct keeper_order *order)
                                 order->softdog != 0, server->report.trouble);
         if (r == 0) {
             server->report.trouble[0] = '\0';
+            server->report.late_ms = 0;
             say(5, "armed: %s '%s', timeout %u ms, fed every %u ms", server->device.path,
                 server->device.identity, server->device.timeout_ms,
                 keeper_feed_ms(server->device.timeout_ms));
@@ -230,6 +232,10 @@ static void feed(struct server *server)
     }
     if (late_ms > server->report.late_ms) {
         server->report.late_ms = (uint32_t)late_ms;
+        if (keeper_is_late(server->report.late_ms)) {
+            say(3, "%s was fed %u ms late", server->device.path, server->report.late_ms);
+            report(server);
+        }
     }
 }
 

@@ -141,20 +141,26 @@ uint32_t timing_lease_check_ms(const struct settings *settings)
 /*
  * When has the watchdog of a lost node X surely fired? By the clock of the acting node A:
  *
- *   base      A knows that as many nodes as a quorum takes, X not counted, have read that X is
- * lost: their heartbeats carry a version at least that of the loss. Each of them has stopped
- *             answering X's heartbeats when it read that (agent/watchdog.c), and any quorum of X's
- * has one of them in it. So whatever heartbeat of X's was the last that a quorum ever answered, X
- * *sent* it before the base. No view of Corosync's is asked: those may be out of date. vouch X's
- * agent vouches, by X's own clock, for fresh_ms from that sending; or, where no guest was alive on
- * X and it was not fresh, for fresh_ms from then. A guest can start on X only while X is fresh, so
- * such a vouch was given before the end of some freshness: it ends 2 * fresh_ms after the sending.
- *   feed      The keeper looks at the clock before each feed, so none is begun after the vouch; one
- *             that was begun may be carried out late, and a keeper that is later than one feed says
- * so. fires     The device resets X at the latest so long after it was last fed: measured on that
- * host (stead-keeper selftest) or set, committed in its record, never taken to be the timeout.
- *   drift     X's clock and A's, and the device's own, over all of that.
- *   schedule  The steps in between: A's answer from its clock, X's keeper from its CPU.
+ * base: A knows that as many nodes as a quorum takes, X not counted, have read that X is lost:
+ * their heartbeats carry a version at least that of the loss. Each of them has stopped answering
+ * X's heartbeats when it read that (agent/watchdog.c), and any quorum of X's has one of them in it.
+ * So whatever heartbeat of X's was the last that a quorum ever answered, X *sent* it before the
+ * base. No view of Corosync's is asked: those may be out of date.
+ *
+ * vouch: X's agent vouches, by X's own clock, for fresh_ms from that sending; or, where no guest
+ * was alive on X and it was not fresh, for fresh_ms from then. A guest can start on X only while X
+ * is fresh, so such a vouch was given before the end of some freshness: it ends 2 * fresh_ms after
+ * the sending.
+ *
+ * feed: the keeper looks at the clock before each feed, so none is begun after the vouch; one that
+ * was begun may be carried out late, and a keeper that is later than one feed says so.
+ *
+ * fires: the device resets X at the latest so long after it was last fed: measured on that host
+ * (stead-keeper selftest) or set, committed in its record, never taken to be the timeout.
+ *
+ * drift: X's clock and A's, and the device's own, over all of that.
+ *
+ * schedule: the steps in between, A's answer from its clock, X's keeper from its CPU.
  *
  * Assumes: CLOCK_BOOTTIME on both, and a device that counts on while the host stands still; one
  * that a hypervisor emulates does not while the hypervisor pauses the machine. A person's word

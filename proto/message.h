@@ -34,7 +34,7 @@ enum trouble {
     TROUBLE_HOOK,     /* libvirt does not ask stead's hook: it starts our VMs by hand, too */
     TROUBLE_POOL,     /* no trouble of the host's: which pools are full */
     TROUBLE_DEFINED,  /* libvirt has a definition of a VM of ours, made by hand */
-    TROUBLE_WATCHDOG, /* it is to be armed, and is not */
+    TROUBLE_WATCHDOG, /* it is to be armed, and is not; or no proof should rest on it */
     TROUBLE_COUNT
 };
 

@@ -341,6 +341,30 @@ static void what_is_refused_and_cannot_be_stopped_is_fed(void **state)
     assert_int_equal(device_said(world, "expired"), 0);
 }
 
+/* Where a feed takes longer than the sum of a proof allows for (docs/timing.md), a person is told.
+ */
+static void a_late_feed_is_told(void **state)
+{
+    struct world *world = *state;
+    const struct event *last = NULL;
+    arm(world);
+    keep_vouching(world, 500);
+    assert_false(keeper_said(world, " late"));
+    kill(world->watchdog, SIGSTOP);
+    keep_vouching(world, 1300);
+    kill(world->watchdog, SIGCONT);
+    for (int i = 0; i < 20 && !keeper_said(world, " late"); i++) {
+        keep_vouching(world, VOUCH_MS / 3);
+    }
+    keep_vouching(world, VOUCH_MS);
+    last = &world->events->list[world->events->count - 1];
+    assert_true(last->keeper.armed);
+    assert_non_null(strstr(last->keeper.trouble, " ms late"));
+    assert_non_null(strstr(last->keeper.trouble, world->device));
+    assert_false(order(world, ACTION_KEEPER_DISARM)->keeper.armed);
+    arm(world); /* another life of it: no trouble */
+}
+
 static void it_outlives_the_agent(void **state)
 {
     struct world *world = *state;
@@ -468,6 +492,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_cannot_be_stopped_is_fed_on, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_refused_and_cannot_be_stopped_is_fed, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(a_late_feed_is_told, setup, teardown),
         cmocka_unit_test_setup_teardown(it_outlives_the_agent, setup, teardown),
         cmocka_unit_test_setup_teardown(killed_it_leaves_the_device_armed, setup, teardown),
         cmocka_unit_test_setup_teardown(known_liars_are_refused, setup, teardown),

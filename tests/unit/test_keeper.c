@@ -1,6 +1,7 @@
 /* The keeper's decisions, on a clock made up here: when the watchdog is fed, and which is trusted.
  */
 #include "fencing/keeper.h"
+#include "fencing/timing.h"
 #include "tests/unit/unit.h"
 
 #define TIMEOUT 10000u
@@ -207,6 +208,13 @@ TEST(it_wakes_for_the_next_feed_or_the_end_of_the_word)
     assert_int_equal(keeper_rest_ms(&keeper, 1300), 0);
 }
 
+/* What fencing/timing.c allows a feed that is under way. */
+TEST(a_feed_is_late_beyond_what_the_sum_allows)
+{
+    assert_false(keeper_is_late(timing_feed_ms()));
+    assert_true(keeper_is_late(timing_feed_ms() + 1));
+}
+
 /* --- which device --- */
 
 static bool trusted(const struct keeper_device *device, bool softdog)
@@ -321,6 +329,7 @@ int main(void)
         cmocka_unit_test(armed_anew_what_was_kept_is_fed_by_word_only),
         cmocka_unit_test(each_state_says_whether_it_guards),
         cmocka_unit_test(it_wakes_for_the_next_feed_or_the_end_of_the_word),
+        cmocka_unit_test(a_feed_is_late_beyond_what_the_sum_allows),
         cmocka_unit_test(known_liars_are_refused_with_a_remedy),
         cmocka_unit_test(ipmi_watchdog_without_its_device_is_told_of),
         cmocka_unit_test(a_device_that_stops_when_closed_is_refused),
