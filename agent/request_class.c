@@ -195,7 +195,7 @@ const char *request_class_find(const struct core *core, const char *name, uint32
 const char *request_class_remove(struct core *core, const struct request *request,
                                  struct text *ret_why)
 {
-    uint32_t slot = 0;
+    uint32_t slot;
     struct text names = {0};
     const char *refused = name_refuses(request->name);
     refused = refused != NULL ? refused : request_class_find(core, request->name, &slot, ret_why);
@@ -223,7 +223,7 @@ static uint32_t policy_of(const struct core *core, uint32_t class)
 const char *request_vm_class(struct core *core, const struct request *request, struct text *ret_why)
 {
     uint32_t at = state_find_vm(&core->cluster, request->name);
-    uint32_t class = 0;
+    uint32_t class;
     const char *refused = request_class_early(core, request);
     if (refused == NULL && (at == VMS_MAX || draft_peek_vm(core, at)->removing)) {
         refused = "no such VM; see stead vm list";

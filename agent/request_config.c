@@ -20,7 +20,7 @@
 void request_config_unknown(const char *name, struct text *ret_why)
 {
     const char *names[SETTINGS_MAX];
-    uint32_t count = 0;
+    uint32_t count;
     const struct setting *table = settings_table(&count);
     ASSERT(count <= SETTINGS_MAX);
     const struct setting *meant = NULL;
@@ -57,7 +57,6 @@ const char *request_config_set(struct core *core, const struct request *request,
     const struct setting *setting = settings_find(request->name);
     struct settings settings = draft_peek_settings(core);
     struct setting_record record = {.set_ms = core->local.wall_ms, .given = true};
-    *ret_why = (struct text){0};
     if (setting == NULL) {
         request_config_unknown(request->name, ret_why);
         return ret_why->bytes;
