@@ -1,6 +1,5 @@
 /* Commands about nodes, as they are decided: what is drafted, or why nothing is. We are n1 and act;
  * n2 and n3 are in the ring. */
-#include "agent/draft.h"
 #include "agent/request_validate.h"
 #include "tests/unit/unit_request.h"
 
@@ -12,13 +11,13 @@ static struct node_record *record_of(struct unit *u, uint32_t nodeid)
 /* Decides it in a draft of its own; NULL, or why it is refused, having drafted nothing. */
 static const char *decide(struct unit *u, const struct request *request)
 {
-    const char *(*decided)(struct core *, const struct request *) =
+    const char *(*by)(struct core *, const struct request *) =
         request->kind == REQUEST_NODE_JOIN      ? request_node_join
         : request->kind == REQUEST_NODE_FENCE   ? request_node_fence
         : request->kind == REQUEST_NODE_UNFENCE ? request_node_unfence
                                                 : request_node_remove;
     draft_begin(&u->core);
-    const char *refused = decided(&u->core, request);
+    const char *refused = by(&u->core, request);
     assert_int_equal(u->core.local.draft.delta.count, refused != NULL ? 0 : 2);
     return refused;
 }
@@ -30,14 +29,6 @@ static struct node_record drafted(struct unit *u, const struct request *request,
         fail_msg("refused: %s", refused);
     }
     return *draft_peek_node(&u->core, slot);
-}
-
-/* The entry by which it is done, after its record. */
-static const struct history_entry *drafted_entry(const struct unit *u)
-{
-    const struct record *record = &u->core.local.draft.delta.records[1];
-    assert_int_equal(record->kind, RECORD_HISTORY);
-    return &record->history;
 }
 
 /* A person's word about a node that is in the ring: taken only where it is lost or fenced, and who

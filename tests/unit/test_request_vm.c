@@ -1,6 +1,5 @@
 /* Commands about VMs, to the letter: what each leaves in the record, and what it is refused for. We
  * are n1 and act. */
-#include "agent/draft.h"
 #include "agent/request_validate.h"
 #include "tests/unit/unit_request.h"
 

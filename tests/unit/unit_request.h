@@ -2,6 +2,7 @@
 #ifndef STEAD_TESTS_UNIT_REQUEST_H
 #define STEAD_TESTS_UNIT_REQUEST_H
 
+#include "agent/draft.h"
 #include "agent/request.h"
 #include "tests/unit/unit_core.h"
 
@@ -76,6 +77,44 @@ static inline void check_accepted(struct unit *u, const struct request *request)
         fail_msg("refused: %s", reply.text);
     }
     assert_non_null(state_find_request(&u->core.cluster, &request->id));
+}
+
+/* Decided in a draft of its own, which is left open: NULL, or why it is refused, with nothing
+ * drafted. What was in `ret_why` before is no part of it. */
+static inline const char *decided(struct unit *u, const struct request *request,
+                                  const char *(*decide)(struct core *, const struct request *,
+                                                        struct text *))
+{
+    static struct text why;
+    memset(why.bytes, 'x', sizeof(why.bytes) - 1);
+    why.length = TEXT_BYTES / 2;
+    draft_begin(&u->core);
+    const char *refused = decide(&u->core, request, &why);
+    if (refused != NULL) {
+        assert_int_equal(u->core.local.draft.delta.count, 0);
+    }
+    return refused;
+}
+
+static inline void check_why(const char *refused, const char *words)
+{
+    assert_non_null(refused);
+    assert_string_equal(refused, words);
+}
+
+/* What is drafted: one record, and the entry by which the command is done. */
+static inline const struct record *drafted_record(const struct unit *u)
+{
+    assert_int_equal(u->core.local.draft.delta.count, 2);
+    return &u->core.local.draft.delta.records[0];
+}
+
+static inline const struct history_entry *drafted_entry(const struct unit *u)
+{
+    assert_int_equal(u->core.local.draft.delta.count, 2);
+    const struct record *record = &u->core.local.draft.delta.records[1];
+    assert_int_equal(record->kind, RECORD_HISTORY);
+    return &record->history;
 }
 
 static inline struct unit *acting(void)
