@@ -312,6 +312,23 @@ TEST(a_suspended_guest_wanted_stopped_is_destroyed)
     world_end(w);
 }
 
+/* Without its connection libvirt tells nothing, and nothing follows for what runs; that it is gone
+ * is told at once. */
+TEST(a_lost_connection_says_nothing_of_the_guests)
+{
+    struct world *w = world_up();
+    unit_domain(w->u, 0, DOMAIN_RUNNING, END_UNKNOWN);
+    after_a_heartbeat(w);
+    assert_true(w->u->core.local.beat.libvirt);
+    struct event lost = unit_event(EVENT_DOMAINS, 0);
+    unit_step(w->u, &lost);
+    unit_pass(w->u, UNIT_TICK_MS);
+    assert_false(w->u->core.local.beat.libvirt);
+    assert_int_equal(world_state(w), RUN_UP);
+    assert_int_equal(w->u->core.local.domain_count, 1);
+    world_end(w);
+}
+
 /* Whatever becomes of its record, a guest that is shutting down closes its disks itself: its lease
  * is ours until then. */
 TEST(a_guest_shutting_down_keeps_its_time)
@@ -427,6 +444,7 @@ int main(void)
         cmocka_unit_test(up_and_over_are_told_at_once),
         cmocka_unit_test(who_else_looks_on_is_asked_after_a_while),
         cmocka_unit_test(a_suspended_guest_wanted_stopped_is_destroyed),
+        cmocka_unit_test(a_lost_connection_says_nothing_of_the_guests),
         cmocka_unit_test(a_guest_shutting_down_keeps_its_time),
         cmocka_unit_test(an_end_is_seen_to_at_once),
         cmocka_unit_test(a_copy_started_after_a_clean_end_is_barred),

@@ -111,6 +111,23 @@ TEST(a_vm_in_a_slot_used_again_is_begun_at_once)
     world_end(w);
 }
 
+/* One given back to libvirt is let alone, also where its slot holds another VM at once. */
+TEST(a_guest_given_back_runs_on_though_its_slot_is_used_again)
+{
+    struct world *w = world_up();
+    (void)unit_foreign(w->u);
+    struct vm_record *vm = unit_foreign_vm(w->u, 0);
+    vm->uuid = uuid_of(0);
+    vm->state = VM_STOPPED;
+    vm->node = NODE_NONE;
+    unit_foreign_send(w->u);
+    world_settle(w, 3000);
+    assert_true(w->alive && w->runs);
+    assert_int_equal(w->blocked.count, 0);
+    assert_int_equal(world_state(w), RUN_IDLE);
+    world_end(w);
+}
+
 /* More than there is room for: what does not fit waits until something has ended. */
 TEST(what_has_no_room_waits)
 {
@@ -183,6 +200,7 @@ int main(void)
         cmocka_unit_test(each_of_several_guests_is_kept),
         cmocka_unit_test(a_vm_is_begun_whichever_other_runs),
         cmocka_unit_test(a_vm_in_a_slot_used_again_is_begun_at_once),
+        cmocka_unit_test(a_guest_given_back_runs_on_though_its_slot_is_used_again),
         cmocka_unit_test(what_has_no_room_waits),
         cmocka_unit_test(what_does_not_fit_into_the_list_is_not_listed),
         cmocka_unit_test(what_does_not_fit_into_a_heartbeat_is_told_later),
