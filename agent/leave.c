@@ -98,7 +98,7 @@ void leave_draft(struct core *core, uint32_t slot, const struct beat *beat)
     const struct node_record *node = draft_peek_node(core, slot);
     uint32_t leave_ms = core->cluster.settings.leave_ms;
     ASSERT(node->state == NODE_ADMITTED);
-    ASSERT(!node->fence_wanted);
+    ASSERT(beat->nodeid == node->nodeid);
     bool asks = beat->leaving == LEAVING_RING;
     if (asks && node->away_ms == 0 && leave_ms != 0 && rest_is_quorate(core, slot)) {
         draft_away(core, slot, leave_ms);

@@ -523,13 +523,8 @@ static void carry_fence_on(struct core *core, uint32_t slot, const struct node_r
     struct fence *fence = &core->local.acting.fences[slot];
     const struct peer *peer = peers_see(core, node->nodeid);
     struct node_record seen = *node;
-    bool ended = peers_ended(core, node->nodeid);
-    bool unseen = peers_never_seen(core, node->nodeid);
-    bool content = (ended || unseen) && releases_all(core, slot, PROOF_STORAGE);
-    if (ended && content) {
-        memset(&seen.bmc, 0, sizeof(seen.bmc)); /* it ends in order: let it */
-        memset(seen.devices, 0, sizeof(seen.devices));
-    }
+    bool let = peers_ended(core, node->nodeid) || peers_never_seen(core, node->nodeid);
+    bool spared = let && releases_all(core, slot, PROOF_STORAGE);
     seen.client_only |= peer != NULL && peer->heard && reborn(node, peer);
     seen.client_only |= /* another machine in its place is not switched off for it */
         node->state == NODE_FENCED && peer != NULL && peer->heard &&
@@ -538,7 +533,7 @@ static void carry_fence_on(struct core *core, uint32_t slot, const struct node_r
     if (!incarnation_equal(fence->incarnation, node->incarnation)) {
         core->local.acting.lost_version[slot] = core->cluster.header.version;
     }
-    enum fence_power power = content && unseen               ? FENCE_POWER_SPARED
+    enum fence_power power = spared                          ? FENCE_POWER_SPARED
                              : needs_power(core, slot, node) ? FENCE_POWER_NEEDED
                                                              : FENCE_POWER_TRIED;
     fence_carry_on(fence, &seen, power, &core->cluster.settings, caller);

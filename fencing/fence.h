@@ -11,7 +11,7 @@
 enum fence_power {
     FENCE_POWER_TRIED,  /* a clean-up */
     FENCE_POWER_NEEDED, /* a VM waits for it */
-    FENCE_POWER_SPARED, /* it may be booting, and nobody waits for it */
+    FENCE_POWER_SPARED, /* it may be booting, or ends in order, and nobody waits for it */
 };
 
 enum fence_state {

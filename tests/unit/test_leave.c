@@ -324,6 +324,20 @@ TEST(a_shutdown_is_forgotten_once_it_is_back)
     free(u);
 }
 
+/* Its fence was asked for, and nobody else can act: it goes on, and may leave the ring. */
+TEST(the_last_one_whose_fence_was_asked_for_goes_on)
+{
+    struct unit *u = unit_new(1);
+    u->peers[2].able = u->peers[3].able = false;
+    u->image.nodes[0].fence_wanted = true;
+    unit_start(u);
+    unit_commit(u);
+    unit_settle(u, 1000);
+    assert_int_equal(unit_copy_node(u, 1)->state, NODE_ADMITTED);
+    assert_int_equal(u->core.cluster.header.actor, 1);
+    free(u);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -346,6 +360,7 @@ int main(void)
         cmocka_unit_test(a_host_that_shuts_down_keeps_its_power),
         cmocka_unit_test(policy_power_pulls_the_plug_all_the_same),
         cmocka_unit_test(a_shutdown_is_forgotten_once_it_is_back),
+        cmocka_unit_test(the_last_one_whose_fence_was_asked_for_goes_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

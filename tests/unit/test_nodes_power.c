@@ -172,6 +172,31 @@ TEST(another_machine_in_its_place_is_not_switched_off)
     free(u);
 }
 
+/* Back in the ring and ending in order while two devices are asked: what they are at ends, and
+ * nothing more is asked of them. */
+TEST(who_shuts_down_while_it_is_told_off_is_let)
+{
+    struct unit *u = with_policies(PROOF_STORAGE, 0);
+    give_device(u);
+    u->image.nodes[N3].devices[1] = u->image.nodes[N3].devices[0];
+    u->image.nodes[N3].devices[1].name[0] = 'q';
+    u->peers[3].devices[1] = u->image.nodes[N3].devices[1];
+    unit_lead(u);
+    unit_leave(u, 3);
+    unit_commit(u);
+    is(u, NODE_LOST);
+    struct action first = unit_take(u, ACTION_POWER);
+    struct action second = unit_take(u, ACTION_POWER);
+    u->peers[3].leaving = LEAVING_HOST;
+    unit_ring(u, true, 3, (uint32_t[]){1, 2, 3});
+    unit_settle(u, 300);
+    unit_power(u, &first, OUTCOME_DONE);
+    unit_power(u, &second, OUTCOME_DONE);
+    unit_settle(u, 3000);
+    unit_none(u, ACTION_POWER);
+    free(u);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -180,6 +205,7 @@ int main(void)
         cmocka_unit_test(power_is_tried_on_only_while_it_would_let_a_vm_go),
         cmocka_unit_test(its_fence_is_carried_on_while_a_vm_waits_though_it_is_back),
         cmocka_unit_test(another_machine_in_its_place_is_not_switched_off),
+        cmocka_unit_test(who_shuts_down_while_it_is_told_off_is_let),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
