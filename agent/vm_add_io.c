@@ -160,7 +160,9 @@ static void fill_definition(struct adding *adding)
 {
     struct definition *definition = &adding->preparation.definition;
     /* A version no earlier add of this UUID had: what removes that one cannot touch this one. */
-    *definition = (struct definition){.vm = adding->facts.uuid, .version = (uint32_t)time(NULL)};
+    *definition = (struct definition){
+        .vm = adding->facts.uuid,
+        .version = state_new_definition(&adding->tools->core->cluster, (uint32_t)time(NULL))};
     definition->xml = adding->xml;
     definition->digest = digest_bytes(DIGEST_SEED, adding->xml, strlen(adding->xml));
     definition->image_count = adding->facts.image_count;

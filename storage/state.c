@@ -291,6 +291,20 @@ uint32_t state_find_vm_uuid(const struct cluster *cluster, const struct uuid *uu
     return VMS_MAX;
 }
 
+uint32_t state_new_definition(const struct cluster *cluster, uint32_t clock_s)
+{
+    uint32_t version = clock_s == 0 ? 1 : clock_s;
+    ASSERT(cluster->vm_end <= VMS_MAX);
+    for (uint32_t i = 0; i < cluster->vm_end; i++) {
+        const uint32_t there = cluster->vms[i].definition_version;
+        if (there >= version) {
+            version = there < UINT32_MAX ? there + 1 : there;
+        }
+    }
+    ASSERT(version != 0);
+    return version;
+}
+
 bool state_incarnation_lives(const struct cluster *cluster, uint8_t node,
                              struct incarnation incarnation)
 {

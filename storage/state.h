@@ -41,6 +41,11 @@ uint8_t state_find_node_name(const struct cluster *cluster, const char *name);
 uint32_t state_find_vm(const struct cluster *cluster, const char *name);
 uint32_t state_find_vm_uuid(const struct cluster *cluster, const struct uuid *uuid);
 
+/* The version of a VM's first definition, from which its lease's generations begin: the clock's
+ * seconds, so that no earlier life of that VM had it, but above any that is there, should the clock
+ * be behind. */
+uint32_t state_new_definition(const struct cluster *cluster, uint32_t clock_s);
+
 /* Is (node, incarnation) the present, admitted life of that node? */
 bool state_incarnation_lives(const struct cluster *cluster, uint8_t node,
                              struct incarnation incarnation);

@@ -81,8 +81,8 @@ struct preparation {
 
 /* `vm add`, the part in RADOS: claims the images, makes the lease object, free or (`running`) held,
  * its first generation being the definition's version (or raises the one that is there by one), and
- * writes the definition; the generation is told. Give each add of one UUID a greater version, such
- * as the clock's seconds: then no change or removal meant for an earlier life of it can match.
+ * writes the definition; the generation is told. Give each add of one UUID a greater version
+ * (state_new_definition): then no change or removal meant for an earlier life of it can match.
  * REFUSED with the reason in `text` when an image was claimed meanwhile or the lease is held; one
  * that the very node holds which adopts again is its own half-done try. `done` as above. */
 void storage_io_prepare_vm(struct storage_io *io, const struct preparation *preparation,

@@ -257,6 +257,22 @@ TEST(finding)
     free(p);
 }
 
+/* A host whose clock is behind gives a version above all that are there, too. */
+TEST(a_new_definition_is_above_all)
+{
+    struct position *p = begun();
+    p->copy.vms[6].definition_version = 1800000000;
+    assert_int_equal(state_new_definition(&p->copy, 1700000000), 1800000001);
+    assert_int_equal(state_new_definition(&p->copy, 1800000000), 1800000001);
+    assert_int_equal(state_new_definition(&p->copy, 1800000001), 1800000001);
+    assert_int_equal(state_new_definition(&p->copy, 1900000000), 1900000000);
+    p->copy.vms[6].definition_version = UINT32_MAX;
+    assert_int_equal(state_new_definition(&p->copy, 1900000000), UINT32_MAX);
+    p->copy.vms[6].definition_version = 0;
+    assert_int_equal(state_new_definition(&p->copy, 0), 1);
+    free(p);
+}
+
 /* A life lives only while its node is admitted under that very incarnation. */
 TEST(a_life_is_node_and_incarnation)
 {
@@ -332,6 +348,7 @@ int main(void)
         cmocka_unit_test(a_damaged_image_is_not_taken),
         cmocka_unit_test(records_make_a_copy),
         cmocka_unit_test(finding),
+        cmocka_unit_test(a_new_definition_is_above_all),
         cmocka_unit_test(a_life_is_node_and_incarnation),
         cmocka_unit_test(commands_are_found_by_id),
         cmocka_unit_test(the_last_slot_can_be_used),
