@@ -109,16 +109,20 @@ static bool returns_first(const struct core *core, const struct peer *a, const s
     return last_a == last_b ? a->nodeid < b->nodeid : last_b;
 }
 
-/* In the ring, but by our copy of no cluster of ours: it is nobody to wait for. */
-static bool outsider(const struct core *core, const struct peer *peer)
+/* Silent, and its agent may come up yet. Who is by our copy of no cluster of ours is nobody to wait
+ * for. */
+static bool is_awaited(const struct core *core, const struct peer *peer)
 {
     uint8_t slot = state_find_node(&core->cluster, peer->nodeid);
-    return slot == NODE_NONE || core->cluster.nodes[slot].state == NODE_REMOVED;
+    return slot != NODE_NONE && core->cluster.nodes[slot].state != NODE_REMOVED &&
+           peers_awaited(core, peer);
 }
 
 /* Nobody in a quorate ring is admitted any more (all hosts lost power): the lowest that is back
  * takes the term with its own admission. No other side can be quorate, or, in a tie, this one would
- * not be fresh; and each VM still waits for the barrier on its last holder's clients. */
+ * not be fresh; and each VM still waits for the barrier on its last holder's clients. A silent one
+ * may be admitted, and its agent may come up yet; after grace_ms it is as well left to its guests:
+ * nobody is fenced who is in the ring. */
 static bool our_turn_to_return(const struct core *core)
 {
     const struct local *local = &core->local;
@@ -130,10 +134,35 @@ static bool our_turn_to_return(const struct core *core)
     for (uint32_t i = 0; i < local->peer_count; i++) {
         const struct peer *peer = &local->peers[i];
         bool first = returning(core, peer) && returns_first(core, peer, self);
-        bool silent = !peers_speaks(core, peer) && !outsider(core, peer);
-        if (first || eligible(core, peer) || silent) {
+        if (first || eligible(core, peer) || is_awaited(core, peer)) {
             return false;
         }
+    }
+    return true;
+}
+
+bool actor_tell_none(const struct core *core, struct text *text)
+{
+    const struct peer *awaited = NULL;
+    ASSERT(core->local.peer_count <= NODES_MAX);
+    for (uint32_t i = 0; i < core->local.peer_count; i++) {
+        const struct peer *peer = &core->local.peers[i];
+        if (eligible(core, peer)) {
+            return false;
+        }
+        awaited = is_awaited(core, peer) ? peer : awaited;
+    }
+    text_add(text, "nobody acts: ");
+    if (awaited != NULL) {
+        uint8_t slot = state_find_node(&core->cluster, awaited->nodeid);
+        ASSERT(slot != NODE_NONE);
+        text_add(text_add(text, "the agent of "), core->cluster.nodes[slot].name);
+        text_add_u64(text_add(text, " is silent, and waited for until it has been so for "),
+                     core->cluster.settings.grace_ms / 1000);
+        text_add(text, " s (grace_ms); systemctl start stead-agent there");
+    } else {
+        text_add(text, "no node here is admitted and able: stead status on each tells why; one "
+                       "that was fenced and not rebooted: reboot it");
     }
     return true;
 }

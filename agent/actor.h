@@ -3,6 +3,7 @@
 #define STEAD_AGENT_ACTOR_H
 
 #include "agent/core.h"
+#include "proto/text.h"
 
 /* One round: commit upkeep, the term, outside work, the next commit. Each step. */
 void actor_carry_on(struct core *core, struct caller *caller);
@@ -18,5 +19,8 @@ void actor_note_waiting(struct core *core);
 
 /* Do we hold the present term? */
 bool actor_holds(const struct core *core);
+
+/* Why nobody in this ring acts, and what is waited for; false: somebody may. For people. */
+bool actor_tell_none(const struct core *core, struct text *text);
 
 #endif

@@ -58,6 +58,14 @@ bool peers_speaks(const struct core *core, const struct peer *peer)
            core->local.now_ms - peer->heard_ms < timing_silent_ms(&core->cluster.settings);
 }
 
+bool peers_awaited(const struct core *core, const struct peer *peer)
+{
+    uint64_t since_ms = peer->heard_ms != 0 ? peer->heard_ms : peer->came_ms;
+    ASSERT(since_ms <= core->local.now_ms);
+    return !peers_speaks(core, peer) &&
+           core->local.now_ms - since_ms < core->cluster.settings.grace_ms;
+}
+
 static bool was_seen(const struct local *local, uint32_t nodeid)
 {
     for (uint32_t i = 0; i < local->seen_count; i++) {

@@ -32,6 +32,9 @@ bool peers_ended(const struct core *core, uint32_t nodeid);
 /* Its agent speaks: heard within timing_silent_ms. */
 bool peers_speaks(const struct core *core, const struct peer *peer);
 
+/* Is a silent one waited for yet, as an absent host is that may be booting: for grace_ms? */
+bool peers_awaited(const struct core *core, const struct peer *peer);
+
 /* Until when "I am quorate" is proven (CLOCK_BOOTTIME, ms); 0: it is not. */
 uint64_t peers_fresh_until_ms(const struct core *core);
 

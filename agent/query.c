@@ -434,6 +434,8 @@ static bool tell_trouble(const struct core *core, uint64_t now_ms, struct text *
     } else if (halt_forbids(core)) {
         text_add(text, "two nodes are halted at this version of the state: nobody acts on it, VMs "
                        "run on; see stead node show, then stead node resume NAME");
+    } else if (actor_tell_none(core, text)) {
+        return true;
     } else if (!local->libvirt) {
         text_add(text, "libvirt does not answer here: its VMs run on, none is started or stopped "
                        "here; systemctl status libvirtd");

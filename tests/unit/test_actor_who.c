@@ -90,6 +90,40 @@ TEST(outsiders_are_not_waited_for)
     }
 }
 
+static const char *why_nobody_acts(const struct unit *u)
+{
+    static struct text text;
+    text = (struct text){0};
+    return actor_tell_none(&u->core, &text) ? text.bytes : "somebody may";
+}
+
+/* One of ours that says nothing is waited for like a host that may be booting, and people are told;
+ * then it is nobody any more, whether it spoke before or not. */
+TEST(a_silent_one_is_waited_for_so_long)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        struct unit *u = unit_all_rebooted(2);
+        unit_set(u, "grace_ms", 20000);
+        unit_fill_node(u, 1); /* admitted, and never away */
+        u->silent[1] = i == 0;
+        u->peers[3].storage = false; /* could not begin */
+        come_back(u);
+        unit_pass(u, 15000);
+        assert_int_equal(strcmp(why_nobody_acts(u), "somebody may") == 0, i == 1);
+        if (i == 1) {
+            u->silent[1] = true;
+            unit_pass(u, 15000);
+        }
+        unit_none(u, ACTION_COMMIT);
+        assert_non_null(strstr(why_nobody_acts(u), "the agent of n1 is silent"));
+        assert_non_null(strstr(why_nobody_acts(u), "for 20 s (grace_ms)"));
+        unit_pass(u, 5100);
+        assert_int_equal(unit_logged(u, ACTION_COMMIT), 1);
+        assert_non_null(strstr(why_nobody_acts(u), "stead status on each"));
+        free(u);
+    }
+}
+
 /* What a heartbeat said of a handle that is gone admits nobody: who begins waits for his own to
  * come round with the handle he has now. The ring's other members are not the term's. */
 TEST(who_begins_is_admitted_with_the_handle_he_has)
@@ -361,6 +395,7 @@ int main(void)
         cmocka_unit_test(a_life_that_may_still_be_is_not_waited_for),
         cmocka_unit_test(who_was_fenced_begins_where_nobody_else_can),
         cmocka_unit_test(outsiders_are_not_waited_for),
+        cmocka_unit_test(a_silent_one_is_waited_for_so_long),
         cmocka_unit_test(who_begins_is_admitted_with_the_handle_he_has),
         cmocka_unit_test(one_that_is_out_may_have_another_machine),
         cmocka_unit_test(a_restless_one_leaves_it_to_a_steady_one),

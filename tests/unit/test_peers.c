@@ -222,6 +222,25 @@ TEST(a_silent_peer_does_not_speak)
     free(u);
 }
 
+/* From when it was heard last, or came if it never was. */
+TEST(a_silent_one_is_awaited_for_grace_ms)
+{
+    for (unsigned i = 0; i < 2; i++) { /* heard once, or never */
+        struct unit *u = unit_new(2);
+        unit_set(u, "grace_ms", 20000);
+        u->silent[1] = i == 1;
+        unit_start(u);
+        const struct peer *n1 = peers_see(&u->core, 1);
+        assert_int_equal(peers_awaited(&u->core, n1), i == 1); /* it speaks, or not */
+        assert_int_equal(n1->heard_ms == 0, i == 1);
+        u->core.local.now_ms = (i == 0 ? n1->heard_ms : n1->came_ms) + 19999;
+        assert_true(peers_awaited(&u->core, n1));
+        u->core.local.now_ms++;
+        assert_false(peers_awaited(&u->core, n1));
+        free(u);
+    }
+}
+
 /* How long a peer has been without storage is counted from when it said so first. */
 TEST(a_peer_without_storage_is_timed)
 {
@@ -477,6 +496,7 @@ int main(void)
         cmocka_unit_test(those_who_stay_keep_their_answers),
         cmocka_unit_test(an_agent_that_left_does_not_speak),
         cmocka_unit_test(a_silent_peer_does_not_speak),
+        cmocka_unit_test(a_silent_one_is_awaited_for_grace_ms),
         cmocka_unit_test(a_peer_without_storage_is_timed),
         cmocka_unit_test(our_beat_answers_each_peer),
         cmocka_unit_test(our_beat_says_who_we_are),

@@ -179,6 +179,10 @@ TEST(settled_and_strangers)
     struct unit *u = unit_new(2);
     unit_start(u);
     check_situation(u, "all is settled");
+    for (uint32_t i = 0; i < u->core.local.peer_count; i++) {
+        u->core.local.peers[i].beat.able = false;
+    }
+    check_situation(u, "nobody acts: no node here is admitted and able");
     free(u);
     u = unit_new(2);
     memset(&u->image.nodes[1], 0, sizeof(u->image.nodes[1]));
