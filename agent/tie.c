@@ -5,12 +5,15 @@
  * state object says by a read of ours. A half that has none stands still; it may take the term once
  * what the members of it write beside the state has not changed over bar_ms of reads and writes of
  * its own, none of which failed, and no guest of ours is alive here. For that it opens a new handle
- * (that of its ended life is barred first, agent/view.c) and, where its address is barred, takes
- * that entry off: its hands are empty by then, and clients' own entries stay. And after a cut:
- * which half tries for the term first. Assumes: terms are compared and set, so that of two halves
- * that try one wins; a fence begins with the term that names the node lost; leases and barriers
- * keep the disks whoever is wrong here. Never: takes silence for death where a read or a write of
- * our own failed meanwhile.
+ * (that of its ended life is barred first, agent/view.c). After a cut: which half tries for the
+ * term first. And in any quorate ring, a tie or not, where nobody acts who could let us back in:
+ * that our own address comes off the blocklist, once our hands have been empty and that has been so
+ * for longer than a write of a dead guest was ever under way. What else may write is not here and
+ * is barred by name: a host outside the ring that thaws by its own entries and by the barrier of
+ * who takes its VMs over; the clients of our own ended life, whose entries stay. Assumes: terms are
+ * compared and set, so that of two halves that try one wins; a fence begins with the term that
+ * names the node lost; leases and barriers keep the disks whoever is wrong here. Never: takes
+ * silence for death where a read or a write of our own failed meanwhile; takes off another's entry.
  */
 #include "agent/tie.h"
 
@@ -203,17 +206,29 @@ void tie_on_refused(struct core *core, const struct client *client)
     core->local.tie.refused = *client;
 }
 
-/* Is our address to be taken off the list by ourselves? Only by one that is alone in its ring: else
- * somebody here may act, and sees to it. An agent without a copy knows no more than what Corosync
- * says. */
+/* Corosync calls the ring quorate, and nobody in it is let in or, silent yet, may be: nobody acts,
+ * and who could be about to is let in first. */
+static bool nobody_acts(const struct core *core)
+{
+    const struct local *local = &core->local;
+    ASSERT(local->peer_count <= NODES_MAX);
+    for (uint32_t i = 0; i < local->peer_count; i++) {
+        const struct peer *peer = &local->peers[i];
+        bool speaks = peers_speaks(core, peer);
+        if (speaks ? !peer->beat.empty : peers_awaited(core, peer)) {
+            return false;
+        }
+    }
+    return local->ring.quorate;
+}
+
+/* Is our address to be taken off the list by ourselves? Only where nobody acts: else whoever does
+ * sees to it. */
 static bool wants_off(const struct core *core)
 {
     const struct local *local = &core->local;
-    bool tied = core->cluster.header.version == 0
-                    ? local->ring.tie == TIE_TWO_NODE && local->ring.quorate
-                    : votes_tied(core);
     return local->storage.blocklisted && local->life.empty &&
-           !client_is_none(&local->tie.refused) && local->ring.count == 1 && tied;
+           !client_is_none(&local->tie.refused) && nobody_acts(core);
 }
 
 static void take_off(struct core *core, struct caller *caller)

@@ -411,21 +411,58 @@ TEST(a_barred_address_is_timed_from_when_nobody_else_can)
     free(u);
 }
 
-/* Without a copy Corosync's word must do: that it breaks ties between two, and that it did. */
-TEST(without_a_copy_corosync_has_broken_the_tie)
+/* Our address stays barred while somebody acts in this ring, or may: who says that his hands are
+ * not empty, or says nothing yet; or where Corosync does not call the ring quorate. With a copy or
+ * without. */
+TEST(a_barred_address_waits_for_who_may_act)
 {
-    for (unsigned i = 0; i < 3; i++) {
+    static const struct {
+        bool quorate, empty, storage, silent, off;
+    } cases[] = {
+        {true, true, false, false, true},  {true, true, true, false, true},
+        {true, false, true, false, false}, {true, false, false, false, false},
+        {true, true, false, true, false},  {false, true, false, false, false},
+    };
+    for (size_t i = 0; i < 2 * UNIT_COUNT(cases); i++) {
         struct unit *u = two(2);
         struct action off;
-        u->ring.tie = i == 1 ? TIE_QDEVICE : TIE_TWO_NODE;
-        core_init(&u->core, &u->facts, u->now_ms);
-        unit_ring(u, i != 2, 1, &u->self);
-        struct action open = unit_take(u, ACTION_HANDLE_OPEN);
-        unit_handle(u, &open, OUTCOME_BLOCKLISTED, unit_client(2, 902));
+        u->ring.tie = TIE_NONE;
+        u->peers[1].empty = cases[i / 2].empty;
+        u->peers[1].storage = cases[i / 2].storage;
+        u->peers[1].able = false;
+        u->silent[1] = cases[i / 2].silent;
+        if (i % 2 == 0) {
+            core_init(&u->core, &u->facts, u->now_ms);
+            unit_ring(u, cases[i / 2].quorate, 2, both);
+            struct action open = unit_take(u, ACTION_HANDLE_OPEN);
+            unit_handle(u, &open, OUTCOME_BLOCKLISTED, unit_client(2, 902));
+        } else {
+            unit_open(u, unit_client(2, 200));
+            unit_ring(u, cases[i / 2].quorate, 2, both);
+            u->core.local.storage.blocklisted = true;
+            u->core.local.storage.handle = HANDLE_NONE;
+        }
         empty_hands(u);
-        assert_int_equal(takes_off(u, timing_late_ms() + 1000, &off), i == 0);
+        assert_int_equal(takes_off(u, timing_late_ms() + 3000, &off), cases[i / 2].off);
         free(u);
     }
+}
+
+/* One that never speaks is waited for like a host that may be booting, and no longer. */
+TEST(a_barred_address_waits_for_a_silent_one_so_long)
+{
+    struct unit *u = two(2);
+    struct action off;
+    u->silent[1] = true;
+    u->ring.tie = TIE_NONE;
+    core_init(&u->core, &u->facts, u->now_ms);
+    unit_ring(u, true, 2, both);
+    struct action open = unit_take(u, ACTION_HANDLE_OPEN);
+    unit_handle(u, &open, OUTCOME_BLOCKLISTED, unit_client(2, 902));
+    empty_hands(u);
+    assert_false(takes_off(u, u->core.cluster.settings.grace_ms + timing_late_ms() - 1500, &off));
+    assert_true(takes_off(u, 3000, &off));
+    free(u);
 }
 
 int main(void)
@@ -446,7 +483,8 @@ int main(void)
         cmocka_unit_test(an_entry_that_comes_back_is_waited_for_again),
         cmocka_unit_test(an_entry_whose_end_is_not_told_is_taken_off_again),
         cmocka_unit_test(a_barred_address_is_timed_from_when_nobody_else_can),
-        cmocka_unit_test(without_a_copy_corosync_has_broken_the_tie),
+        cmocka_unit_test(a_barred_address_waits_for_who_may_act),
+        cmocka_unit_test(a_barred_address_waits_for_a_silent_one_so_long),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
