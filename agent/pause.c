@@ -55,9 +55,8 @@ const char *pause_waits_for(const struct core *core)
     return NULL;
 }
 
-bool pause_lets_start(const struct core *core, const struct vm_record *vm)
+bool pause_lets_start(enum ha_mode mode, const struct vm_record *vm)
 {
-    enum ha_mode mode = pause_mode(core);
     ASSERT(vm->state != VM_FREE);
     return mode == HA_ON || (mode == HA_IGNORE && vm->state == VM_STOPPED);
 }

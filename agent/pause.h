@@ -14,9 +14,9 @@ const char *pause_refuses(const struct core *core, const struct request *request
 /* The name of a node whose fence is under way, or asked for; NULL: there is none. */
 const char *pause_waits_for(const struct core *core);
 
-/* May the cluster start this VM now? One that a person wants, yes, while it only ignores failures.
- */
-bool pause_lets_start(const struct core *core, const struct vm_record *vm);
+/* May the cluster start this VM in that mode? One that a person wants, yes, while it only ignores
+ * failures. */
+bool pause_lets_start(enum ha_mode mode, const struct vm_record *vm);
 
 /* The setting by which HA is paused, and who did it; NULL: it is not. */
 const struct setting_record *pause_record(const struct core *core);

@@ -143,7 +143,7 @@ const char *request_vm_add(struct core *core, const struct request *request, str
     if (node == NODE_NONE || request->want != WANT_RUNNING) {
         return NULL;
     }
-    if (pause_lets_start(core, vm)) {
+    if (pause_lets_start(pause_mode(core), vm)) {
         vms_draft_start(core, &loads, slot, node, request->generation, "asked for by the operator");
     } else {
         vm->prefer = UINT64_C(1) << node;

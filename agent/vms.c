@@ -241,10 +241,6 @@ static void place(struct core *core, struct loads *loads, uint32_t slot, uint64_
                   enum vm_state otherwise, const char *why)
 {
     const struct vm_record *vm = draft_peek_vm(core, slot);
-    if (!pause_lets_start(core, vm)) {
-        core->local.acting.vm_retry_ms[slot] = core->local.now_ms + core->cluster.settings.retry_ms;
-        return;
-    }
     uint32_t policy = classes_policy(&core->cluster, vm);
     uint8_t node = place_choose(loads, vm->memory_mib, policy, vm->prefer, vm->avoid);
     if (node == NODE_NONE) {
@@ -379,8 +375,8 @@ static void draft_one(struct core *core, struct loads *loads, uint32_t slot)
 }
 
 /* Can its recovery be taken a step further now? One that only waits (for a proof, a barrier, a
- * person) must not take the turn of one that need not. */
-static bool orphan_moves(const struct core *core, uint32_t slot)
+ * person, the end of a pause) must not take the turn of one that need not. */
+static bool orphan_moves(const struct core *core, enum ha_mode mode, uint32_t slot)
 {
     const struct acting *acting = &core->local.acting;
     const struct vm_record *vm = &core->cluster.vms[slot];
@@ -393,12 +389,13 @@ static bool orphan_moves(const struct core *core, uint32_t slot)
     }
     return unproven_holder(core, vm, &barrier->lease) != NODE_NONE ||
            (barrier->missing && unsaid(vm)) || barrier->state == BARRIER_FREE ||
-           (barrier->state == BARRIER_STANDS && vm->want == WANT_RUNNING) ||
+           (barrier->state == BARRIER_STANDS && vm->want == WANT_RUNNING &&
+            pause_lets_start(mode, vm)) ||
            (lease_known(barrier) && living_holder(core, &barrier->lease) != NODE_NONE);
 }
 
 /* Is there anything to decide about it? Cheap: asked for every VM. */
-static bool calls(const struct core *core, uint32_t slot)
+static bool calls(const struct core *core, enum ha_mode mode, uint32_t slot)
 {
     const struct vm_record *vm = &core->cluster.vms[slot];
     if (vm->state == VM_FREE) {
@@ -410,32 +407,36 @@ static bool calls(const struct core *core, uint32_t slot)
         return false;
     }
     if (orphaned(core, vm)) {
-        return orphan_moves(core, slot);
+        return orphan_moves(core, mode, slot);
     }
-    return vm->state == VM_STOPPED ? vm->removing || vm->want == WANT_RUNNING
-                                   : vm->want == WANT_STOPPED && vm->state != VM_STOPPING;
+    if (vm->state == VM_STOPPED) {
+        return vm->removing || (vm->want == WANT_RUNNING && pause_lets_start(mode, vm));
+    }
+    return vm->want == WANT_STOPPED && vm->state != VM_STOPPING;
 }
 
 /* Wanted, and more urgent than what is placed now, but its turn has not come: its host may be
- * booting, or is being fenced. One that waits for something that may never come has a reason. */
-static bool undecided(const struct core *core, uint32_t slot)
+ * booting, or is being fenced. One that waits for something that may never come has a reason. In a
+ * pause none has a turn. */
+static bool undecided(const struct core *core, enum ha_mode mode, uint32_t slot)
 {
     const struct vm_record *vm = &core->cluster.vms[slot];
-    if (vm->want != WANT_RUNNING || !held(vm)) {
+    if (vm->want != WANT_RUNNING || !held(vm) || !pause_lets_start(mode, vm)) {
         return false;
     }
     if (orphaned(core, vm)) {
-        return vm->reason[0] == '\0' && !calls(core, slot);
+        return vm->reason[0] == '\0' && !calls(core, mode, slot);
     }
     return peers_see(core, core->cluster.nodes[vm->node].nodeid) == NULL;
 }
 
 /* Keeps memory for the undecided ones of a priority above `low` and up to `high`. */
-static void keep_memory(const struct core *core, struct loads *loads, int64_t low, int64_t high)
+static void keep_memory(const struct core *core, enum ha_mode mode, struct loads *loads,
+                        int64_t low, int64_t high)
 {
     for (uint32_t slot = 0; low < high && slot < core->cluster.vm_end; slot++) {
         const struct vm_record *vm = &core->cluster.vms[slot];
-        if (vm->priority > low && vm->priority <= high && undecided(core, slot)) {
+        if (vm->priority > low && vm->priority <= high && undecided(core, mode, slot)) {
             place_keep(loads, vm->memory_mib, classes_policy(&core->cluster, vm), vm->avoid);
         }
     }
@@ -462,9 +463,10 @@ void vms_draft(struct core *core)
     struct loads loads;
     uint32_t urgent[URGENT_MAX];
     uint32_t count = 0;
+    const enum ha_mode mode = pause_mode(core);
     observed_draft(core);
     for (uint32_t slot = 0; slot < core->cluster.vm_end; slot++) {
-        if (calls(core, slot)) {
+        if (calls(core, mode, slot)) {
             insert(core, urgent, &count, slot);
         }
     }
@@ -475,7 +477,7 @@ void vms_draft(struct core *core)
     int64_t high = INT32_MAX;
     for (uint32_t i = 0; i < count && draft_room(core) >= ROOM_PER_VM; i++) {
         int64_t priority = core->cluster.vms[urgent[i]].priority;
-        keep_memory(core, &loads, priority, high);
+        keep_memory(core, mode, &loads, priority, high);
         high = priority;
         draft_one(core, &loads, urgent[i]);
     }

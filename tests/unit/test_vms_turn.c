@@ -95,12 +95,40 @@ TEST(who_has_no_barrier_yet_takes_nobodys_turn)
 /* One that the pause of HA holds where it was, though all else is done. */
 TEST(who_is_held_by_a_pause_takes_nobodys_turn)
 {
-    struct unit *u = crowd(VM_RECOVERING);
-    unit_set(u, "ha", HA_IGNORE);
-    unit_lead(u);
-    settle(u, BARRED, 2000);
-    check_last_has_its_turn(u, BARRED);
-    free(u);
+    for (unsigned said = 0; said < 2; said++) {
+        struct unit *u = crowd(said ? VM_RECOVERING : VM_RUNNING);
+        unit_set(u, "ha", HA_IGNORE);
+        unit_lead(u);
+        settle(u, BARRED, 2000);
+        check_last_has_its_turn(u, BARRED);
+        free(u);
+    }
+}
+
+/* They are taken over by the very commit that ends the pause, whatever they were called. */
+TEST(the_end_of_a_pause_takes_over)
+{
+    static const enum vm_state states[] = {VM_RUNNING, VM_RECOVERING, VM_STOPPED};
+    for (unsigned i = 0; i < UNIT_COUNT(states); i++) {
+        struct unit *u = unit_new(1);
+        struct vm_record *vm = unit_vm(u, 0, states[i], N3);
+        vm->incarnation = (struct incarnation){1, 77};
+        unit_set(u, "ha", HA_FREEZE);
+        unit_lead(u);
+        settle(u, BARRED, 2000);
+        assert_int_equal(unit_copy_vm(u, 0)->state, states[i]);
+        struct request resume = {.kind = REQUEST_CONFIG_SET, .id = {1, 1001, 1}};
+        name_set(resume.name, NAME_BYTES, "ha");
+        name_set(resume.value, NAME_BYTES, "on");
+        struct event event = unit_event(EVENT_REQUEST, 0);
+        event.request = &resume;
+        unit_step(u, &event); /* given here; and its multicast comes back */
+        unit_step(u, &event);
+        unit_commit(u);
+        assert_int_equal(u->core.cluster.settings.ha, HA_ON);
+        assert_int_equal(unit_copy_vm(u, 0)->state, VM_STARTING);
+        free(u);
+    }
 }
 
 /* One that fits nowhere. */
@@ -266,6 +294,19 @@ TEST(no_room_is_kept_for_who_may_never_need_it)
     }
 }
 
+/* Nor in a pause, when the one that waits has no turn to come. */
+TEST(no_room_is_kept_in_a_pause)
+{
+    struct unit *u =
+        three_want_room((const uint32_t[]){8000, 8000, 8000}, (const int32_t[]){1, 0, 0});
+    unit_set(u, "ha", HA_IGNORE);
+    unit_lead(u);
+    unit_settle(u, 300);
+    assert_int_equal(unit_copy_vm(u, 1)->state, VM_STARTING);
+    assert_int_equal(unit_copy_vm(u, 2)->state, VM_STARTING);
+    free(u);
+}
+
 /* A less urgent one does not take the room of one that is as urgent as the last that was placed. */
 TEST(room_is_kept_for_an_equal_of_the_last_one_placed)
 {
@@ -297,6 +338,7 @@ int main(void)
         cmocka_unit_test(who_waits_for_a_barrier_takes_nobodys_turn),
         cmocka_unit_test(who_has_no_barrier_yet_takes_nobodys_turn),
         cmocka_unit_test(who_is_held_by_a_pause_takes_nobodys_turn),
+        cmocka_unit_test(the_end_of_a_pause_takes_over),
         cmocka_unit_test(who_has_no_place_takes_nobodys_turn),
         cmocka_unit_test(who_waits_for_a_proof_takes_nobodys_turn),
         cmocka_unit_test(free_slots_take_nobodys_turn),
@@ -304,6 +346,7 @@ int main(void)
         cmocka_unit_test(a_full_commit_takes_the_most_urgent),
         cmocka_unit_test(a_commit_is_filled_to_the_last_record),
         cmocka_unit_test(no_room_is_kept_for_who_may_never_need_it),
+        cmocka_unit_test(no_room_is_kept_in_a_pause),
         cmocka_unit_test(room_is_kept_for_an_equal_of_the_last_one_placed),
         cmocka_unit_test(room_is_kept_once),
     };
