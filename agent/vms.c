@@ -27,6 +27,7 @@
 #include "storage/state.h"
 
 #define ROOM_PER_VM 2 /* its record and an entry */
+#define LEASE_MISSING "its run lease is missing or foreign: it counts as held by every node"
 #define URGENT_MAX 24 /* VMs placed in one commit, the highest priorities first */
 
 static bool held(const struct vm_record *vm)
@@ -60,6 +61,13 @@ static bool holder_barred(const struct core *core, const struct vm_record *vm)
 static bool unsaid(const struct vm_record *vm)
 {
     return vm->state != VM_RECOVERING || vm->reason[0] == '\0';
+}
+
+/* Is it said that it waits for its lease, which no proof could take the place of? */
+static bool said_missing(const struct vm_record *vm)
+{
+    return vm->state == VM_RECOVERING &&
+           memcmp(vm->reason, LEASE_MISSING, sizeof(LEASE_MISSING)) == 0;
 }
 
 static struct barrier *barrier_of(struct core *core, uint32_t slot)
@@ -110,6 +118,14 @@ static uint8_t living_holder(const struct core *core, const struct lease *lease)
 static bool lease_known(const struct barrier *barrier)
 {
     return barrier->state == BARRIER_WATCHERS || barrier->state == BARRIER_RAISING;
+}
+
+_Static_assert(BARRIER_STANDS > BARRIER_READING && BARRIER_FREEING < BARRIER_WAITING, "in order");
+
+/* It was read since its barrier was begun anew, and is there. */
+static bool lease_read(const struct barrier *barrier)
+{
+    return barrier->state > BARRIER_READING && barrier->state < BARRIER_WAITING;
 }
 
 /* The node in whose hands its lease is, by a life that is being fenced, or is not proven yet to be
@@ -276,9 +292,14 @@ static struct text wait_words(const struct core *core, const struct vm_record *v
     return text;
 }
 
-/* Has that not been said yet? While its power is tried anew, what is said holds. */
-static bool wait_is_news(const struct core *core, const struct vm_record *vm)
+/* Has that not been said yet? While its power is tried anew, what is said of that holds; what is
+ * said of its lease, till that was read. */
+static bool wait_is_news(const struct core *core, const struct vm_record *vm,
+                         const struct barrier *barrier)
 {
+    if (said_missing(vm)) {
+        return lease_read(barrier) && holder_barred(core, vm);
+    }
     if (!unsaid(vm) && core->local.acting.fences[vm->node].power.state != POWER_FAILED) {
         return false;
     }
@@ -303,20 +324,11 @@ static void draft_follow(struct core *core, uint32_t slot, uint8_t node, struct 
     drop_barrier(core, slot); /* it was raised around another holder */
 }
 
-static void draft_orphan(struct core *core, struct loads *loads, uint32_t slot)
+/* Its holder is proven: what its lease says is followed. */
+static void draft_released(struct core *core, struct loads *loads, uint32_t slot,
+                           const struct barrier *barrier)
 {
     const struct vm_record *vm = draft_peek_vm(core, slot);
-    const struct barrier *barrier = barrier_of(core, slot);
-    if (barrier == NULL) {
-        return;
-    }
-    if (!proven(core, vm)) {
-        if (wait_is_news(core, vm)) {
-            struct text text = wait_words(core, vm);
-            draft_waiting(core, slot, VM_RECOVERING, text.bytes);
-        }
-        return;
-    }
     uint8_t unproven = unproven_holder(core, vm, &barrier->lease);
     uint8_t living = lease_known(barrier) ? living_holder(core, &barrier->lease) : NODE_NONE;
     if (unproven != NODE_NONE) {
@@ -324,9 +336,6 @@ static void draft_orphan(struct core *core, struct loads *loads, uint32_t slot)
     } else if (living != NODE_NONE) {
         vms_draft_start(core, loads, slot, living, GENERATION_UNKNOWN,
                         "its lease is in that node's hands");
-    } else if (barrier->missing) {
-        draft_waiting(core, slot, VM_RECOVERING,
-                      "its run lease is missing or foreign: it counts as held by every node");
     } else if (barrier->state == BARRIER_FREE) {
         struct vm_record *next = draft_vm(core, slot);
         next->state = VM_STOPPED;
@@ -338,6 +347,23 @@ static void draft_orphan(struct core *core, struct loads *loads, uint32_t slot)
         text_add(text_add(&why, "its holder "), node_name(core, vm->node));
         text_add(&why, " is proven harmless, its clients barred");
         place(core, loads, slot, barrier->lease.generation, VM_RECOVERING, why.bytes);
+    }
+}
+
+static void draft_orphan(struct core *core, struct loads *loads, uint32_t slot)
+{
+    const struct vm_record *vm = draft_peek_vm(core, slot);
+    const struct barrier *barrier = barrier_of(core, slot);
+    if (barrier == NULL) {
+        return;
+    }
+    if (barrier->missing) {
+        draft_waiting(core, slot, VM_RECOVERING, LEASE_MISSING);
+    } else if (proven(core, vm)) {
+        draft_released(core, loads, slot, barrier);
+    } else if (wait_is_news(core, vm, barrier)) {
+        struct text text = wait_words(core, vm);
+        draft_waiting(core, slot, VM_RECOVERING, text.bytes);
     }
 }
 
@@ -384,11 +410,14 @@ static bool orphan_moves(const struct core *core, enum ha_mode mode, uint32_t sl
         return false;
     }
     const struct barrier *barrier = &acting->barriers[acting->barrier_of[slot] - 1];
+    if (barrier->missing) {
+        return !said_missing(vm);
+    }
     if (!proven(core, vm)) {
-        return wait_is_news(core, vm);
+        return wait_is_news(core, vm, barrier);
     }
     return unproven_holder(core, vm, &barrier->lease) != NODE_NONE ||
-           (barrier->missing && unsaid(vm)) || barrier->state == BARRIER_FREE ||
+           barrier->state == BARRIER_FREE ||
            (barrier->state == BARRIER_STANDS && vm->want == WANT_RUNNING &&
             pause_lets_start(mode, vm)) ||
            (lease_known(barrier) && living_holder(core, &barrier->lease) != NODE_NONE);

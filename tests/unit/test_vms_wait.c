@@ -213,6 +213,100 @@ TEST(room_is_kept_for_the_more_urgent)
     }
 }
 
+static const char missing[] =
+    "its run lease is missing or foreign: it counts as held by every node";
+
+/* As answer(), but of the lease of VM 0 that is said. */
+static void answer_lease(struct unit *u, enum outcome outcome)
+{
+    struct action asked;
+    unit_settle(u, 300);
+    while (unit_find(u, ACTION_BLOCK_ADD, &asked)) {
+        unit_block(u, &asked, OUTCOME_DONE, 0);
+    }
+    while (unit_find(u, ACTION_LEASE_READ, &asked)) {
+        struct lease lease = unit_lease(u, 0, 3);
+        unit_lease_is(u, &asked, outcome, outcome == OUTCOME_DONE ? &lease : NULL);
+    }
+    unit_settle(u, 300);
+}
+
+/* What it waits for now is said, each time once: a proof, then its lease, which is taken away, and
+ * not put back for its not answering; then the proof again. With a power that fails, or none. */
+TEST(a_missing_lease_is_said_while_it_is_missing)
+{
+    for (unsigned bmc = 0; bmc < 2; bmc++) {
+        struct unit *u = n3_lost(PROOF_POWER);
+        const struct vm_record *vm = unit_copy_vm(u, 0);
+        unit_vm(u, 0, VM_RUNNING, N3);
+        if (bmc == 1) {
+            give_bmc(u);
+        }
+        unit_lead(u);
+        if (bmc == 1) {
+            struct action power = unit_take(u, ACTION_POWER);
+            unit_power(u, &power, OUTCOME_FAILED);
+        }
+        answer_lease(u, OUTCOME_UNKNOWN);
+        char waits[TEXT_BYTES];
+        memcpy(waits, vm->reason, TEXT_BYTES);
+        assert_non_null(strstr(waits, "waits for power (proof)"));
+        answer_lease(u, OUTCOME_MISSING);
+        assert_string_equal(vm->reason, missing);
+        answer_lease(u, OUTCOME_UNKNOWN);
+        answer_lease(u, OUTCOME_MISSING);
+        assert_string_equal(vm->reason, missing);
+        assert_int_equal(told(u, missing), 1);
+        assert_int_equal(told(u, waits), 1);
+        answer_lease(u, OUTCOME_DONE);
+        assert_non_null(strstr(vm->reason, "waits for power (proof)"));
+        assert_int_equal(told(u, waits), bmc == 1 ? 1 : 2); /* it is tried anew */
+        free(u);
+    }
+}
+
+/* Once its host is proven dead it is not told to vouch for that any more. */
+TEST(a_missing_lease_is_said_after_the_proof)
+{
+    struct unit *u = n3_lost(PROOF_POWER);
+    unit_vm(u, 0, VM_RUNNING, N3);
+    give_bmc(u);
+    unit_lead(u);
+    struct action power = unit_take(u, ACTION_POWER);
+    answer_lease(u, OUTCOME_UNKNOWN);
+    assert_non_null(strstr(unit_copy_vm(u, 0)->reason, "--i-vouch"));
+    unit_power(u, &power, OUTCOME_DONE);
+    for (unsigned i = 0; i < 3; i++) {
+        answer_lease(u, OUTCOME_MISSING);
+    }
+    assert_int_equal(unit_copy_node(u, 3)->state, NODE_FENCED);
+    assert_string_equal(unit_copy_vm(u, 0)->reason, missing);
+    assert_int_equal(told(u, missing), 1);
+    free(u);
+}
+
+/* Whoever acts next reads it before he says anything else; the barrier of its host does not. */
+TEST(what_was_said_of_its_lease_holds_till_it_is_read)
+{
+    struct unit *u = n3_lost(PROOF_POWER);
+    name_set(unit_vm(u, 0, VM_RECOVERING, N3)->reason, TEXT_BYTES, missing);
+    unit_lead(u);
+    struct action read = unit_take(u, ACTION_LEASE_READ);
+    struct lease lease = unit_lease(u, 0, 3);
+    struct action block;
+    unit_settle(u, 100);
+    assert_string_equal(unit_copy_vm(u, 0)->reason, missing);
+    unit_lease_is(u, &read, OUTCOME_DONE, &lease);
+    unit_settle(u, 100); /* the barrier of its host does not stand yet */
+    assert_string_equal(unit_copy_vm(u, 0)->reason, missing);
+    while (unit_find(u, ACTION_BLOCK_ADD, &block)) {
+        unit_block(u, &block, OUTCOME_DONE, 0);
+    }
+    unit_settle(u, 100);
+    assert_string_equal(unit_copy_vm(u, 0)->reason, no_device);
+    free(u);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -223,6 +317,9 @@ int main(void)
         cmocka_unit_test(power_is_not_told_of_where_it_proves_nothing),
         cmocka_unit_test(an_unproven_holder_of_the_lease_is_followed),
         cmocka_unit_test(room_is_kept_for_the_more_urgent),
+        cmocka_unit_test(a_missing_lease_is_said_while_it_is_missing),
+        cmocka_unit_test(a_missing_lease_is_said_after_the_proof),
+        cmocka_unit_test(what_was_said_of_its_lease_holds_till_it_is_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
