@@ -81,6 +81,35 @@ TEST(a_commit_about_others_holds_no_command_up)
     free(u);
 }
 
+/* Where a step has no room left for all of them, the next one answers the others; none is
+ * forgotten, though the copy is looked through only once. */
+TEST(many_that_one_commit_does_are_answered_as_room_permits)
+{
+    struct unit *u = asked();
+    struct unit_alone *alone = unit_alone_new();
+    for (uint64_t i = 1; i <= 3; i++) {
+        struct request request = start_of("vm0", 2, i);
+        give(u, &request);
+        struct history_entry *entry = &u->core.cluster.history[i];
+        *entry = (struct history_entry){.sequence = i, .request = request.id};
+    }
+    u->core.cluster.header.version++;
+    alone->caller.now_ms = u->now_ms;
+    alone->out.count = ACTIONS_EACH - 1; /* one more */
+    request_carry_on(&u->core, &alone->caller);
+    assert_int_equal(alone->out.count, ACTIONS_EACH);
+    assert_int_equal(alone->out.list[ACTIONS_EACH - 1].reply.id.counter, 1);
+    assert_true(alone->caller.full);
+    alone->out.count = 0;
+    request_carry_on(&u->core, &alone->caller);
+    assert_int_equal(alone->out.count, 2);
+    assert_int_equal(alone->out.list[0].reply.id.counter, 2);
+    assert_int_equal(alone->out.list[1].reply.id.counter, 3);
+    assert_false(request_waits(&u->core));
+    free(alone);
+    free(u);
+}
+
 /* Accepted by word alone is not done: only the state says so. */
 TEST(an_actors_yes_is_not_an_answer)
 {
@@ -256,6 +285,7 @@ int main(void)
         cmocka_unit_test(a_node_takes_any_number_one_after_another),
         cmocka_unit_test(a_command_is_answered_in_the_step_that_shows_it),
         cmocka_unit_test(a_commit_about_others_holds_no_command_up),
+        cmocka_unit_test(many_that_one_commit_does_are_answered_as_room_permits),
         cmocka_unit_test(an_actors_yes_is_not_an_answer),
         cmocka_unit_test(only_its_own_commands_are_sent),
         cmocka_unit_test(a_foreign_pool_takes_no_command),
