@@ -87,7 +87,7 @@ $(B)/stead: $(B)/agent/cli/stead_main.o $(LIB_EDGE) $(LIB_PURE)
 $(B)/stead-state: $(B)/agent/state_main.o $(LIB_EDGE) $(LIB_PURE)
 	@echo "  LD      $@"
 	@$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS_EDGE)
-$(B)/stead-bmc: $(B)/fencing/bmc_main.o
+$(B)/stead-bmc: $(B)/fencing/bmc_main.o $(B)/proto/clock_io.o
 	@echo "  LD      $@"
 	@$(CC) $(LDFLAGS) -o $@ $^ -lfreeipmi
 $(LIB_SIM): $(SIM:%.c=$(B)/%.o)
@@ -96,10 +96,10 @@ $(B)/stead-sim: $(B)/tests/sim/sim_main.o $(LIB_SIM) $(LIB_PURE)
 	@echo "  LD      $@"
 	@$(CC) $(LDFLAGS) -o $@ $^ -ljansson
 # Static, so that its locked memory is its own and no library's; sanitizers want theirs shared.
-$(B)/stead-keeper: $(patsubst %,$(B)/fencing/%.o,keeper_main keeper_selftest_io watchdog_io keeper) $(B)/proto/text.o
+$(B)/stead-keeper: $(patsubst %,$(B)/fencing/%.o,keeper_main keeper_selftest_io watchdog_io keeper) $(B)/proto/text.o $(B)/proto/clock_io.o
 	@echo "  LD      $@"
 	@$(CC) $(LDFLAGS) $(if $(SAN)$(FUZZ),,-static) -o $@ $^
-$(B)/stead-hook: $(B)/migration/hook_main.o
+$(B)/stead-hook: $(B)/migration/hook_main.o $(B)/proto/clock_io.o
 	@echo "  LD      $@"
 	@$(CC) $(LDFLAGS) -o $@ $^
 # The tables of the code, for the pages: @commands@ in docs/man/stead.8.scd is `stead-tables commands`.

@@ -33,6 +33,7 @@
 #include "agent/version.h"
 #include "agent/watchdog.h"
 #include "fencing/keeper.h"
+#include "proto/clock_io.h"
 #include "proto/control_io.h"
 #include "proto/helper_io.h"
 #include "proto/values.h"
@@ -89,12 +90,12 @@ static void identify_devices(void *context)
     const struct config *config = &agent->config;
     if (config->bmc.address[0] != '\0') {
         bmc_io_identify(agent->edges.bmc, agent->facts.name, &config->bmc, &agent->facts.machine,
-                        host_io_boottime_ms() + IDENTIFY_MS);
+                        clock_io_boot_ms() + IDENTIFY_MS);
     }
     for (uint32_t i = 0; i < FENCE_DEVICES_MAX; i++) {
         if (config->trusted[i]) {
             fence_agent_io_identify(agent->edges.fence_agents, i, &config->devices[i],
-                                    host_io_boottime_ms() + IDENTIFY_MS);
+                                    clock_io_boot_ms() + IDENTIFY_MS);
         } else if (config->devices[i].agent[0] != '\0') {
             fence_agent_io_distrust(agent->edges.fence_agents, i, &config->devices[i]);
         }
@@ -314,7 +315,7 @@ static void situation(void *context, char *ret_text)
     struct agent *agent = context;
     const struct core *core = effects_io_core(agent->effects);
     if (core != NULL) {
-        query_situation(core, host_io_boottime_ms(), ret_text);
+        query_situation(core, clock_io_boot_ms(), ret_text);
     } else {
         name_set(ret_text, TEXT_BYTES, "waiting for Corosync");
     }
@@ -418,7 +419,7 @@ static void recall(struct agent *agent)
     struct facts *facts = &agent->facts;
     struct starts starts;
     char text[TEXT_BYTES];
-    const int noted = starts_io_note(STARTS_PATH, host_io_boottime_ms(), &starts);
+    const int noted = starts_io_note(STARTS_PATH, clock_io_boot_ms(), &starts);
     facts->restarts = starts.count;
     facts->steady_ms = starts_steady_ms(&starts);
     int r = panic_io_load(MARK_PATH, &facts->boot, &facts->mark);

@@ -23,6 +23,7 @@
 #include "fencing/bmc_io.h"
 #include "fencing/fence_agent_io.h"
 #include "migration/libvirt_io.h"
+#include "proto/clock_io.h"
 #include "proto/values.h"
 #include "storage/health.h"
 #include "storage/storage_io.h"
@@ -265,7 +266,7 @@ static void check_members(struct check *check)
 static void check_state(struct check *check, struct storage_io *storage)
 {
     struct action action = {.kind = ACTION_STATE_READ, .id = 2};
-    action.deadline_ms = host_io_boottime_ms() + CALL_MS;
+    action.deadline_ms = clock_io_boot_ms() + CALL_MS;
     check->image = calloc(1, sizeof(*check->image));
     expect(check, EVENT_STATE, 2);
     storage_io_act(storage, &action, NULL);
@@ -298,7 +299,7 @@ static void check_ceph(struct check *check)
         say(check, WRONG, "ceph", "no memory");
         return;
     }
-    action.deadline_ms = host_io_boottime_ms() + 2 * CALL_MS;
+    action.deadline_ms = clock_io_boot_ms() + 2 * CALL_MS;
     expect(check, EVENT_HANDLE, 1);
     storage_io_act(storage, &action, NULL);
     bool answered = wait_for(check, 2 * CALL_MS + 1000);
@@ -384,8 +385,7 @@ static void check_bmc(struct check *check, const char *helper)
         return;
     }
     expect(check, EVENT_TROUBLE, 0);
-    bmc_io_identify(bmc, check->name, &config->bmc, &check->machine,
-                    host_io_boottime_ms() + BMC_MS);
+    bmc_io_identify(bmc, check->name, &config->bmc, &check->machine, clock_io_boot_ms() + BMC_MS);
     if (!wait_for(check, BMC_MS + 1000) || check->trouble[0] != '\0') {
         say(check, WRONG, "BMC", "%s", check->got ? check->trouble : "no answer");
     } else {
@@ -401,7 +401,7 @@ static void check_device(struct check *check, struct fence_agent_io *agents, uin
         return;
     }
     expect(check, EVENT_TROUBLE, 0);
-    fence_agent_io_identify(agents, at, device, host_io_boottime_ms() + BMC_MS);
+    fence_agent_io_identify(agents, at, device, clock_io_boot_ms() + BMC_MS);
     if (!wait_for(check, BMC_MS + 1000) || check->trouble[0] != '\0') {
         say(check, WRONG, "fence device", "%s", check->got ? check->trouble : "no answer");
     } else if (!check->config.trusted[at]) {

@@ -11,6 +11,7 @@
 #include "agent/vm_add_io.h"
 #include "agent/vm_remove_io.h"
 #include "proto/assert.h"
+#include "proto/clock_io.h"
 #include "proto/values.h"
 
 #define SWEEP_NS 500000000ull
@@ -100,7 +101,7 @@ static bool begin(struct command_io *commands, void *client, const char *by,
         return false;
     }
     *waiting = (struct waiting){.counter = commands->next_counter++,
-                                .deadline_ms = host_io_boottime_ms() + COMMAND_MS,
+                                .deadline_ms = clock_io_boot_ms() + COMMAND_MS,
                                 .client = client};
     if (commands->count++ == 0 && !commands->timing) {
         commands->timing = true;
@@ -250,7 +251,7 @@ static void take_vm_add(struct command_io *commands, void *client, const char *b
 {
     struct work *work = begin_work(commands, client, by);
     if (work != NULL) {
-        vm_add_io_begin(commands->tools, add, host_io_boottime_ms() + COMMAND_MS / 2, worked, work);
+        vm_add_io_begin(commands->tools, add, clock_io_boot_ms() + COMMAND_MS / 2, worked, work);
     }
 }
 
@@ -259,7 +260,7 @@ static void take_vm_remove(struct command_io *commands, void *client, const char
 {
     struct work *work = begin_work(commands, client, by);
     if (work != NULL) {
-        vm_remove_io_begin(commands->tools, command, host_io_boottime_ms() + COMMAND_MS / 2, worked,
+        vm_remove_io_begin(commands->tools, command, clock_io_boot_ms() + COMMAND_MS / 2, worked,
                            work);
     }
 }
@@ -285,8 +286,8 @@ static void take_vm_ask(struct command_io *commands, void *client, const Control
 {
     struct work *work = begin_work(commands, client, "");
     if (work != NULL) {
-        vm_detail_io_begin(commands->tools, asked->name, asked->xml,
-                           host_io_boottime_ms() + DETAIL_MS, told_detail, work);
+        vm_detail_io_begin(commands->tools, asked->name, asked->xml, clock_io_boot_ms() + DETAIL_MS,
+                           told_detail, work);
     }
 }
 
@@ -352,7 +353,7 @@ static void sweep(void *context)
     const struct command_outcome unknown = {
         .verdict = CONTROL__VERDICT__VERDICT_UNKNOWN,
         .text = "no answer within 30 s; it may have been done or be done yet: ask `stead history`"};
-    uint64_t now_ms = host_io_boottime_ms();
+    uint64_t now_ms = clock_io_boot_ms();
     for (uint32_t i = 0; i < REQUESTS_MAX; i++) {
         struct waiting *waiting = &commands->list[i];
         if (waiting->counter != 0 && now_ms >= waiting->deadline_ms) {

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/host_io.h"
 #include "agent/nearest.h"
 #include "proto/assert.h"
 #include "proto/control_io.h"

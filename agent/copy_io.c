@@ -5,9 +5,9 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "agent/host_io.h"
 #include "agent/query.h"
 #include "proto/assert.h"
+#include "proto/clock_io.h"
 #include "storage/state.h"
 
 static uint8_t *next_value(struct copy_page *page, Control__CopyRecord **ret_record)
@@ -62,7 +62,7 @@ const char *copy_io_fill(struct copy_page *page, const struct core *core, uint32
     if (core == NULL || !query_loaded(core)) {
         return "this agent holds no copy of the state: `stead status` says who does";
     }
-    const uint64_t age_ms = query_copy_age_ms(core, host_io_boottime_ms());
+    const uint64_t age_ms = query_copy_age_ms(core, clock_io_boot_ms());
     page->copy.node = (char *)(uintptr_t)core->local.facts.name;
     page->copy.known = age_ms != UINT64_MAX;
     page->copy.age_ms = page->copy.known ? age_ms : 0;

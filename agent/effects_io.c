@@ -16,6 +16,7 @@
 #include "agent/journal_io.h"
 #include "agent/panic_io.h"
 #include "proto/assert.h"
+#include "proto/clock_io.h"
 #include "storage/state.h"
 
 #define QUEUE_MAX 8192 /* events that arise while actions are carried out */
@@ -204,7 +205,7 @@ static struct header stands_on(const struct effects *effects, const struct event
 static void run(struct effects *effects, struct event *event)
 {
     struct header at = stands_on(effects, event);
-    event->now_ms = host_io_boottime_ms();
+    event->now_ms = clock_io_boot_ms();
     event->wall_ms = host_io_wall_ms();
     if (event->kind == EVENT_DOMAIN && event->domain.state != DOMAIN_GONE) {
         guest_io_know(effects->edges.guests, &event->domain.vm); /* should libvirt forget it */
@@ -313,7 +314,7 @@ void effects_io_begin(struct effects *effects, const struct facts *facts, const 
     effects->core = calloc(1, sizeof(*effects->core));
     ASSERT(effects->core != NULL);
     effects->edges = *edges;
-    core_init(effects->core, facts, host_io_boottime_ms());
+    core_init(effects->core, facts, clock_io_boot_ms());
     libvirt_io_set_registered(edges->libvirt, is_registered, effects->core);
     put(effects, &event);
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "agent/host_io.h"
+#include "proto/clock_io.h"
 #include "proto/settings.h"
 #include "proto/values.h"
 #include "storage/backup_io.h"
@@ -121,12 +122,12 @@ static int watch(rados_ioctx_t pool, const struct cluster *image, struct force *
 {
     struct beats before, now;
     struct text text;
-    const uint64_t end_ms = host_io_boottime_ms() + watch_ms(image);
+    const uint64_t end_ms = clock_io_boot_ms() + watch_ms(image);
     int r = read_beats(pool, image, &before);
     printf("watching for %" PRIu64 " s whether any of the others still writes to the state\n",
            watch_ms(image) / 1000);
     fflush(stdout);
-    while (r == 0 && host_io_boottime_ms() < end_ms) {
+    while (r == 0 && clock_io_boot_ms() < end_ms) {
         sleep(LOOK_S);
         r = read_beats(pool, image, &now);
         force->alive |= r == 0 ? moved(&before, &now) : 0;

@@ -15,7 +15,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "agent/host_io.h"
 #include "agent/journal_io.h"
 #include "migration/hook.h"
 #include "proto/digest.h"

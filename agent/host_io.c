@@ -14,22 +14,11 @@
 
 #define SYSTEMD_US 200000
 
-static uint64_t clock_ms(clockid_t clock)
-{
-    struct timespec now;
-    int r = clock_gettime(clock, &now);
-    ASSERT(r == 0);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-uint64_t host_io_boottime_ms(void)
-{
-    return clock_ms(CLOCK_BOOTTIME);
-}
-
 uint64_t host_io_wall_ms(void)
 {
-    return clock_ms(CLOCK_REALTIME);
+    struct timespec now = {0};
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 uint64_t host_io_random(void)

@@ -6,7 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agent/host_io.h"
 #include "proto/control_io.h"
 #include "proto/values.h"
 

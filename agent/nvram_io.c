@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/host_io.h"
 #include "agent/journal_io.h"
 #include "agent/tick_io.h"
 #include "migration/review_io.h"
+#include "proto/clock_io.h"
 #include "proto/values.h"
 #include "storage/nvram_io.h"
 #include "storage/state.h"
@@ -100,12 +100,12 @@ static bool copy(struct nvram_io *nvram, struct kept *kept, uint64_t generation,
     }
     copying->nvram = nvram;
     copying->vm = kept->vm;
-    uint64_t deadline_ms = host_io_boottime_ms() + CALL_MS;
+    uint64_t deadline_ms = clock_io_boot_ms() + CALL_MS;
     if (release != NULL) {
         copying->releases = true;
         copying->release = *release;
         /* Half of its time: a copy that hangs must not keep the lease from being freed. */
-        deadline_ms = (host_io_boottime_ms() + release->deadline_ms) / 2;
+        deadline_ms = (clock_io_boot_ms() + release->deadline_ms) / 2;
     }
     kept->busy = true;
     name_set(place.path, sizeof(place.path), kept->path);
@@ -145,7 +145,7 @@ static bool learn(struct nvram_io *nvram, struct kept *kept, uint32_t version,
                   const struct action *action)
 {
     struct copying *copying = calloc(1, sizeof(*copying));
-    uint64_t now_ms = host_io_boottime_ms();
+    uint64_t now_ms = clock_io_boot_ms();
     uint64_t deadline_ms = now_ms + CALL_MS;
     if (copying == NULL) {
         return false;
@@ -168,8 +168,8 @@ void nvram_io_release(struct nvram_io *nvram, const struct action *action)
     const struct uuid *vm = &action->lease.lease.vm;
     uint32_t slot = state_find_vm_uuid(&nvram->core->cluster, vm);
     struct kept *kept = slot != VMS_MAX ? find_or_add(nvram, vm) : find(nvram, vm);
-    bool learns = kept != NULL && !kept->known && slot != VMS_MAX &&
-                  action->deadline_ms > host_io_boottime_ms();
+    bool learns =
+        kept != NULL && !kept->known && slot != VMS_MAX && action->deadline_ms > clock_io_boot_ms();
     if (!learns || !learn(nvram, kept, nvram->core->cluster.vms[slot].definition_version, action)) {
         release(nvram, kept, action);
     }

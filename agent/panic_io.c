@@ -13,7 +13,6 @@
 #include <systemd/sd-journal.h>
 #include <unistd.h>
 
-#include "agent/host_io.h"
 #include "proto/assert.h"
 #include "proto/values.h"
 

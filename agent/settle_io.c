@@ -6,11 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/host_io.h"
 #include "agent/journal_io.h"
 #include "agent/query.h"
 #include "agent/tick_io.h"
 #include "migration/domain_io.h"
+#include "proto/clock_io.h"
 #include "proto/values.h"
 #include "storage/state.h"
 
@@ -175,7 +175,7 @@ static void tell_defined(struct settle_io *settle, const char *name)
 static void listed(void *context, const struct domain_pending *pending)
 {
     struct settle_io *settle = context;
-    uint64_t now_ms = host_io_boottime_ms();
+    uint64_t now_ms = clock_io_boot_ms();
     settle->listing = false;
     if (pending == NULL || !is_trusted(settle->core, now_ms)) {
         return; /* again with the next sweep */
@@ -193,9 +193,8 @@ static void listed(void *context, const struct domain_pending *pending)
 static void list_now(struct settle_io *settle)
 {
     if (!settle->listing) {
-        settle->listing =
-            domain_io_list_pending(settle->libvirt, host_io_boottime_ms() + LIBVIRT_MS, listed,
-                                   settle) == 0;
+        settle->listing = domain_io_list_pending(settle->libvirt, clock_io_boot_ms() + LIBVIRT_MS,
+                                                 listed, settle) == 0;
     }
 }
 

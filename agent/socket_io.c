@@ -13,10 +13,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "agent/host_io.h"
 #include "agent/journal_io.h"
 #include "agent/tick_io.h"
 #include "proto/assert.h"
+#include "proto/clock_io.h"
 
 #define BACKLOG 512
 #define EVENTS_PER_DISPATCH 8  /* each: one request at most */
@@ -132,7 +132,7 @@ static void move(struct socket_client *client, enum client_state state, uint64_t
 static void await_request(struct socket_client *client)
 {
     buffer_drop(client);
-    move(client, CLIENT_READING, host_io_boottime_ms() + client->io->deadlines.idle_ms);
+    move(client, CLIENT_READING, clock_io_boot_ms() + client->io->deadlines.idle_ms);
 }
 
 /* ---- out */
@@ -162,7 +162,7 @@ void socket_io_reply(struct socket_client *client, const uint8_t *frame, size_t 
         return;
     }
     memcpy(client->bytes, frame, size);
-    move(client, CLIENT_WRITING, host_io_boottime_ms() + client->io->deadlines.reply_ms);
+    move(client, CLIENT_WRITING, clock_io_boot_ms() + client->io->deadlines.reply_ms);
     send_more(client);
 }
 
@@ -234,7 +234,7 @@ static bool read_part(struct socket_client *client)
     }
     client->done += (size_t)got;
     if (first) {
-        client->deadline_ms = host_io_boottime_ms() + client->io->deadlines.frame_ms;
+        client->deadline_ms = clock_io_boot_ms() + client->io->deadlines.frame_ms;
     }
     if (client->done < whole) {
         return false;
@@ -267,7 +267,7 @@ static uint32_t room_for(enum peer_access access)
 static void refuse_connection(struct socket_io *io, int fd, const struct peer_user *peer,
                               const char *text)
 {
-    const uint64_t now_ms = host_io_boottime_ms();
+    const uint64_t now_ms = clock_io_boot_ms();
     send_refusal(fd, text);
     close(fd);
     if (now_ms >= io->complain_ms) { /* a flood must not fill the journal */
@@ -304,7 +304,7 @@ static bool begin_client(struct socket_io *io, int fd, const struct peer_user *p
     client->events = event.events;
     client->peer = *peer;
     client->state = CLIENT_READING;
-    client->deadline_ms = host_io_boottime_ms() + io->deadlines.idle_ms;
+    client->deadline_ms = clock_io_boot_ms() + io->deadlines.idle_ms;
     io->count++;
     return true;
 }
@@ -420,7 +420,7 @@ static int32_t dispatch(int32_t fd, int32_t revents, void *context)
 static void sweep(void *context)
 {
     struct socket_io *io = context;
-    const uint64_t now_ms = host_io_boottime_ms();
+    const uint64_t now_ms = clock_io_boot_ms();
     for (uint32_t i = 0; i < SOCKET_CLIENTS_MAX && io->count > 0; i++) {
         struct socket_client *client = &io->clients[i];
         if (client->state != CLIENT_FREE && now_ms >= client->deadline_ms) {

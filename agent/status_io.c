@@ -6,14 +6,15 @@
 #include <string.h>
 
 #include "agent/classes.h"
-#include "agent/host_io.h"
 #include "agent/ledger.h"
 #include "agent/pause.h"
 #include "agent/query.h"
 #include "agent/watchdog.h"
 #include "fencing/timing.h"
 #include "proto/assert.h"
+#include "proto/clock_io.h"
 #include "proto/settings.h"
+#include "proto/values.h"
 
 #define NODES_SHOWN_MAX (NODES_MAX + 16) /* those of the cluster, and strangers in the ring */
 #define PROOFS 6
@@ -324,7 +325,7 @@ const Control__Status *status_io_fill(struct status_io *status, const struct cor
         fill_waiting(status, situation);
         return all;
     }
-    uint64_t now_ms = host_io_boottime_ms();
+    uint64_t now_ms = clock_io_boot_ms();
     uint64_t age_ms = query_copy_age_ms(core, now_ms);
     query_situation(core, now_ms, status->situation);
     all->situation = status->situation;

@@ -11,11 +11,11 @@
 #include <string.h>
 #include <time.h>
 
-#include "agent/host_io.h"
 #include "agent/nearest.h"
 #include "agent/query.h"
 #include "migration/domain_io.h"
 #include "migration/review_io.h"
+#include "proto/clock_io.h"
 #include "proto/digest.h"
 #include "proto/values.h"
 #include "storage/check_io.h"
@@ -208,7 +208,7 @@ static void wait_known(void *context)
             return;
         }
     }
-    if (host_io_boottime_ms() >= adding->deadline_ms) {
+    if (clock_io_boot_ms() >= adding->deadline_ms) {
         settle_io_drop(adding->tools->settle, &adding->facts.uuid, true);
         refuse(adding,
                "libvirt did not show the marked domain in time; nothing was added, try again");

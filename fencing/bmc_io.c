@@ -13,10 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
-#include <time.h>
 
 #include "fencing/credentials_io.h"
 #include "proto/child_io.h"
+#include "proto/clock_io.h"
 #include "proto/values.h"
 
 #define REQUESTS_AT_ONCE_MAX NODES_MAX
@@ -47,13 +47,6 @@ struct bmc_question {
     uint64_t deadline_ms;
     uint64_t valid_until_ms;
 };
-
-static uint64_t clock_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_BOOTTIME, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 /* --- answers ------------------------------------------------------------------------------- */
 
@@ -235,7 +228,7 @@ void bmc_io_act(struct bmc_io *io, const struct action *action)
                                           .deadline_ms = action->deadline_ms,
                                           .valid_until_ms = action->valid_until_ms};
     char text[TEXT_BYTES];
-    if (action->valid_until_ms != 0 && clock_ms() >= action->valid_until_ms) {
+    if (action->valid_until_ms != 0 && clock_io_boot_ms() >= action->valid_until_ms) {
         power_answer(io, action->id, OUTCOME_STALE, "the right to switch it has run out");
     } else if (question_ask(io, &question, action->id, text) < 0) {
         power_answer(io, action->id, OUTCOME_FAILED, text);

@@ -28,6 +28,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "proto/clock_io.h"
+
 #define GUID_BYTES 16
 #define REQUEST_BYTES 4096
 #define FIELD_BYTES 128
@@ -66,13 +68,6 @@ struct run {
 /* What one try came to: the answer is printed, or the next try may do better. */
 enum verdict { ANSWERED, AGAIN };
 
-static uint64_t clock_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_BOOTTIME, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 static void sleep_ms(long ms)
 {
     struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
@@ -81,7 +76,7 @@ static void sleep_ms(long ms)
 
 static uint64_t remaining_ms(const struct run *run)
 {
-    uint64_t now = clock_ms() + MARGIN_MS;
+    uint64_t now = clock_io_boot_ms() + MARGIN_MS;
     return now < run->request.deadline_ms ? run->request.deadline_ms - now : 0;
 }
 
@@ -320,7 +315,7 @@ static const char *already(const struct run *run)
 static enum verdict send_order(struct run *run)
 {
     const struct request *request = &run->request;
-    if (request->valid_until_ms != 0 && clock_ms() >= request->valid_until_ms) {
+    if (request->valid_until_ms != 0 && clock_io_boot_ms() >= request->valid_until_ms) {
         return run->sent
                    ? answer("unknown the power-%s sent to the BMC at %s was not answered, and "
                             "the right to repeat it has run out",

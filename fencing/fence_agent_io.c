@@ -15,11 +15,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
-#include <time.h>
 
 #include "fencing/credentials_io.h"
 #include "proto/assert.h"
 #include "proto/child_io.h"
+#include "proto/clock_io.h"
 #include "proto/values.h"
 
 #define REQUESTS_AT_ONCE_MAX (NODES_MAX * FENCE_DEVICES_MAX)
@@ -57,13 +57,6 @@ struct fence_agent_io {
     LIST_HEAD(, agent_run) runs;
     char troubles[FENCE_DEVICES_MAX][TEXT_BYTES];
 };
-
-static uint64_t clock_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_BOOTTIME, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 /* ---- answers */
 
@@ -290,7 +283,7 @@ void fence_agent_io_act(struct fence_agent_io *io, const struct action *action)
     const struct action_power *power = &action->power;
     char text[TEXT_BYTES];
     ASSERT(power->device.agent[0] != '\0');
-    if (action->valid_until_ms != 0 && clock_ms() >= action->valid_until_ms) {
+    if (action->valid_until_ms != 0 && clock_io_boot_ms() >= action->valid_until_ms) {
         power_answer(io, action->id, OUTCOME_STALE, "the right to switch it has run out");
         return;
     }

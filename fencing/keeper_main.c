@@ -24,13 +24,13 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "fencing/keeper.h"
 #include "fencing/keeper_selftest_io.h"
 #include "fencing/watchdog_io.h"
 #include "proto/assert.h"
+#include "proto/clock_io.h"
 
 #define PRIORITY 50 /* below Corosync's 99: it may run on while this one waits a moment */
 
@@ -54,13 +54,6 @@ static void on_signal(int number)
 {
     (void)number;
     asked_to_end = 1;
-}
-
-static uint64_t clock_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_BOOTTIME, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 /* To the journal, with its level; a journal that stands still must not hold this program up, so
@@ -140,7 +133,7 @@ static void arm(struct server *server, const struct keeper_order *order)
             say(5, "armed: %s '%s', timeout %u ms, fed every %u ms", server->device.path,
                 server->device.identity, server->device.timeout_ms,
                 keeper_feed_ms(server->device.timeout_ms));
-            keeper_armed(&server->keeper, server->device.timeout_ms, clock_ms());
+            keeper_armed(&server->keeper, server->device.timeout_ms, clock_io_boot_ms());
         } else {
             say(3, "not armed: %s", server->report.trouble);
             let_go(server);
@@ -175,7 +168,7 @@ static void obey(struct server *server, const struct keeper_order *order)
         arm(server, order);
     } else if (order->kind == KEEPER_DISARM) {
         disarm(server);
-    } else if (keeper_vouch(&server->keeper, order->until_ms, clock_ms())) {
+    } else if (keeper_vouch(&server->keeper, order->until_ms, clock_io_boot_ms())) {
         moved(server, before);
     }
 }
@@ -220,13 +213,13 @@ static void accept_agent(struct server *server)
 static void feed(struct server *server)
 {
     enum keeper_state before = server->keeper.state;
-    uint64_t decided_ms = clock_ms();
+    uint64_t decided_ms = clock_io_boot_ms();
     if (!keeper_feeds(&server->keeper, decided_ms)) {
         moved(server, before);
         return;
     }
     int r = watchdog_io_feed(&server->device);
-    uint64_t late_ms = clock_ms() - decided_ms;
+    uint64_t late_ms = clock_io_boot_ms() - decided_ms;
     if (r < 0) {
         say(2, "%s cannot be fed: %s", server->device.path, strerror(-r));
     }
@@ -244,7 +237,7 @@ static void serve(struct server *server)
     while (!asked_to_end || server->keeper.state != KEEPER_OFF) {
         struct pollfd fds[2] = {{.fd = server->listener, .events = POLLIN},
                                 {.fd = server->agent, .events = POLLIN}};
-        uint32_t rest_ms = keeper_rest_ms(&server->keeper, clock_ms());
+        uint32_t rest_ms = keeper_rest_ms(&server->keeper, clock_io_boot_ms());
         int ready = poll(fds, 2, rest_ms == UINT32_MAX ? -1 : (int)rest_ms);
         if (ready > 0 && fds[1].revents != 0) {
             hear(server);

@@ -14,19 +14,13 @@
 #include <unistd.h>
 
 #include "fencing/watchdog_io.h"
+#include "proto/clock_io.h"
 
 #define FOLDER "/var/lib/stead"
 #define NOTE_PATH FOLDER "/watchdog-selftest"
 #define NOTE_MS 100
 #define PATIENCE 4 /* timeouts without a reset: it lies */
 #define BOOT_BYTES 37
-
-static uint64_t clock_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_BOOTTIME, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 static void read_boot(char *ret_boot)
 {
@@ -90,7 +84,7 @@ static void note(int fd, const char *boot, const struct watchdog_io *device, uin
 static int wait_for_the_end(struct watchdog_io *device, int fd)
 {
     char boot[BOOT_BYTES];
-    uint64_t fed_ms = clock_ms();
+    uint64_t fed_ms = clock_io_boot_ms();
     uint64_t unfed_ms = 0;
     read_boot(boot);
     printf("%s '%s' is armed, %u ms, and no longer fed; this host is about to be reset.\n"
@@ -101,7 +95,7 @@ static int wait_for_the_end(struct watchdog_io *device, int fd)
         const struct timespec nap = {.tv_nsec = (long)NOTE_MS * 1000000};
         note(fd, boot, device, unfed_ms, "waiting");
         nanosleep(&nap, NULL);
-        unfed_ms = clock_ms() - fed_ms;
+        unfed_ms = clock_io_boot_ms() - fed_ms;
     }
     note(fd, boot, device, unfed_ms, "never");
     fprintf(stderr,

@@ -19,11 +19,11 @@
 #include <sys/pidfd.h>
 #include <sys/queue.h>
 #include <systemd/sd-daemon.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "migration/domain_xml_io.h"
 #include "migration/guest_proc_io.h"
+#include "proto/clock_io.h"
 #include "proto/values.h"
 
 #define PATH_BYTES 4096
@@ -55,13 +55,6 @@ struct guest_io {
     struct uuid *known; /* sorted */
     LIST_HEAD(, kill) kills;
 };
-
-static uint64_t clock_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_BOOTTIME, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 /* --- whose is it? -------------------------------------------------------------------------- */
 
@@ -289,7 +282,7 @@ static void on_deadline(void *data)
 void guest_io_act(struct guest_io *io, const struct action *action)
 {
     struct kill *kill = calloc(1, sizeof(*kill));
-    uint64_t now = clock_ms();
+    uint64_t now = clock_io_boot_ms();
     uint64_t wait_ms = action->deadline_ms > now ? action->deadline_ms - now : 0;
     if (!kill) {
         answer(io, action->id, OUTCOME_UNKNOWN, 1, 0);

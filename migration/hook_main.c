@@ -19,10 +19,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "migration/hook.h"
+#include "proto/clock_io.h"
 
 #define XML_BYTES (1024 * 1024)
 #define LINE_BYTES 128
@@ -107,13 +107,6 @@ static struct listing look_up(const char *path, const char *uuid)
 
 /* ---- the start that the agent makes */
 
-static uint64_t now_ms(void)
-{
-    struct timespec now = {0};
-    clock_gettime(CLOCK_BOOTTIME, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 /* The start mark in the XML, as libvirt writes it: <stead:vm xmlns:stead="…" term="7" counter="3"
  * starting="yes"/>. Any other one is that of a domain that was started long ago. */
 static bool read_mark(const char *xml, uint64_t *ret_term, uint64_t *ret_counter)
@@ -152,7 +145,7 @@ static bool is_permitted(const char *operation, const char *uuid, const char *xm
     fclose(file);
     bool fits = fields == 3 && strcmp(operation, "prepare") == 0 &&
                 read_mark(xml, &its_term, &its_counter) && its_term == term &&
-                its_counter == counter && now_ms() < deadline_ms;
+                its_counter == counter && clock_io_boot_ms() < deadline_ms;
     return fits && unlink(path) == 0;
 }
 

@@ -13,6 +13,7 @@
 #include <libvirt/virterror.h>
 
 #include "migration/libvirt_inner_io.h"
+#include "proto/clock_io.h"
 #include "proto/values.h"
 
 void libvirt_domain_free(virDomainPtr *domain)
@@ -139,7 +140,7 @@ int libvirt_call_list(virConnectPtr connection, bool look, struct news *list)
 
 static bool is_stale(const struct job *job)
 {
-    return job->valid_until_ms != 0 && libvirt_clock_ms() >= job->valid_until_ms;
+    return job->valid_until_ms != 0 && clock_io_boot_ms() >= job->valid_until_ms;
 }
 
 static enum outcome stale(char *ret_text)

@@ -154,7 +154,6 @@ struct libvirt_shared {
 
 /* --- libvirt_shared_io.c --- */
 
-uint64_t libvirt_clock_ms(void); /* CLOCK_BOOTTIME */
 int libvirt_shared_new(const char *uri, struct libvirt_shared **ret_shared);
 struct libvirt_shared *libvirt_shared_ref(struct libvirt_shared *shared);
 void libvirt_shared_unref(void *shared);

@@ -18,6 +18,7 @@
 #include "migration/libvirt_inner_io.h"
 #include "migration/libvirt_known_io.h"
 #include "migration/libvirt_secret_io.h"
+#include "proto/clock_io.h"
 
 #define CLOSE_WAIT_MS 1000
 #define NEWS_PER_TURN 256 /* then the loop has its turn */
@@ -38,7 +39,7 @@ static void on_timer(void *data);
 
 static void timer_set(struct libvirt_io *io, uint64_t due_ms)
 {
-    uint64_t now = libvirt_clock_ms();
+    uint64_t now = clock_io_boot_ms();
     due_ms = due_ms < now + TIMER_MS_MAX ? due_ms : now + TIMER_MS_MAX;
     if (io->timer_ms != 0 && io->timer_ms <= due_ms) {
         return;
@@ -55,7 +56,7 @@ static void on_timer(void *data)
 {
     struct libvirt_io *io = data;
     io->timer_ms = 0;
-    uint64_t next_ms = libvirt_jobs_sweep(io->shared, libvirt_clock_ms());
+    uint64_t next_ms = libvirt_jobs_sweep(io->shared, clock_io_boot_ms());
     if (next_ms != 0) {
         timer_set(io, next_ms);
     }
@@ -89,7 +90,7 @@ static int32_t on_news(int32_t fd, int32_t revents, void *data)
     if (news) {
         (void)!write(fd, &one, sizeof(one)); /* there may be more */
     }
-    timer_set(io, libvirt_clock_ms() + TIMER_MS_MAX); /* own jobs have deadlines, too */
+    timer_set(io, clock_io_boot_ms() + TIMER_MS_MAX); /* own jobs have deadlines, too */
     return 0;
 }
 
@@ -252,7 +253,7 @@ int libvirt_io_open(qb_loop_t *loop, const char *uri, const struct sink *sink,
 /* Waits for the threads as long as threads need that do not hang in libvirt. */
 static void threads_stop(struct libvirt_shared *shared)
 {
-    uint64_t until_ms = libvirt_clock_ms() + CLOSE_WAIT_MS;
+    uint64_t until_ms = clock_io_boot_ms() + CLOSE_WAIT_MS;
     uint64_t now;
     pthread_mutex_lock(&shared->lock);
     shared->stopping = true;
@@ -263,7 +264,7 @@ static void threads_stop(struct libvirt_shared *shared)
         virEventUpdateTimeout(shared->event_timer, 0); /* wakes the events thread */
     }
     pthread_mutex_lock(&shared->lock);
-    while (shared->threads > 0 && (now = libvirt_clock_ms()) < until_ms) {
+    while (shared->threads > 0 && (now = clock_io_boot_ms()) < until_ms) {
         libvirt_wait(shared, &shared->ended, until_ms - now);
     }
     pthread_mutex_unlock(&shared->lock);

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/clock_io.h"
 #include "proto/values.h"
 
 #define OWN_JOB_MS 30000 /* for looks and clean-ups nobody waits for */
@@ -127,7 +128,7 @@ static struct job *job_new(enum job_kind kind, const struct uuid *vm)
     if (job) {
         job->kind = kind;
         job->vm = *vm;
-        job->deadline_ms = libvirt_clock_ms() + OWN_JOB_MS;
+        job->deadline_ms = clock_io_boot_ms() + OWN_JOB_MS;
     }
     return job;
 }

@@ -12,13 +12,6 @@
 
 #include "migration/libvirt_inner_io.h"
 
-uint64_t libvirt_clock_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_BOOTTIME, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 /* --- life ---------------------------------------------------------------------------------- */
 
 static void conditions_init(struct libvirt_shared *shared)

@@ -15,10 +15,10 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "proto/assert.h"
+#include "proto/clock_io.h"
 #include "proto/spawn_io.h"
 
 #define SETPRIV "/usr/bin/setpriv"
@@ -37,13 +37,6 @@ struct child {
     size_t length;
     char bytes[CHILD_OUTPUT_BYTES];
 };
-
-static uint64_t clock_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_BOOTTIME, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 static void close_fd(int *fd)
 {
@@ -147,7 +140,7 @@ static int32_t on_exit_seen(int32_t fd, int32_t revents, void *data)
 
 static int child_watch(struct child *child, uint64_t deadline_ms)
 {
-    uint64_t now = clock_ms();
+    uint64_t now = clock_io_boot_ms();
     uint64_t wait_ms = deadline_ms > now ? deadline_ms - now : 0;
     child->pid_fd = pidfd_open(child->pid, 0);
     if (child->pid_fd < 0) {

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "proto/clock_io.h"
 #include "storage/handle_io.h"
 
 #define LOOK_MS 60000
@@ -94,7 +95,7 @@ static uint64_t next_look_ms(void)
     struct timespec wall;
     clock_gettime(CLOCK_REALTIME, &wall);
     uint64_t wall_ms = (uint64_t)wall.tv_sec * 1000 + (uint64_t)wall.tv_nsec / 1000000;
-    return storage_now_ms() + LOOK_MS - wall_ms % LOOK_MS;
+    return clock_io_boot_ms() + LOOK_MS - wall_ms % LOOK_MS;
 }
 
 static void full_emit(struct op *op, enum outcome outcome)
@@ -119,7 +120,7 @@ static void full_begin(struct op *op)
 
 void full_look(struct storage_io *io)
 {
-    uint64_t now_ms = storage_now_ms();
+    uint64_t now_ms = clock_io_boot_ms();
     if (now_ms < io->full_ms) {
         return;
     }

@@ -12,18 +12,12 @@
 #include <unistd.h>
 
 #include "proto/assert.h"
+#include "proto/clock_io.h"
 #include "storage/handle_io.h"
-
-uint64_t storage_now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_BOOTTIME, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 bool storage_stale(uint64_t valid_until_ms)
 {
-    return valid_until_ms != 0 && storage_now_ms() >= valid_until_ms;
+    return valid_until_ms != 0 && clock_io_boot_ms() >= valid_until_ms;
 }
 
 bool op_stale(const struct op *op)
@@ -197,7 +191,7 @@ static void set_timer(struct storage_io *io, uint64_t at_ms);
 static void sweep(void *data)
 {
     struct storage_io *io = data;
-    const uint64_t now = storage_now_ms();
+    const uint64_t now = clock_io_boot_ms();
     io->timer_ms = 0;
     struct op *op = io->ops;
     if (op != NULL) {
@@ -246,7 +240,7 @@ static void enter(struct op *op, struct storage_io *io, uint64_t deadline_ms)
 {
     op->io = io;
     op->uses = 1;
-    op->deadline_ms = deadline_ms != 0 ? deadline_ms : storage_now_ms() + io->call_ms;
+    op->deadline_ms = deadline_ms != 0 ? deadline_ms : clock_io_boot_ms() + io->call_ms;
     op->handle = io->handle;
     if (op->handle != NULL) {
         handle_hold(op->handle);

@@ -114,9 +114,6 @@ struct storage_io {
 /* The loop calls it when a deadline has come (io->timer_fd). */
 int32_t op_on_timer(int32_t fd, int32_t revents, void *data);
 
-/* CLOCK_BOOTTIME. */
-uint64_t storage_now_ms(void);
-
 /* Zeroed memory of `size` (>= sizeof(struct op)) for `action`, answered by an event of `kind`; held
  * once by its owner. NULL when there are too many or no memory: then that event was already sent.
  */

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "proto/assert.h"
+#include "proto/clock_io.h"
 #include "proto/digest.h"
 
 #define RECORD_BYTES 1024 /* the largest packed record is below */
@@ -43,8 +44,8 @@ static void poll_answer(struct op *op, int result)
         warn_io_say("storage: the state cannot be read: %s", strerror(-result));
     }
     op->io->poll_outcome = outcome;
-    if (outcome == OUTCOME_MISSING && storage_now_ms() >= op->io->find_pool_ms) {
-        op->io->find_pool_ms = storage_now_ms() + FIND_POOL_MS;
+    if (outcome == OUTCOME_MISSING && clock_io_boot_ms() >= op->io->find_pool_ms) {
+        op->io->find_pool_ms = clock_io_boot_ms() + FIND_POOL_MS;
         handle_find_pool(op->handle);
     }
     op->event.poll.garbled = result == -EBADMSG;
@@ -108,7 +109,7 @@ static void write_beat(struct op *op)
 {
     char key[WIRE_KEY_BYTES], value[32];
     snprintf(key, sizeof(key), "beat/%" PRIu32, op->io->nodeid);
-    snprintf(value, sizeof(value), "%" PRIu64 "/%" PRIu64, storage_now_ms(), ++op->io->beats);
+    snprintf(value, sizeof(value), "%" PRIu64 "/%" PRIu64, clock_io_boot_ms(), ++op->io->beats);
     const char *const keys[] = {key}, *const values[] = {value};
     const size_t key_sizes[] = {strlen(key)}, value_sizes[] = {strlen(value)};
     rados_write_op_t write = rados_create_write_op();

@@ -13,7 +13,6 @@
 #include <cmocka.h>
 
 #include "agent/config_io.h"
-#include "agent/host_io.h"
 #include "agent/incarnation_io.h"
 #include "agent/keyring_io.h"
 #include "agent/nearest.h"

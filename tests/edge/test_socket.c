@@ -18,8 +18,8 @@
 
 #include <cmocka.h>
 
-#include "agent/host_io.h"
 #include "agent/socket_io.h"
+#include "proto/clock_io.h"
 #include "tests/edge/control_client.h"
 
 #define HEAD CONTROL_HEAD_BYTES
@@ -118,7 +118,7 @@ static void gone(void *context, struct socket_client *client)
 static void beat(void *context)
 {
     struct server *server = context;
-    const uint64_t now_ms = host_io_boottime_ms();
+    const uint64_t now_ms = clock_io_boot_ms();
     const uint64_t due_ms = server->beat_ms + BEAT_NS / 1000000;
     if (server->beat_ms != 0 && now_ms > due_ms && now_ms - due_ms > server->counts.late_ms) {
         server->counts.late_ms = (uint32_t)(now_ms - due_ms);
@@ -291,13 +291,13 @@ static void half_frames_and_the_idle_are_closed(void **state)
     int idle = client(f);
     assert_true(raw_send(in_head, f->frame, 2));
     assert_true(raw_send(in_body, f->frame, size - 1));
-    uint64_t begin_ms = host_io_boottime_ms();
+    uint64_t begin_ms = clock_io_boot_ms();
     expect_alive(f); /* others are served meanwhile */
     assert_true(raw_hung_up(in_head, 10000));
     assert_true(raw_hung_up(in_body, 10000));
-    assert_true(host_io_boottime_ms() - begin_ms >= FRAME_MS - 100);
+    assert_true(clock_io_boot_ms() - begin_ms >= FRAME_MS - 100);
     assert_true(raw_hung_up(idle, 15000));
-    assert_true(host_io_boottime_ms() - begin_ms >= IDLE_MS - 100);
+    assert_true(clock_io_boot_ms() - begin_ms >= IDLE_MS - 100);
     close(in_head);
     close(in_body);
     close(idle);
@@ -457,9 +457,9 @@ static void a_flood_starves_nobody(void **state)
     }
     usleep(300000);
     for (int i = 0; i < 50; i++) {
-        uint64_t begin_ms = host_io_boottime_ms();
+        uint64_t begin_ms = clock_io_boot_ms();
         expect_alive(f);
-        uint64_t took_ms = host_io_boottime_ms() - begin_ms;
+        uint64_t took_ms = clock_io_boot_ms() - begin_ms;
         worst_ms = took_ms > worst_ms ? took_ms : worst_ms;
     }
     const struct counts told = counts(f);
