@@ -28,6 +28,7 @@
 
 #define ROOM_PER_VM 2 /* its record and an entry */
 #define LEASE_MISSING "its run lease is missing or foreign: it counts as held by every node"
+#define SILENT "its run lease, or the blocklist, does not answer: see ceph health detail"
 #define URGENT_MAX 24 /* VMs placed in one commit, the highest priorities first */
 
 static bool held(const struct vm_record *vm)
@@ -63,11 +64,11 @@ static bool unsaid(const struct vm_record *vm)
     return vm->state != VM_RECOVERING || vm->reason[0] == '\0';
 }
 
-/* Is it said that it waits for its lease, which no proof could take the place of? */
-static bool said_missing(const struct vm_record *vm)
+/* Is this said: that it waits for its lease or its barrier, which no proof could take the place
+ * of? */
+static bool said(const struct vm_record *vm, const char *trouble)
 {
-    return vm->state == VM_RECOVERING &&
-           memcmp(vm->reason, LEASE_MISSING, sizeof(LEASE_MISSING)) == 0;
+    return vm->state == VM_RECOVERING && strncmp(vm->reason, trouble, TEXT_BYTES) == 0;
 }
 
 static struct barrier *barrier_of(struct core *core, uint32_t slot)
@@ -125,7 +126,24 @@ _Static_assert(BARRIER_STANDS > BARRIER_READING && BARRIER_FREEING < BARRIER_WAI
 /* It was read since its barrier was begun anew, and is there. */
 static bool lease_read(const struct barrier *barrier)
 {
+    ASSERT(barrier->state < BARRIER_STATE_COUNT);
     return barrier->state > BARRIER_READING && barrier->state < BARRIER_WAITING;
+}
+
+/* One try may fail for the moment's sake. */
+static bool is_silent(const struct barrier *barrier)
+{
+    ASSERT(barrier->state < BARRIER_STATE_COUNT);
+    return barrier->failed_count > 1;
+}
+
+/* What keeps its barrier from standing; NULL: nothing, as far as is known. */
+static const char *trouble_of(const struct barrier *barrier)
+{
+    if (barrier->missing) {
+        return LEASE_MISSING;
+    }
+    return is_silent(barrier) && !lease_known(barrier) ? SILENT : NULL;
 }
 
 /* The node in whose hands its lease is, by a life that is being fenced, or is not proven yet to be
@@ -297,8 +315,8 @@ static struct text wait_words(const struct core *core, const struct vm_record *v
 static bool wait_is_news(const struct core *core, const struct vm_record *vm,
                          const struct barrier *barrier)
 {
-    if (said_missing(vm)) {
-        return lease_read(barrier) && holder_barred(core, vm);
+    if (said(vm, LEASE_MISSING) || said(vm, SILENT)) {
+        return lease_read(barrier) && !is_silent(barrier) && holder_barred(core, vm);
     }
     if (!unsaid(vm) && core->local.acting.fences[vm->node].power.state != POWER_FAILED) {
         return false;
@@ -357,8 +375,9 @@ static void draft_orphan(struct core *core, struct loads *loads, uint32_t slot)
     if (barrier == NULL) {
         return;
     }
-    if (barrier->missing) {
-        draft_waiting(core, slot, VM_RECOVERING, LEASE_MISSING);
+    const char *trouble = trouble_of(barrier);
+    if (trouble != NULL) {
+        draft_waiting(core, slot, VM_RECOVERING, trouble);
     } else if (proven(core, vm)) {
         draft_released(core, loads, slot, barrier);
     } else if (wait_is_news(core, vm, barrier)) {
@@ -410,8 +429,9 @@ static bool orphan_moves(const struct core *core, enum ha_mode mode, uint32_t sl
         return false;
     }
     const struct barrier *barrier = &acting->barriers[acting->barrier_of[slot] - 1];
-    if (barrier->missing) {
-        return !said_missing(vm);
+    const char *trouble = trouble_of(barrier);
+    if (trouble != NULL) {
+        return !said(vm, trouble);
     }
     if (!proven(core, vm)) {
         return wait_is_news(core, vm, barrier);

@@ -28,8 +28,16 @@ void barrier_init(struct barrier *barrier, uint32_t slot, const struct uuid *vm,
 static void wait(struct barrier *barrier, uint64_t now_ms, const struct settings *settings)
 {
     barrier->state = BARRIER_WAITING;
+    barrier->failed_count++;
     barrier->again = true;
     barrier->retry_ms = now_ms + settings->retry_ms / 4;
+}
+
+static void end_well(struct barrier *barrier, enum barrier_state state)
+{
+    ASSERT(state == BARRIER_STANDS || state == BARRIER_FREE);
+    barrier->state = state;
+    barrier->failed_count = 0;
 }
 
 static void read_lease(struct barrier *barrier, const struct settings *settings,
@@ -55,7 +63,7 @@ static void block_clients(struct barrier *barrier, const struct settings *settin
     ASSERT(barrier->lease.state == LEASE_HELD);
     if (barrier->lease.clients.count == 0) {
         /* A guest never ran with a client its lease does not name. */
-        barrier->state = BARRIER_STANDS;
+        end_well(barrier, BARRIER_STANDS);
         return;
     }
     struct action *action =
@@ -123,11 +131,12 @@ bool barrier_on_lease(struct barrier *barrier, const struct event *event,
     bool read = barrier->state == BARRIER_READING && answer->outcome == OUTCOME_DONE;
     if (barrier->missing || !answer->has_lease || (!freed && !read)) {
         wait(barrier, event->now_ms, settings);
+        barrier->failed_count = barrier->missing ? 0 : barrier->failed_count;
         return true;
     }
     barrier->lease = answer->lease;
     if (answer->lease.state == LEASE_FREE) {
-        barrier->state = BARRIER_FREE;
+        end_well(barrier, BARRIER_FREE);
     } else {
         barrier->state = barrier->again ? BARRIER_WATCHERS : BARRIER_RAISING;
     }
@@ -164,7 +173,7 @@ bool barrier_on_block(struct barrier *barrier, const struct event *event,
     }
     ASSERT(barrier->state == BARRIER_RAISING);
     if (event->block.outcome == OUTCOME_DONE) {
-        barrier->state = BARRIER_STANDS;
+        end_well(barrier, BARRIER_STANDS);
     } else {
         wait(barrier, event->now_ms, settings);
     }
@@ -174,6 +183,7 @@ bool barrier_on_block(struct barrier *barrier, const struct event *event,
 void barrier_on_tick(struct barrier *barrier, uint64_t now_ms)
 {
     if (call_overdue(&barrier->call, now_ms)) {
+        barrier->failed_count++;
         barrier->state = BARRIER_WAITING; /* for nothing: its retry_ms was past at the call */
     }
 }

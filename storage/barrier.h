@@ -27,6 +27,7 @@ struct barrier {
     struct lease lease;
     struct client address; /* entry of the dead node: whose further watchers to block; or none */
     bool missing;          /* the lease is missing, foreign, or in a state we do not know */
+    uint32_t failed_count; /* tries in a row; 0 once it stands, or the lease is free or missing */
     bool again;            /* not its first try: watchers are looked at, too */
     uint64_t retry_ms;
 };

@@ -334,6 +334,38 @@ TEST(a_moving_lease_neither_asserts_nor_stands)
     end(p);
 }
 
+/* What failed is counted, in a row; a lease that is missing is another matter. */
+TEST(tries_that_fail_are_counted_till_it_stands)
+{
+    struct position *p = begun(false);
+    struct lease lease = held(7);
+    (void)carry_on(p);
+    lease_answer(p, OUTCOME_UNKNOWN, NULL);
+    assert_int_equal(p->barrier.failed_count, 1);
+    p->barrier.state = BARRIER_IDLE;
+    (void)carry_on(p);
+    barrier_on_tick(&p->barrier, p->alone->caller.now_ms + 60000); /* no answer */
+    assert_int_equal(p->barrier.failed_count, 2);
+    p->barrier.state = BARRIER_IDLE;
+    (void)carry_on(p);
+    lease_answer(p, OUTCOME_DONE, &lease);
+    assert_int_equal(p->barrier.failed_count, 2);
+    p->barrier.state = BARRIER_RAISING;
+    (void)carry_on(p);
+    block_answer(p, OUTCOME_FAILED);
+    assert_int_equal(p->barrier.failed_count, 3);
+    p->barrier.state = BARRIER_RAISING;
+    (void)carry_on(p);
+    block_answer(p, OUTCOME_DONE);
+    assert_int_equal(p->barrier.failed_count, 0);
+    p->barrier.failed_count = 3;
+    p->barrier.state = BARRIER_IDLE;
+    (void)carry_on(p);
+    lease_answer(p, OUTCOME_MISSING, NULL);
+    assert_int_equal(p->barrier.failed_count, 0);
+    end(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -354,6 +386,7 @@ int main(void)
         cmocka_unit_test(an_answer_that_never_comes),
         cmocka_unit_test(a_stranger_is_ignored),
         cmocka_unit_test(a_moving_lease_neither_asserts_nor_stands),
+        cmocka_unit_test(tries_that_fail_are_counted_till_it_stands),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -213,6 +213,8 @@ TEST(room_is_kept_for_the_more_urgent)
     }
 }
 
+static const char silent[] =
+    "its run lease, or the blocklist, does not answer: see ceph health detail";
 static const char missing[] =
     "its run lease is missing or foreign: it counts as held by every node";
 
@@ -307,6 +309,31 @@ TEST(what_was_said_of_its_lease_holds_till_it_is_read)
     free(u);
 }
 
+/* A lease that does not answer is said once, proof or no proof, at the second try that fails; till
+ * its barrier stands after all. */
+TEST(a_lease_that_does_not_answer_is_said)
+{
+    for (unsigned proven = 0; proven < 2; proven++) {
+        struct unit *u = n3_lost(proven ? PROOF_STORAGE : PROOF_POWER);
+        const struct vm_record *vm = unit_copy_vm(u, 0);
+        unit_vm(u, 0, VM_RUNNING, N3);
+        unit_lead(u);
+        answer_lease(u, OUTCOME_UNKNOWN);
+        assert_int_equal(told(u, silent), 0);
+        answer_lease(u, OUTCOME_UNKNOWN);
+        assert_string_equal(vm->reason, silent);
+        answer_lease(u, OUTCOME_UNKNOWN);
+        assert_int_equal(told(u, silent), 1);
+        assert_int_equal(vm->state, VM_RECOVERING);
+        answer_lease(u, OUTCOME_DONE);
+        struct action watchers = unit_take(u, ACTION_WATCHERS_READ);
+        unit_watchers(u, &watchers, OUTCOME_DONE, unit_client(3, 71));
+        answer_lease(u, OUTCOME_DONE); /* and the blocklist */
+        assert_string_not_equal(vm->reason, silent);
+        free(u);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -320,6 +347,7 @@ int main(void)
         cmocka_unit_test(a_missing_lease_is_said_while_it_is_missing),
         cmocka_unit_test(a_missing_lease_is_said_after_the_proof),
         cmocka_unit_test(what_was_said_of_its_lease_holds_till_it_is_read),
+        cmocka_unit_test(a_lease_that_does_not_answer_is_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
