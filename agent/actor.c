@@ -55,6 +55,13 @@ static bool acts_now(const struct core *core, const struct peer *peer)
            peer->beat.agent_start == core->cluster.header.actor_start;
 }
 
+bool actor_speaks(const struct core *core)
+{
+    const struct peer *actor = peers_see(core, core->cluster.header.actor);
+    ASSERT(core->local.peer_count <= NODES_MAX);
+    return actor != NULL && acts_now(core, actor) && peers_speaks(core, actor);
+}
+
 /* Is `a` to act rather than `b`? One whose agent does not end again and again first, then the
  * present actor, then the lowest node id. */
 static bool before(const struct core *core, const struct peer *a, const struct peer *b)
@@ -145,6 +152,11 @@ bool actor_tell_none(const struct core *core, struct text *text)
 {
     const struct peer *awaited = NULL;
     ASSERT(core->local.peer_count <= NODES_MAX);
+    if (halt_forbids(core)) {
+        text_add(text, "two nodes are halted at this version of the state: nobody acts on it, VMs "
+                       "run on; see stead node show, then stead node resume NAME");
+        return true;
+    }
     for (uint32_t i = 0; i < core->local.peer_count; i++) {
         const struct peer *peer = &core->local.peers[i];
         if (eligible(core, peer)) {

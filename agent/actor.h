@@ -20,6 +20,9 @@ void actor_note_waiting(struct core *core);
 /* Do we hold the present term? */
 bool actor_holds(const struct core *core);
 
+/* Is whoever holds the present term in this ring, and speaks? */
+bool actor_speaks(const struct core *core);
+
 /* Why nobody in this ring acts, and what is waited for; false: somebody may. For people. */
 bool actor_tell_none(const struct core *core, struct text *text);
 

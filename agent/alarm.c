@@ -3,8 +3,9 @@
  *
  * Decides: when something that is so is worth a word, when it is over, and whether this node has to
  * say it: what concerns one node, that node; what concerns the cluster, the acting node, or each
- * for itself where there is no quorum. An actor that takes over tells what the one before may not
- * have told: rather twice than never. Never: acts on an alarm, or fails when there are too many.
+ * for itself where there is no quorum; where there is one and nobody acts, one in its stead. An
+ * actor that takes over tells what the one before may not have told: rather twice than never.
+ * Never: acts on an alarm, or fails when there are too many.
  */
 #include "agent/alarm.h"
 
@@ -18,7 +19,8 @@
 #include "proto/values.h"
 
 #define LOOK_MS 1000
-#define JUMP_MS 5000 /* an NTP slew is far slower, a step to be known of larger */
+#define STEAD_MS 5000 /* a term is taken sooner, if anybody can */
+#define JUMP_MS 5000  /* an NTP slew is far slower, a step to be known of larger */
 
 /* Thousands of VMs may be down at once, so this must be quick where the list is full. */
 static struct alarm_seen *find(struct alarms *alarms, uint64_t key, enum alarm_kind kind,
@@ -59,22 +61,47 @@ void alarm_found(struct alarms *alarms, enum alarm_kind kind, const char *subjec
     name_set(seen->alarm.text, sizeof(seen->alarm.text), text);
 }
 
+/* In the place of an acting node: who has a newer copy tells, of as new ones the lowest. */
+static bool tells_before_us(const struct core *core, const struct peer *peer)
+{
+    const struct header *copy = &core->cluster.header;
+    ASSERT(core->local.facts.nodeid != 0);
+    if (!peers_speaks(core, peer)) {
+        return false;
+    }
+    if (peer->beat.epoch != copy->epoch) {
+        return peer->beat.epoch > copy->epoch;
+    }
+    return peer->beat.version != copy->version ? peer->beat.version > copy->version
+                                               : peer->nodeid < core->local.facts.nodeid;
+}
+
+/* Has there been a quorum and no acting node for a while, and are we the one to tell? */
+static bool in_its_stead(const struct core *core)
+{
+    const struct local *local = &core->local;
+    ASSERT(local->alarms.actor_ms <= local->now_ms);
+    bool ours = local->now_ms - local->alarms.actor_ms >= STEAD_MS;
+    for (uint32_t i = 0; i < local->peer_count; i++) {
+        ours = ours && !tells_before_us(core, &local->peers[i]);
+    }
+    return ours;
+}
+
 /* Is it ours to tell? */
 static bool is_ours(const struct core *core, const struct alarm_seen *seen)
 {
     if (alarm_about(seen->alarm.kind)->scope == ALARM_SCOPE_NODE) {
         return seen->own;
     }
-    return actor_holds(core) || !core->local.ring.quorate;
+    return actor_holds(core) || !core->local.ring.quorate || in_its_stead(core);
 }
 
 /* An actor that is there tells what is the cluster's: then we need not when we come to act. */
 static bool another_tells(const struct core *core, const struct alarm_seen *seen)
 {
-    const struct peer *actor = peers_see(core, core->cluster.header.actor);
     return alarm_about(seen->alarm.kind)->scope == ALARM_SCOPE_CLUSTER &&
-           core->local.ring.quorate && !actor_holds(core) && actor != NULL &&
-           peers_speaks(core, actor);
+           core->local.ring.quorate && !actor_holds(core) && actor_speaks(core);
 }
 
 static void tell(const struct alarm_seen *seen, bool raised, struct caller *caller)
@@ -144,6 +171,9 @@ void alarm_carry_on(struct core *core, struct caller *caller)
     }
     ASSERT(alarms->count <= ALARMS_MAX);
     watch_clock(alarms, caller->now_ms, core->local.wall_ms);
+    if (alarms->next_ms == 0 || actor_speaks(core) || !core->local.ring.quorate) {
+        alarms->actor_ms = caller->now_ms;
+    }
     alarms->next_ms = caller->now_ms + LOOK_MS;
     alarms->full = false;
     alarms->next = 0;

@@ -27,6 +27,7 @@ struct alarm_seen {
 
 struct alarms {
     uint64_t next_ms;      /* of the next look */
+    uint64_t actor_ms;     /* a quorum without an acting node that speaks: it had none since then */
     int64_t wall_ahead_ms; /* wall clock less CLOCK_BOOTTIME, as at the last look */
     uint64_t jumped_ms;    /* when that last changed at a stroke; 0: never */
     int64_t jump_ms;       /* by how much */

@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "agent/actor.h"
 #include "agent/address.h"
 #include "agent/core.h"
 #include "agent/devices.h"
@@ -72,6 +73,10 @@ static void find_quorum(struct core *core)
             tie_lost(core)
                 ? "half of the nodes are here, and the term is the other half's: nothing is begun"
                 : "Corosync says quorate, but too few agents answer: nothing is begun");
+    }
+    if (query_fresh(core, core->local.now_ms) &&
+        query_copy_age_ms(core, core->local.now_ms) < OLD_COPY_MS && actor_tell_none(core, &text)) {
+        found(core, ALARM_NOBODY_ACTS, "", &text);
     }
     if (!ring->away && ring->quorum > votes_enough(core) && core->cluster.counting != 0) {
         struct text wants = {0};

@@ -431,9 +431,6 @@ static bool tell_trouble(const struct core *core, uint64_t now_ms, struct text *
         return true;
     } else if (!query_fresh(core, now_ms)) {
         text_add(text, "quorum is not proven fresh: nothing is begun");
-    } else if (halt_forbids(core)) {
-        text_add(text, "two nodes are halted at this version of the state: nobody acts on it, VMs "
-                       "run on; see stead node show, then stead node resume NAME");
     } else if (actor_tell_none(core, text)) {
         return true;
     } else if (!local->libvirt) {

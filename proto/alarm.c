@@ -137,6 +137,10 @@ static const struct alarm_about table[ALARM_KIND_COUNT] = {
                          "bring nodes back until more than half see each other: they go on by "
                          "themselves",
                          true, NODE, 1000, 1000},
+    [ALARM_NOBODY_ACTS] = {"nobody-acts", "465376712aba4d1a8ad99e9680659e72",
+                           "more than half see each other, and none of them can act",
+                           "stead status on each says what it waits for", true, CLUSTER, 10000,
+                           2000},
 };
 
 const struct alarm_about *alarm_about(enum alarm_kind kind)

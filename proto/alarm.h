@@ -42,13 +42,14 @@ enum alarm_kind {
     ALARM_VOTES_RAISED,    /* Corosync waits for more votes than there are nodes for */
     ALARM_SUSPENDED,       /* its guests stand still: it has no quorum */
     ALARM_ADDRESS_BARRED,  /* a node's address was on the blocklist, and no fence wants that */
+    ALARM_NOBODY_ACTS,     /* a quorum, and no node of it acts or could */
     ALARM_KIND_COUNT
 };
 
 /* Who tells it to journal and notify command; every node that sees it shows it. */
 enum alarm_scope {
     ALARM_SCOPE_NODE,   /* the node it is about, or that sees it */
-    ALARM_SCOPE_CLUSTER /* the acting node; where no quorum is, each for itself */
+    ALARM_SCOPE_CLUSTER /* the acting node, or one in its stead; without a quorum each for itself */
 };
 
 struct alarm_about {

@@ -4,58 +4,9 @@
 #include "agent/ends.h"
 #include "fencing/timing.h"
 #include "proto/values.h"
-#include "tests/unit/unit_core.h"
+#include "tests/unit/unit_alarm.h"
 
 #define N3 2 /* slot */
-
-static const struct alarm_seen *raised(struct unit *u, enum alarm_kind kind, const char *subject)
-{
-    const struct alarm_seen *seen = NULL;
-    uint32_t at = 0;
-    while ((seen = alarm_next(&u->core.local.alarms, &at)) != NULL) {
-        if (seen->alarm.kind == kind && strcmp(seen->alarm.subject, subject) == 0) {
-            return seen;
-        }
-    }
-    return NULL;
-}
-
-/* How often this was told, raised or cleared; what is older is forgotten with unit_forget(). */
-static uint32_t told(const struct unit *u, enum alarm_kind kind, bool raise)
-{
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < u->log_count; i++) {
-        const struct action *action = &u->log[i];
-        count += action->kind == ACTION_ALARM && action->alarm.alarm.kind == kind &&
-                 action->alarm.raised == raise;
-    }
-    return count;
-}
-
-/* Time passes for the alarms alone, in a world where all else stays as the test put it: who is not
- * silent was just heard, and the copy is fresh unless polls hang. */
-static void look(struct unit *u, uint64_t ms)
-{
-    struct local *local = &u->core.local;
-    for (uint64_t until_ms = u->now_ms + ms; u->now_ms < until_ms; u->now_ms += 1000) {
-        local->now_ms = u->now_ms;
-        local->wall_ms = 1700000000000 + u->now_ms;
-        for (uint32_t i = 0; i < local->peer_count; i++) {
-            struct peer *peer = &local->peers[i];
-            if (!u->silent[peer->nodeid]) {
-                peer->heard_ms = peer->answered_ms = u->now_ms;
-            }
-        }
-        local->storage.newest_ms = u->polls_hang ? local->storage.newest_ms : u->now_ms;
-        struct caller caller = {.now_ms = u->now_ms, .out = &u->out};
-        u->out.count = 0;
-        alarm_carry_on(&u->core, &caller);
-        assert_true(u->out.count <= ALARMS_TOLD_MAX);
-        for (uint32_t i = 0; i < u->out.count && u->log_count < UNIT_LOG_MAX; i++) {
-            u->log[u->log_count++] = u->out.list[i];
-        }
-    }
-}
 
 /* It is not raised before its time, is at its time, with these words, and is told once. */
 static void check_raised(struct unit *u, enum alarm_kind kind, const char *subject,
@@ -87,39 +38,9 @@ static void check_cleared(struct unit *u, enum alarm_kind kind, const char *subj
     assert_int_equal(told(u, kind, false), 1);
 }
 
-static void set_ring(struct unit *u, uint32_t count, bool quorate)
-{
-    struct local *local = &u->core.local;
-    local->ring.away = false;
-    local->ring.count = count;
-    local->ring.quorate = quorate;
-    local->peer_count = count;
-}
-
 static struct beat *beat_of(struct unit *u, uint32_t nodeid)
 {
     return &u->core.local.peers[nodeid - 1].beat;
-}
-
-static uint32_t count_raised(const struct unit *u)
-{
-    uint32_t count = 0;
-    for (uint32_t at = 0; alarm_next(&u->core.local.alarms, &at) != NULL;) {
-        count++;
-    }
-    return count;
-}
-
-static struct unit *well(void)
-{
-    struct unit *u = unit_new(1);
-    unit_vm(u, 0, VM_STOPPED, NODE_NONE)->want = WANT_STOPPED;
-    unit_lead(u);
-    u->core.local.alarms = (struct alarms){.next_ms = 0};
-    look(u, 5000);
-    assert_int_equal(count_raised(u), 0);
-    unit_forget(u);
-    return u;
 }
 
 /* Every row is whole, its word and its id its own. */
@@ -189,25 +110,6 @@ TEST(storage_away)
     u->polls_hang = false;
     look(u, 6000);
     check_cleared(u, ALARM_STORAGE_AWAY, "n1");
-    free(u);
-}
-
-/* Nobody acted who could tell it; by the time we do it is over, and no news. */
-TEST(what_is_over_is_not_told_as_new)
-{
-    struct unit *u = well();
-    set_ring(u, 1, true);
-    u->core.cluster.header.actor = 2;
-    u->core.cluster.nodes[0].state = NODE_FENCED;
-    look(u, 5000);
-    assert_non_null(raised(u, ALARM_NODE_FENCED, "n1"));
-    assert_int_equal(told(u, ALARM_NODE_FENCED, true), 0);
-    u->core.cluster.nodes[0].state = NODE_ADMITTED;
-    u->core.cluster.header.actor = 1;
-    look(u, 10000);
-    assert_null(raised(u, ALARM_NODE_FENCED, "n1"));
-    assert_int_equal(told(u, ALARM_NODE_FENCED, true), 0);
-    assert_int_equal(told(u, ALARM_NODE_FENCED, false), 0);
     free(u);
 }
 
@@ -502,40 +404,6 @@ TEST(nothing_flaps)
     free(u);
 }
 
-/* Who does not act keeps what the actor tells to itself, and takes over what nobody told. */
-TEST(one_tells)
-{
-    struct unit *u = unit_new(2); /* n1 acts */
-    unit_start(u);
-    u->silent[3] = true;
-    look(u, 16000);
-    assert_non_null(raised(u, ALARM_NODE_UNATTENDED, "n3"));
-    assert_int_equal(told(u, ALARM_NODE_UNATTENDED, true), 0);
-    set_ring(u, 1, false); /* nobody acts where no quorum is: each for itself */
-    look(u, 8000);
-    assert_int_equal(told(u, ALARM_NO_QUORUM, true), 1);
-    free(u);
-}
-
-/* The actor is gone by the time it would have told: whoever acts next tells, once. */
-TEST(the_next_actor_tells)
-{
-    struct unit *u = unit_new(2);
-    unit_start(u);
-    u->silent[1] = u->silent[3] = true;
-    look(u, 16000);
-    assert_non_null(raised(u, ALARM_NODE_UNATTENDED, "n3"));
-    assert_int_equal(told(u, ALARM_NODE_UNATTENDED, true), 0);
-    u->core.cluster.header.actor = 2;
-    u->core.cluster.header.actor_start = u->core.local.facts.agent_start;
-    u->core.local.acting.term = u->core.cluster.header.term;
-    look(u, 3000);
-    assert_int_equal(told(u, ALARM_NODE_UNATTENDED, true), 2); /* n1 and n3 */
-    look(u, 9000);
-    assert_int_equal(told(u, ALARM_NODE_UNATTENDED, true), 2);
-    free(u);
-}
-
 /* More than there is room for: the rest is said to exist, and nothing breaks. */
 TEST(a_full_list)
 {
@@ -559,7 +427,6 @@ TEST(a_full_list)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_over_is_not_told_as_new),
         cmocka_unit_test(rows_are_sound),
         cmocka_unit_test(no_quorum),
         cmocka_unit_test(votes_raised),
@@ -585,8 +452,6 @@ int main(void)
         cmocka_unit_test(no_spare_room),
         cmocka_unit_test(clock_jumped),
         cmocka_unit_test(nothing_flaps),
-        cmocka_unit_test(one_tells),
-        cmocka_unit_test(the_next_actor_tells),
         cmocka_unit_test(a_full_list),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
