@@ -12,6 +12,7 @@
 #define _GNU_SOURCE /* accept4, SO_PEERCRED */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <poll.h>
 #include <sched.h>
@@ -232,9 +233,38 @@ static void feed(struct server *server)
     }
 }
 
+/* Nothing but systemd's last step is left, which would wait for us. */
+static bool host_ends(void)
+{
+    static const char last[] = "systemd-shutdow"; /* as the kernel cuts it */
+    char name[sizeof(last)] = "";
+    int fd = open("/proc/1/comm", O_RDONLY | O_CLOEXEC);
+    ssize_t length = fd >= 0 ? read(fd, name, sizeof(name) - 1) : -1;
+    if (fd >= 0) {
+        close(fd);
+    }
+    return length > 0 && strcmp(name, last) == 0;
+}
+
+/* Told to end: may it, as things are? */
+static bool may_end(const struct server *server)
+{
+    if (server->keeper.state == KEEPER_KEPT && host_ends()) {
+        say(4, "ends with its host: %s fires soon, unless the host is down by then",
+            server->device.path);
+        return true;
+    }
+    if (asked_to_end == 1 && server->keeper.state != KEEPER_OFF) {
+        say(4, "told to end while its watchdog runs: going on, or this host would be reset; the "
+               "agent has it stopped (stead config set proof=...), unless it has nowayout=1");
+        asked_to_end = 2;
+    }
+    return server->keeper.state == KEEPER_OFF;
+}
+
 static void serve(struct server *server)
 {
-    while (!asked_to_end || server->keeper.state != KEEPER_OFF) {
+    while (!asked_to_end || !may_end(server)) {
         struct pollfd fds[2] = {{.fd = server->listener, .events = POLLIN},
                                 {.fd = server->agent, .events = POLLIN}};
         uint32_t rest_ms = keeper_rest_ms(&server->keeper, clock_io_boot_ms());
@@ -246,12 +276,6 @@ static void serve(struct server *server)
             accept_agent(server);
         }
         feed(server);
-        if (asked_to_end == 1 && server->keeper.state != KEEPER_OFF) {
-            say(4,
-                "told to end while its watchdog runs: going on, or this host would be reset; "
-                "the agent has it stopped (stead config set proof=...), unless it has nowayout=1");
-            asked_to_end = 2;
-        }
     }
 }
 

@@ -328,6 +328,28 @@ static void what_cannot_be_stopped_is_fed_on(void **state)
                     world->until_ms + TIMEOUT_MS + BUSY_MS);
 }
 
+/* At the very end of a shutdown systemd waits for each that does not heed its SIGTERM. */
+static void what_is_fed_for_good_ends_with_its_host(void **state)
+{
+    struct world *world = *state;
+    char path[128];
+    int status = -1;
+    snprintf(path, sizeof(path), "%s/comm", world->dir);
+    write_text(path, "systemd-shutdow\n");
+    start_nowayout(world, NULL);
+    arm(world);
+    assert_false(order(world, ACTION_KEEPER_DISARM)->keeper.armed);
+    assert_int_equal(mount(path, "/proc/1/comm", NULL, MS_BIND, NULL), 0);
+    kill(world->keeper, SIGTERM);
+    for (int i = 0; i < 50 && waitpid(world->keeper, &status, WNOHANG) == 0; i++) {
+        events_run(world->events, 20);
+    }
+    assert_int_equal(umount("/proc/1/comm"), 0);
+    assert_int_equal(status, 0);
+    assert_true(keeper_said(world, "unless the host is down by then"));
+    world->keeper = 0;
+}
+
 /* To look at it was to arm it. */
 static void what_is_refused_and_cannot_be_stopped_is_fed(void **state)
 {
@@ -491,6 +513,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(without_a_word_it_is_not_fed, setup, teardown),
         cmocka_unit_test_setup_teardown(it_lets_go_only_when_told, setup, teardown),
         cmocka_unit_test_setup_teardown(what_cannot_be_stopped_is_fed_on, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_fed_for_good_ends_with_its_host, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_refused_and_cannot_be_stopped_is_fed, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_late_feed_is_told, setup, teardown),
