@@ -4,7 +4,7 @@
 
 #include "proto/values.h"
 
-uint64_t host_io_wall_ms(void); /* CLOCK_REALTIME: for people only */
+uint64_t host_io_wall_ms(void); /* CLOCK_REALTIME: see docs/timing.md */
 
 /* Never 0. */
 uint64_t host_io_random(void);

@@ -77,10 +77,10 @@ static const struct alarm_about table[ALARM_KIND_COUNT] = {
                               "check [bmc] and [fence NAME] in its stead.conf and the credentials: "
                               "stead-agent --check there",
                               false, CLUSTER, 120000, 5000},
-    [ALARM_CLOCK_JUMPED] = {"clock-jumped", "df6397449b63558b810dcd54970db937",
-                            "the wall clock jumped",
-                            "check NTP; times in the history are off, nothing else is", false, NODE,
-                            0, 0},
+    [ALARM_CLOCK_JUMPED] =
+        {"clock-jumped", "df6397449b63558b810dcd54970db937", "the wall clock jumped",
+         "check NTP; times in the history are off, and so is how fences are counted", false, NODE,
+         0, 0},
     [ALARM_NO_SPARE] = {"no-spare-room", "9846c5954c3559a2998c81f87e8368c4",
                         "one node's VMs would find no room elsewhere",
                         "add memory or a node, or stop VMs", false, CLUSTER, 60000, 30000},

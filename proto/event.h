@@ -1,7 +1,7 @@
 /*
  * What the edges tell the core. An event is a value; the few large payloads are borrowed pointers,
  * valid only during the step. `now_ms` is CLOCK_BOOTTIME (a clock that counts suspend), `wall_ms`
- * is CLOCK_REALTIME and only ever shown to people.
+ * is CLOCK_REALTIME: shown to people, and what docs/timing.md lists; no disk rests on it.
  *
  * Results carry the `id` of the action they answer. Every action with an id ends in exactly one
  * event, at the latest at its deadline (then with OUTCOME_UNKNOWN); the core ignores an id it no

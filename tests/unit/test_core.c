@@ -26,7 +26,7 @@ TEST(time_does_not_run_backwards)
     free(u);
 }
 
-/* The wall clock is for people only: however it jumps, nothing is decided by it. */
+/* While nobody is missing nothing is decided by the wall clock, however it jumps. */
 TEST(the_wall_clock_may_jump)
 {
     static const uint64_t walls[] = {0, 1700000000000, 1, 32503680000000, 1600000000000};
