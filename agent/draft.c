@@ -116,9 +116,24 @@ const struct setting_record *draft_peek_setting(const struct core *core, uint32_
     return record != NULL ? &record->setting : &core->cluster.set[slot];
 }
 
+static bool changes_settings(const struct core *core)
+{
+    const struct delta *delta = &core->local.draft.delta;
+    for (uint32_t i = 0; core->local.draft.open && i < delta->count; i++) {
+        if (delta->records[i].kind == RECORD_SETTING) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Asked at each step of whoever acts: as nearly always, those in force are meant. */
 struct settings draft_peek_settings(const struct core *core)
 {
     struct setting_record set[SETTINGS_MAX];
+    if (!changes_settings(core)) {
+        return core->cluster.settings;
+    }
     for (uint32_t slot = 0; slot < SETTINGS_MAX; slot++) {
         set[slot] = *draft_peek_setting(core, slot);
     }
