@@ -50,16 +50,19 @@ static bool lies(const struct sim *sim, uint32_t node)
     return any;
 }
 
-/* Its guest lives where it was, and its host can have been proven dead by nobody's word. */
+/* Its guest lives where it was, and its host can have been proven dead by nobody's word, nor by a
+ * watchdog that its keeper's death fed once more. */
 static void check_truth(struct sim *sim, const struct vm_record *before, uint32_t proofs)
 {
     uint32_t v = sim_vm_by_uuid(sim, &before->uuid);
     bool barred = (sim_check_policy(sim, before) & PROOF_STORAGE) != 0;
+    bool spared = (proofs & PROOF_WATCHDOG) != 0 && sim->hosts[before->node].watchdog_spared;
     for (uint32_t i = 0; i < sim->guest_count; i++) {
         const struct sim_guest *guest = &sim->guests[i];
         bool lives = guest->vm == v && guest->node == before->node && guest->alive &&
                      guest->order != 0 && !guest->by_hand && !guest->moved;
-        if (lives && !barred && (proofs & PROOF_OPERATOR) == 0 && !lies(sim, before->node)) {
+        if (lives && !barred && !spared && (proofs & PROOF_OPERATOR) == 0 &&
+            !lies(sim, before->node)) {
             sim_violation(sim,
                           "I2: %s is taken over by less than its policy: its guest on %s lives",
                           before->name, sim->story->nodes[before->node].name);
