@@ -27,7 +27,8 @@
 #include "proto/values.h"
 
 #define PATH_BYTES 4096
-#define LOOKS_MAX 16 /* at guests that come and go faster than they can be opened */
+#define LOOKS_MAX 16         /* at guests that come and go faster than they can be opened */
+#define TOGETHER_NS 10000000 /* one look serves all that ask for it meanwhile */
 
 struct victim {
     LIST_ENTRY(victim) link;
@@ -43,6 +44,9 @@ struct kill {
     uint64_t deadline_ms;
     struct uuid vm; /* zero: all of ours */
     qb_loop_timer_handle timer;
+    bool due;       /* the next look concerns it */
+    bool over;      /* it is the last: its deadline has come */
+    uint32_t looks; /* in a row that found guests and could open none */
     uint32_t count; /* sent SIGKILL so far */
     LIST_HEAD(, victim) victims;
 };
@@ -53,6 +57,7 @@ struct guest_io {
     char *run_dir;
     uint32_t known_count;
     struct uuid *known; /* sorted */
+    qb_loop_timer_handle look_timer;
     LIST_HEAD(, kill) kills;
 };
 
@@ -123,24 +128,26 @@ static int status_files_read(struct guest_io *io)
     return unread;
 }
 
-/* The guests that `kill` means; the files are read only if there is a stranger. */
-static void guests_find(struct guest_io *io, const struct kill *kill, struct guest_list *ret_list)
+static bool is_meant(const struct guest_io *io, const struct kill *kill, const struct uuid *vm)
 {
-    bool all = uuid_is_zero(&kill->vm);
+    return uuid_is_zero(&kill->vm) ? is_known(io, vm) : uuid_equal(vm, &kill->vm);
+}
+
+/* All guests; the files are read only if there is a stranger, and it matters whose he is. */
+static void guests_find(struct guest_io *io, struct guest_list *ret_list)
+{
+    const struct kill *kill;
+    bool all = false;
     bool strangers = false;
     guest_proc_scan(ret_list);
-    struct guest_process *guests = ret_list->guests;
+    LIST_FOREACH(kill, &io->kills, link)
+    {
+        all = all || (kill->due && uuid_is_zero(&kill->vm));
+    }
     for (uint32_t i = 0; all && i < ret_list->count; i++) {
-        strangers = strangers || !is_known(io, &guests[i].vm);
+        strangers = strangers || !is_known(io, &ret_list->guests[i].vm);
     }
     int r = strangers ? status_files_read(io) : 0;
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < ret_list->count; i++) {
-        if (all ? is_known(io, &guests[i].vm) : uuid_equal(&guests[i].vm, &kill->vm)) {
-            guests[kept++] = guests[i];
-        }
-    }
-    ret_list->count = kept;
     ret_list->unseen = r < 0 ? r : ret_list->unseen;
 }
 
@@ -202,7 +209,27 @@ static void kill_end(struct kill *kill, uint32_t alive_count, int unseen)
     kill_free(kill);
 }
 
-static void kill_round(struct kill *kill);
+static void look(struct guest_io *io);
+
+static void on_look(void *data)
+{
+    struct guest_io *io = data;
+    io->look_timer = 0;
+    look(io);
+}
+
+/* Soon, together with all others that ask; at once if there are none. A look reads all of /proc,
+ * and of hundreds that are killed each needs two. */
+static void ask_look(struct kill *kill)
+{
+    struct guest_io *io = kill->io;
+    kill->due = true;
+    if (LIST_FIRST(&io->kills) == kill && LIST_NEXT(kill, link) == NULL) {
+        look(io);
+    } else if (io->look_timer == 0) { /* where that fails, the deadline tries again */
+        (void)qb_loop_timer_add(io->loop, QB_LOOP_HIGH, TOGETHER_NS, io, on_look, &io->look_timer);
+    }
+}
 
 static int32_t on_victim_gone(int32_t fd, int32_t revents, void *data)
 {
@@ -212,7 +239,7 @@ static int32_t on_victim_gone(int32_t fd, int32_t revents, void *data)
     (void)revents;
     victim_free(victim);
     if (LIST_EMPTY(&kill->victims)) {
-        kill_round(kill);
+        ask_look(kill);
     }
     return 0;
 }
@@ -242,41 +269,67 @@ static int victim_kill(struct kill *kill, const struct guest_process *guest)
                             on_victim_gone);
 }
 
-/* Looks who is there and kills them; ends when nobody is. Each further round comes only after all
- * of the last one's victims have exited, so it cannot spin on one that does not die. */
-static void kill_round(struct kill *kill)
+/* Its deadline has come: how many are left? */
+static void kill_last(struct kill *kill, const struct guest_list *list)
 {
-    for (uint32_t look = 0; look < LOOKS_MAX && LIST_EMPTY(&kill->victims); look++) {
-        struct guest_list list;
-        guests_find(kill->io, kill, &list);
-        for (uint32_t i = 0; i < list.count; i++) {
-            (void)victim_kill(kill, &list.guests[i]); /* else it shows at the deadline */
-        }
-        free(list.guests);
-        if (list.count == 0) {
-            kill_end(kill, 0, list.unseen);
-            return;
-        }
-    }
-}
-
-static void on_deadline(void *data)
-{
-    struct kill *kill = data;
-    struct guest_list list;
     struct victim *victim;
     uint32_t alive = 0;
-    kill->timer = 0;
-    guests_find(kill->io, kill, &list);
-    for (uint32_t i = 0; i < list.count; i++) {
-        alive += victim_find(kill, list.guests[i].pid) ? 0 : 1;
+    for (uint32_t i = 0; i < list->count; i++) {
+        const struct guest_process *guest = &list->guests[i];
+        alive += is_meant(kill->io, kill, &guest->vm) && !victim_find(kill, guest->pid);
     }
     LIST_FOREACH(victim, &kill->victims, link)
     {
         alive++; /* its pidfd has not said it is gone, whatever /proc shows */
     }
+    kill_end(kill, alive, list->unseen);
+}
+
+/* Kills who is there; ends when nobody is. Each further round comes only after all of the last
+ * one's victims have exited, so it cannot spin on one that does not die. */
+static void kill_round(struct kill *kill, const struct guest_list *list)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < list->count; i++) {
+        if (is_meant(kill->io, kill, &list->guests[i].vm)) {
+            (void)victim_kill(kill, &list->guests[i]); /* else it shows at the deadline */
+            count++;
+        }
+    }
+    if (count == 0) {
+        kill_end(kill, 0, list->unseen);
+    } else if (!LIST_EMPTY(&kill->victims)) {
+        kill->looks = 0;
+    } else if (++kill->looks < LOOKS_MAX) {
+        ask_look(kill);
+    }
+}
+
+/* An answer may bring another kill: it comes to the head of the list, and asks for itself. */
+static void look(struct guest_io *io)
+{
+    struct guest_list list;
+    struct kill *next;
+    guests_find(io, &list);
+    for (struct kill *kill = LIST_FIRST(&io->kills); kill != NULL; kill = next) {
+        next = LIST_NEXT(kill, link);
+        bool due = kill->due;
+        kill->due = false;
+        if (due && kill->over) {
+            kill_last(kill, &list);
+        } else if (due && LIST_EMPTY(&kill->victims)) {
+            kill_round(kill, &list);
+        }
+    }
     free(list.guests);
-    kill_end(kill, alive, list.unseen);
+}
+
+static void on_deadline(void *data)
+{
+    struct kill *kill = data;
+    kill->timer = 0;
+    kill->over = true;
+    ask_look(kill);
 }
 
 void guest_io_act(struct guest_io *io, const struct action *action)
@@ -301,7 +354,7 @@ void guest_io_act(struct guest_io *io, const struct action *action)
         kill_end(kill, 1, 0);
         return;
     }
-    kill_round(kill);
+    ask_look(kill);
 }
 
 /* --- open and close ------------------------------------------------------------------------ */
@@ -334,6 +387,9 @@ void guest_io_close(struct guest_io *io)
     }
     while ((kill = LIST_FIRST(&io->kills))) {
         kill_free(kill);
+    }
+    if (io->look_timer != 0) {
+        (void)qb_loop_timer_del(io->loop, io->look_timer);
     }
     free(io->run_dir);
     free(io->known);

@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -23,7 +24,7 @@
 #include "migration/guest_proc_io.h"
 #include "tests/edge/events.h"
 
-#define GUESTS_MAX 4
+#define GUESTS_MAX 200
 #define FREEZERS "/sys/fs/cgroup" /* covered in a mount namespace of our own */
 #define FREEZER FREEZERS "/stead-edge-test"
 
@@ -402,6 +403,47 @@ static void files_that_cannot_be_read_name_anybody(void **state)
     assert_true(is_alive(second));
 }
 
+/* What /proc shows as a guest, for less than a QEMU takes: a shell by that name that stands still.
+ */
+static void spawn_light(struct world *world, const struct uuid *uuid)
+{
+    char text[UUID_TEXT_BYTES];
+    char path[128];
+    uuid_format(uuid, text);
+    snprintf(path, sizeof(path), "%s/qemu-light", world->run_dir);
+    const char *const words[] = {path, "-c", "kill -STOP $$", "sh", "-uuid", text, NULL};
+    pid_t pid = spawn(world, words);
+    for (int i = 0; i < 1000 && !is_alive(pid); i++) {
+        usleep(1000);
+    }
+    assert_true(is_alive(pid));
+}
+
+/* Each of many is killed on its own, and the time that takes grows with them, not with their
+ * square: a look at /proc serves all. */
+static void many_are_killed_by_few_looks(void **state)
+{
+    struct world *world = *state;
+    uint64_t ids[GUESTS_MAX];
+    char command[128];
+    snprintf(command, sizeof(command), "cp /bin/sh %s/qemu-light", world->run_dir);
+    assert_int_equal(system(command), 0);
+    for (uint32_t i = 0; i < GUESTS_MAX; i++) {
+        struct uuid uuid = vm((uint8_t)i);
+        spawn_light(world, &uuid);
+    }
+    clock_t before = clock();
+    for (uint32_t i = 0; i < GUESTS_MAX; i++) {
+        struct uuid uuid = vm((uint8_t)i);
+        ids[i] = ask_kill(world, &uuid, 10000);
+    }
+    for (uint32_t i = 0; i < GUESTS_MAX; i++) {
+        assert_int_equal(expect_killed(world, ids[i], OUTCOME_DONE, 0), 1);
+    }
+    double spent = (double)(clock() - before) / CLOCKS_PER_SEC;
+    assert_true(spent < 0.5);
+}
+
 static void closing_with_a_kill_under_way(void **state)
 {
     struct world *world = *state;
@@ -424,6 +466,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_does_not_die_is_unknown, setup, teardown),
         cmocka_unit_test_setup_teardown(what_cannot_be_seen_is_not_gone, setup, teardown),
         cmocka_unit_test_setup_teardown(files_that_cannot_be_read_name_anybody, setup, teardown),
+        cmocka_unit_test_setup_teardown(many_are_killed_by_few_looks, setup, teardown),
         cmocka_unit_test_setup_teardown(closing_with_a_kill_under_way, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
