@@ -36,11 +36,12 @@ int state_find_header(rados_omap_iter_t values, struct header *ret_header)
                                                            : -EBADMSG;
 }
 
-/* A storage that is away is asked again and again: its silence is logged once. */
+/* A storage that is away is asked again and again: its silence is logged once. That there is no
+ * state, or none to be understood, the core says. */
 static void poll_answer(struct op *op, int result)
 {
     const enum outcome outcome = op_outcome(result);
-    if (outcome != op->io->poll_outcome && result < 0) {
+    if (outcome != op->io->poll_outcome && result < 0 && result != -ENOENT && result != -EBADMSG) {
         warn_io_say("storage: the state cannot be read: %s", strerror(-result));
     }
     op->io->poll_outcome = outcome;
