@@ -9,8 +9,9 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "proto/clock_io.h"
 
 #define CONNECT_S 5
 #define ASK_MS 10000     /* the agent answers from memory */
@@ -100,17 +101,10 @@ void cli_disconnect(struct cli_client **client)
 
 /* ---- frames, there and back before a deadline */
 
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_BOOTTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static int wait_for(const struct cli_client *client, short events, int64_t until_ms)
 {
     struct pollfd ready = {.fd = client->fd, .events = events};
-    int64_t left_ms = until_ms - now_ms();
+    int64_t left_ms = until_ms - (int64_t)clock_io_boot_ms();
     int r = poll(&ready, 1, left_ms > 0 ? (int)left_ms : 0);
     if (r < 0) {
         return errno == EINTR ? 0 : -errno;
@@ -183,7 +177,8 @@ enum cli_exit cli_ask(struct cli_client *client, Control__Request *request,
         fputs("stead: the request is too large\n", stderr);
         return CLI_FAILED;
     }
-    int r = exchange(client, size, now_ms() + (changes ? COMMAND_MS : ASK_MS), &size);
+    int r = exchange(client, size, (int64_t)clock_io_boot_ms() + (changes ? COMMAND_MS : ASK_MS),
+                     &size);
     if (r == 0) {
         r = control_unpack_reply(client->buffer, size, ret_reply);
     }
