@@ -41,7 +41,7 @@ static inline void look(struct unit *u, uint64_t ms)
         local->wall_ms = 1700000000000 + u->now_ms;
         for (uint32_t i = 0; i < local->peer_count; i++) {
             struct peer *peer = &local->peers[i];
-            if (!u->silent[peer->nodeid]) {
+            if (peer->nodeid > UNIT_NODES || !u->silent[peer->nodeid]) {
                 peer->heard_ms = peer->answered_ms = u->now_ms;
             }
         }
