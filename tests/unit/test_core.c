@@ -51,6 +51,22 @@ TEST(the_wall_clock_may_jump)
     free(u);
 }
 
+/* What one step hands out is not handed out by the next as well. */
+TEST(a_step_hands_out_its_own_alone)
+{
+    struct unit *u = unit_new(1);
+    unit_lead(u);
+    u->out.beat = &u->core.local.beat;
+    u->out.delta = u->out.committed = &u->core.local.committed;
+    struct event event = unit_event(EVENT_TICK, 0);
+    event.now_ms = u->now_ms;
+    step(&u->core, &event, &u->out);
+    assert_null(u->out.beat);
+    assert_null(u->out.delta);
+    assert_null(u->out.committed);
+    free(u);
+}
+
 /* The core always names a time for its next tick, no later than a heartbeat from now. */
 TEST(the_next_tick_is_near)
 {
@@ -75,6 +91,8 @@ TEST(a_start_is_not_slowed_by_the_heartbeat)
     u->core.local.run_count = 1;
     u->core.local.beat_next_ms = u->now_ms + 200;
     assert_int_equal(core_next_ms(&u->core), u->now_ms + 20);
+    run->retry_ms = u->now_ms; /* past: this step has seen to it */
+    assert_int_equal(core_next_ms(&u->core), u->now_ms + 200);
     run->state = RUN_IDLE;
     assert_int_equal(core_next_ms(&u->core), u->now_ms + 200);
     free(u);
@@ -184,6 +202,7 @@ int main(void)
         cmocka_unit_test(a_core_needs_its_facts),
         cmocka_unit_test(time_does_not_run_backwards),
         cmocka_unit_test(the_wall_clock_may_jump),
+        cmocka_unit_test(a_step_hands_out_its_own_alone),
         cmocka_unit_test(the_next_tick_is_near),
         cmocka_unit_test(a_start_is_not_slowed_by_the_heartbeat),
         cmocka_unit_test(what_had_no_room_goes_on_at_once),

@@ -60,6 +60,8 @@ TEST(its_heartbeat_carries_the_mark)
     assert_int_equal(u->core.local.beat.mark.version, 10);
     assert_true(query_halted(&u->core, 1));
     assert_string_equal(query_node_word(&u->core, 1, u->now_ms), "halted");
+    u->core.local.peer_count = 0; /* its own it knows without any heartbeat */
+    assert_ptr_equal(halt_mark(&u->core, u->self), &u->core.local.facts.mark);
     free(u);
 }
 
