@@ -115,6 +115,7 @@ TEST(a_newer_version_ends_it)
     struct unit *u = halted(2);
     unit_start(u);
     foreign_commit(u, true);
+    assert_false(u->core.local.beat.halted); /* told at once */
     assert_int_equal(unit_logged(u, ACTION_FORGET_MARK), 1);
     unit_pass(u, 300);
     assert_false(u->core.local.beat.halted);
@@ -280,6 +281,17 @@ TEST(marks_of_older_versions_do_not_count)
     free(u);
 }
 
+/* Only beside a mark does silence count. */
+TEST(silence_alone_forbids_nothing)
+{
+    struct unit *u = unit_new(3);
+    unit_start(u);
+    u->silent[1] = u->silent[2] = true;
+    unit_pass(u, 3000);
+    assert_false(halt_forbids(&u->core));
+    free(u);
+}
+
 /* One is halted and another has just fallen silent: perhaps for the same reason. Wait for it, but
  * not for ever. */
 TEST(a_silent_one_beside_a_mark_is_waited_for)
@@ -318,6 +330,7 @@ int main(void)
         cmocka_unit_test(with_one_halted_another_acts),
         cmocka_unit_test(with_two_halted_nobody_acts),
         cmocka_unit_test(marks_of_older_versions_do_not_count),
+        cmocka_unit_test(silence_alone_forbids_nothing),
         cmocka_unit_test(a_silent_one_beside_a_mark_is_waited_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
