@@ -37,6 +37,18 @@ TEST(what_was_verified_stays_so)
     free(p);
 }
 
+/* That a BMC is seen to be the host's own is news. */
+TEST(what_comes_to_be_verified_is_news)
+{
+    struct position *p = begun();
+    p->node.bmc.verified = false;
+    p->beat.bmc.verified = true;
+    assert_true(follow(p));
+    assert_true(p->node.bmc.verified);
+    assert_false(follow(p));
+    free(p);
+}
+
 /* One that was seen to be another's is not used any more. */
 TEST(what_is_denied_is_lost)
 {
@@ -118,15 +130,20 @@ TEST(the_unverified_is_named)
     text = (struct text){0};
     assert_true(devices_find_unverified(&p->beat.bmc, p->beat.devices, &text));
     assert_non_null(strstr(text.bytes, "its BMC "));
+    assert_null(strstr(text.bytes, "pdu")); /* one at a time */
     free(p);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_was_verified_stays_so), cmocka_unit_test(what_is_denied_is_lost),
-        cmocka_unit_test(another_device_begins_anew), cmocka_unit_test(older_agents_are_spared),
-        cmocka_unit_test(what_our_own_devices_say),   cmocka_unit_test(the_unverified_is_named),
+        cmocka_unit_test(what_was_verified_stays_so),
+        cmocka_unit_test(what_comes_to_be_verified_is_news),
+        cmocka_unit_test(what_is_denied_is_lost),
+        cmocka_unit_test(another_device_begins_anew),
+        cmocka_unit_test(older_agents_are_spared),
+        cmocka_unit_test(what_our_own_devices_say),
+        cmocka_unit_test(the_unverified_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,7 +14,8 @@ static struct starts after(const uint64_t *times_ms, unsigned count)
 /* Four starts in a row are none too many. */
 TEST(a_few_starts_are_steady)
 {
-    const uint64_t times_ms[] = {1000, 2000, 3000, 4000};
+    const uint64_t times_ms[] = {3 * STARTS_WITHIN_MS, 3 * STARTS_WITHIN_MS + 1000,
+                                 3 * STARTS_WITHIN_MS + 2000, 3 * STARTS_WITHIN_MS + 3000};
     struct starts starts = after(times_ms, 4);
     assert_int_equal(starts.count, 4);
     assert_int_equal(starts_steady_ms(&starts), 0);
@@ -26,6 +27,9 @@ TEST(the_fifth_is_restless)
     const uint64_t times_ms[] = {1000, 2000, 3000, 4000, 5000};
     struct starts starts = after(times_ms, 5);
     assert_int_equal(starts_steady_ms(&starts), 1000 + STARTS_WITHIN_MS);
+    starts_note(&starts, 5000); /* again in the same moment */
+    assert_int_equal(starts.times_ms[1], 5000);
+    assert_int_equal(starts_steady_ms(&starts), 2000 + STARTS_WITHIN_MS);
 }
 
 /* One more: the oldest no longer counts, the next does. */

@@ -26,6 +26,9 @@ TEST(the_most_serious_is_told_until_it_is_over)
     struct unit *u = unit_new(2);
     unit_start(u);
     check_host(u, "");
+    tell(u, TROUBLE_BMC, "b");
+    tell(u, TROUBLE_BMC, "a"); /* the last word holds, however alike */
+    check_host(u, "a");
     tell(u, TROUBLE_BMC, "the BMC says no");
     check_host(u, "the BMC says no");
     u->core.local.life.save_tries = 1;
