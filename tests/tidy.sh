@@ -72,6 +72,11 @@ while read -r script; do
     shellcheck -x -P SCRIPTDIR "$script" >&2 || fail "$script: shellcheck"
 done < <(git ls-files | while read -r f; do head -c 64 "$f" 2>/dev/null | head -n 1 | grep -qaE '^#!.*(bash|/sh)' && echo "$f"; done)
 
+# A break that no longer has its place in the code breaks nothing.
+while read -r stale; do
+    fail "tests/mutants/breaks: $stale"
+done < <(tests/mutants/breaks --dry | head -n -1)
+
 # A lab test that nothing runs is none.
 while read -r name; do
     fail "tests/lab/test: $name is in no list"
