@@ -70,6 +70,80 @@ TEST(an_io_error_is_resumed_at_a_falling_rate)
     world_end(w);
 }
 
+/* ... not before a while: a storage that is away for a moment is given that moment; then as soon as
+ * lease and blocklist were asked, and only while the right to let it go on holds. The domain is
+ * told by the mark it bears, not by what is commanded of the VM since. */
+TEST(the_first_resume_follows_its_wait_at_once)
+{
+    struct world *w = running();
+    struct action_id mark = w->lease.action;
+    unit_domain_marked(w->u, 0, DOMAIN_RUNNING, MARK_READ, mark);
+    world_record(w, VM_RUNNING, OUR_SLOT); /* written anew, about the same guest */
+    assert_false(action_id_equal(world_run(w)->action, mark));
+    unit_domain_marked(w->u, 0, DOMAIN_IO_ERROR, MARK_READ, mark);
+    uint32_t retry_ms = w->u->core.cluster.settings.retry_ms;
+    world_settle(w, retry_ms - 100);
+    assert_int_equal(count_of(w, ACTION_DOMAIN_RESUME), 0);
+    struct action action;
+    uint64_t until_ms = w->u->now_ms + 400;
+    while (!unit_find(w->u, ACTION_DOMAIN_RESUME, &action)) {
+        assert_true(w->u->now_ms < until_ms);
+        struct action other;
+        if (world_next(w, &other)) {
+            world_do(w, &other);
+        } else {
+            unit_pass(w->u, UNIT_TICK_MS);
+        }
+    }
+    assert_true(action_id_equal(action.vm.action, mark));
+    assert_true(action.valid_until_ms > w->u->now_ms);
+    world_end(w);
+}
+
+/* One that runs for a moment only, time and again, is in trouble all that time. */
+TEST(calm_counts_from_the_last_standstill)
+{
+    struct world *w = running();
+    for (unsigned i = 0; i < 3; i++) {
+        unit_domain(w->u, 0, DOMAIN_IO_ERROR, END_UNKNOWN);
+        world_settle(w, 400);
+        unit_domain(w->u, 0, DOMAIN_RUNNING, END_UNKNOWN);
+        world_settle(w, 4000);
+        assert_int_equal(told(w), VM_TROUBLE_IO_ERROR);
+    }
+    world_settle(w, 2000);
+    assert_int_equal(told(w), VM_TROUBLE_NONE);
+    world_end(w);
+}
+
+/* A guest that was fenced stands still just so: nothing is told before the blocklist was asked. */
+TEST(nothing_is_told_before_the_blocklist_is_seen)
+{
+    struct world *w = running();
+    struct action action;
+    unit_forget(w->u);
+    unit_domain(w->u, 0, DOMAIN_IO_ERROR, END_UNKNOWN);
+    action = unit_take(w->u, ACTION_BLOCK_CHECK);
+    unit_pass(w->u, 400);
+    assert_int_equal(told(w), VM_TROUBLE_NONE);
+    world_do(w, &action);
+    unit_pass(w->u, 400);
+    assert_int_equal(told(w), VM_TROUBLE_IO_ERROR);
+    world_end(w);
+}
+
+/* What is being ended needs nobody to let it go on. */
+TEST(a_guest_being_ended_has_no_trouble)
+{
+    struct world *w = running();
+    unit_domain(w->u, 0, DOMAIN_PAUSED, END_UNKNOWN);
+    assert_int_equal(run_trouble(&w->u->core, world_run(w)), VM_TROUBLE_PAUSED);
+    world_record(w, VM_STOPPING, OUR_SLOT);
+    assert_int_equal(world_state(w), RUN_SHUTDOWN);
+    assert_int_equal(run_trouble(&w->u->core, world_run(w)), VM_TROUBLE_NONE);
+    world_end(w);
+}
+
 TEST(an_io_error_may_be_left)
 {
     struct world *w = running();
@@ -211,6 +285,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(paused_by_hand_is_told_and_left),
         cmocka_unit_test(an_io_error_is_resumed_at_a_falling_rate),
+        cmocka_unit_test(the_first_resume_follows_its_wait_at_once),
+        cmocka_unit_test(calm_counts_from_the_last_standstill),
+        cmocka_unit_test(nothing_is_told_before_the_blocklist_is_seen),
+        cmocka_unit_test(a_guest_being_ended_has_no_trouble),
         cmocka_unit_test(an_io_error_may_be_left),
         cmocka_unit_test(a_fenced_guest_is_not_woken),
         cmocka_unit_test(a_guest_without_its_lease_is_not_woken),
