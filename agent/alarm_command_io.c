@@ -14,6 +14,7 @@
 #include "agent/journal_io.h"
 #include "proto/assert.h"
 #include "proto/child_io.h"
+#include "proto/clock_io.h"
 #include "proto/values.h"
 
 struct told {
@@ -106,7 +107,6 @@ static int start(struct alarm_command_io *command, const struct told *told)
 {
     static const char *const environment[] = {
         "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", NULL};
-    struct timespec now;
     int r = check_file(command->path);
     char *json = r == 0 ? json_of(told) : NULL;
     char *line = NULL;
@@ -115,13 +115,10 @@ static int start(struct alarm_command_io *command, const struct told *told)
     if (r < 0 || length < 0) {
         return r < 0 ? r : -ENOMEM;
     }
-    clock_gettime(CLOCK_BOOTTIME, &now);
     const struct child_task task = {.path = command->path,
                                     .input = line,
                                     .input_bytes = (size_t)length,
-                                    .deadline_ms = (uint64_t)now.tv_sec * 1000 +
-                                                   (uint64_t)now.tv_nsec / 1000000 +
-                                                   command->deadline_ms,
+                                    .deadline_ms = clock_io_boot_ms() + command->deadline_ms,
                                     .to_journal = true,
                                     .environment = environment,
                                     .ended = on_ended,
