@@ -29,7 +29,6 @@
 #include "agent/watchdog.h"
 #include "fencing/timing.h"
 #include "proto/assert.h"
-#include "storage/state.h"
 
 _Static_assert(ACTIONS_MAX - ACTIONS_URGENT >= ALARMS_TOLD_MAX + 32,
                "alarms, what each part begins at most once a step, and all of the last kill or "
@@ -41,7 +40,6 @@ void core_init(struct core *core, const struct facts *facts, uint64_t now_ms)
     ASSERT(facts->nodeid != 0);
     ASSERT(facts->agent_start != 0);
     core->cluster.settings = settings_default(); /* until the state tells */
-    core->cluster.header.digest = state_digest(&core->cluster);
     local->facts = *facts;
     local->now_ms = now_ms;
     local->started_ms = now_ms;

@@ -270,6 +270,8 @@ TEST(a_new_definition_is_above_all)
     assert_int_equal(state_new_definition(&p->copy, 1900000000), UINT32_MAX);
     p->copy.vms[6].definition_version = 0;
     assert_int_equal(state_new_definition(&p->copy, 0), 1);
+    p->copy.vm_end = 0; /* and no VM yet to be above */
+    assert_int_equal(state_new_definition(&p->copy, 0), 1);
     free(p);
 }
 
