@@ -48,7 +48,7 @@ rule r1 together vms=web,db	6:1: 'rule' is not yet supported
 vm db on n1 want=ignored	6:13: want=ignored is not yet supported
 expect refused vm start web	6:1: nobody does 'vm start web' in this story
 at 60s freeze n1	6:17: a time is missing here
-at 60s heal now	6:13: unknown word 'now'
+at 60s heal now	6:13: 'now' is one word too many
 expect alarm quorum	6:14: unknown alarm 'quorum', did you mean 'no-quorum'?
 vm db on n1 priority=high	6:13: 'high' is not a number up to 1000000
 node n4 watchdog=soon	6:9: 'soon' is no watchdog: no, yes, never or late:TIME
@@ -67,12 +67,32 @@ at 60s blocklist web off	6:22: only a node's address, or all, can be taken off
 at 60s blocklist all on	6:22: all entries can only be taken 'off'
 at 60s blocklist n4 on	6:18: there is no node 'n4', did you mean 'n1'?
 at 60s monitors down	6:17: 'down' is neither stalled nor back
-at 60s guest web stuck	6:18: unknown deed of a guest 'stuck'
+at 60s guest web stuck	6:18: unknown deed of a guest 'stuck': poweroff, reboot or panic
 cluster2	6:1: unknown statement 'cluster2', did you mean 'cluster'?
+bogus	6:1: unknown statement 'bogus': cluster, node, vm, at, run, expect or class
+node n4 mem=1G mem=2G	6:16: 'mem' is given twice
+node n4 bmc	6:9: 'bmc' wants a value: bmc=…
+node n4 pdu2=ok	6:16: pdu2= is the second of two: 'pdu=' is missing here
+node n/4	6:6: 'n/4' is not a name: a letter or digit, then letters, digits, '.', '_', '-', 63 at most
+vm db on n1 class=gold	6:13: 'gold' is no class: 'class gold proof=…' comes before it
+at 60s set web class=gold	6:16: class: say 'do vm class'
+at 60s hand	6:12: deed is missing here: start, stop, pause, resume or move
+at 60s kill n1 qemu	6:16: there is no VM 'qemu': web
+expect node n1 suspended	6:16: unknown word 'suspended': online, offline, fenced, away, unattended, removed, halted or out
+run 0s	6:5: '0s' is no time for a story
 ROWS
 [ "$count" -gt 30 ]
 printf 'node n1\n\0at' >"$work/nul"
 said=$(build/stead-sim run "$work/nul" 2>&1) && exit 1
 [ "$said" = "$work/nul: is not text: it holds a NUL byte" ]
+
+# misuse SAID WORD...: what is said of these words
+misuse() {
+    said=$(build/stead-sim "${@:2}" 2>&1) && exit 1
+    [ "$said" = "stead-sim: $1; see stead-sim --help" ]
+}
+misuse "swarm has no --seed" swarm --seed 5
+misuse "swarm takes options only, not 'more'" swarm more
+misuse "kills has no --json" kills --json x
 said=$(build/stead-sim run "$work/none" 2>&1) && exit 1
 [ "$said" = "$work/none: No such file or directory" ]

@@ -23,6 +23,7 @@
 #include "tests/sim/sim_swarm.h"
 
 struct options {
+    uint32_t given; /* which, each by its letter: a bit from 'a' on */
     bool trace;
     bool json;
     bool scenario;
@@ -37,12 +38,28 @@ struct options {
 static const char usage[] =
     "usage: stead-sim run FILE… [--seed N] [--trace] [--json] [--coverage]\n"
     "       stead-sim swarm [--seeds A..B] [--nodes N] [--vms N] [--quick] [--coverage]\n"
-    "       stead-sim replay SEED [--nodes N] [--vms N] [--scenario] [--json]\n"
+    "       stead-sim replay SEED [--nodes N] [--vms N] [--scenario] [--json] [--coverage]\n"
     "       stead-sim shrink FILE\n"
     "       stead-sim kills FILE… [--only K --mode host|agent|freeze] [--trace]\n"
     "\n"
     "A scenario says what a cluster is, what happens to it, and what must be true; see\n"
     "docs/scenarios.md. Exit status: 0 all held, 1 something did not, 2 not understood.\n";
+
+static const struct option known_options[] = {
+    {"seed", required_argument, NULL, 's'},
+    {"seeds", required_argument, NULL, 'r'},
+    {"nodes", required_argument, NULL, 'n'},
+    {"vms", required_argument, NULL, 'v'},
+    {"quick", no_argument, NULL, 'q'},
+    {"coverage", no_argument, NULL, 'g'},
+    {"only", required_argument, NULL, 'o'},
+    {"mode", required_argument, NULL, 'm'},
+    {"trace", no_argument, NULL, 't'},
+    {"json", no_argument, NULL, 'j'},
+    {"scenario", no_argument, NULL, 'c'},
+    {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
+};
 
 static int misused(const char *text, const char *word)
 {
@@ -154,8 +171,9 @@ static int cmd_replay(char **words, int count, const struct options *options)
 
 /* --- shrink --- */
 
-static int cmd_shrink(char **files, int count)
+static int cmd_shrink(char **files, int count, const struct options *options)
 {
+    (void)options;
     if (count != 1) {
         return misused("shrink takes one file, not", count > 0 ? files[1] : "");
     }
@@ -275,23 +293,48 @@ static bool take_option(int option, struct options *options)
     }
 }
 
+static int cmd_swarm(char **words, int count, const struct options *options)
+{
+    if (count > 0) {
+        return misused("swarm takes options only, not", words[0]);
+    }
+    return swarm_run(&options->swarm, stdout) > 0;
+}
+
+/* An option that says nothing to this command; NULL: all are for it. */
+static const char *stray_option(const struct options *options, const char *letters)
+{
+    for (const struct option *option = known_options; option->name != NULL; option++) {
+        bool given = (options->given >> (option->val - 'a') & 1) != 0;
+        if (given && strchr(letters, option->val) == NULL) {
+            return option->name;
+        }
+    }
+    return NULL;
+}
+
 static int obey(const char *command, char **words, int count, const struct options *options)
 {
     static const char *const commands[] = {"run", "swarm", "replay", "shrink", "kills"};
-    if (strcmp(command, "run") == 0) {
-        return cmd_run(words, count, options);
-    }
-    if (strcmp(command, "swarm") == 0) {
-        return swarm_run(&options->swarm, stdout) > 0;
-    }
-    if (strcmp(command, "replay") == 0) {
-        return cmd_replay(words, count, options);
-    }
-    if (strcmp(command, "shrink") == 0) {
-        return cmd_shrink(words, count);
-    }
-    if (strcmp(command, "kills") == 0) {
-        return cmd_kills(words, count, options);
+    static const struct {
+        int (*obey)(char **words, int count, const struct options *options);
+        const char *letters;
+    } rows[] = {{cmd_run, "stjg"},
+                {cmd_swarm, "rnvqg"},
+                {cmd_replay, "nvctjg"},
+                {cmd_shrink, ""},
+                {cmd_kills, "omt"}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (strcmp(command, commands[i]) != 0) {
+            continue;
+        }
+        const char *stray = stray_option(options, rows[i].letters);
+        if (stray != NULL) {
+            (void)fprintf(stderr, "stead-sim: %s has no --%s; see stead-sim --help\n", command,
+                          stray);
+            return 2;
+        }
+        return rows[i].obey(words, count, options);
     }
     const char *near = nearest_word(command, commands, sizeof(commands) / sizeof(commands[0]));
     (void)fprintf(stderr, "stead-sim: unknown command '%s'%s%s%s\n", command,
@@ -302,27 +345,12 @@ static int obey(const char *command, char **words, int count, const struct optio
 
 int main(int argc, char **argv)
 {
-    static const struct option known[] = {
-        {"seed", required_argument, NULL, 's'},
-        {"seeds", required_argument, NULL, 'r'},
-        {"nodes", required_argument, NULL, 'n'},
-        {"vms", required_argument, NULL, 'v'},
-        {"quick", no_argument, NULL, 'q'},
-        {"coverage", no_argument, NULL, 'g'},
-        {"only", required_argument, NULL, 'o'},
-        {"mode", required_argument, NULL, 'm'},
-        {"trace", no_argument, NULL, 't'},
-        {"json", no_argument, NULL, 'j'},
-        {"scenario", no_argument, NULL, 'c'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
     struct options options = {.swarm = {.first = 1, .last = 200}};
     /* Cores are large and little of them is used: fresh pages each time, rather than cleared ones.
      */
     (void)mallopt(M_MMAP_THRESHOLD, 1 << 20);
     int option = 0;
-    while ((option = getopt_long(argc, argv, "h", known, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, "h", known_options, NULL)) != -1) {
         if (option == 'h') {
             (void)fputs(usage, stdout);
             return 0;
@@ -330,6 +358,7 @@ int main(int argc, char **argv)
         if (option == '?') {
             return 2;
         }
+        options.given |= UINT32_C(1) << (option - 'a');
         if (!take_option(option, &options)) {
             return misused("cannot use the value", optarg != NULL ? optarg : "");
         }

@@ -178,6 +178,9 @@ static void parse_node(struct words *words)
             (void)parse_bmc(words, value, &node->pdus[key - 5], &node->pdu_slow_us[key - 5]);
         }
     }
+    if (node->pdus[0] == SIM_BMC_NONE && node->pdus[1] != SIM_BMC_NONE) {
+        words_error(words, UINT32_MAX, "pdu2= is the second of two: 'pdu=' is missing here");
+    }
 }
 
 void parse_vm_keys(struct words *words, struct scenario_vm *vm)
@@ -280,9 +283,13 @@ static void parse_run(struct words *words)
         words_error(words, 0, "a second 'run' line");
     }
     words->has_run = true;
-    if (text != NULL && words_time(words, text, &words->story->run_us)) {
-        words_end(words);
+    if (text == NULL || !words_time(words, text, &words->story->run_us)) {
+        return;
     }
+    if (words->story->run_us == 0) {
+        words_error(words, words->next - 1, "'%s' is no time for a story", text);
+    }
+    words_end(words);
 }
 
 static void parse_statement(struct words *words)
@@ -339,6 +346,7 @@ static void check_whole(struct words *words)
     struct scenario *story = words->story;
     words->count = 0;
     words->end_column = 1;
+    words->line = words->line > 0 ? words->line : 1;
     words->failed = false;
     if (story->node_count == 0) {
         words_error(words, UINT32_MAX, "a scenario needs at least one node");

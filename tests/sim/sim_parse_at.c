@@ -90,7 +90,9 @@ static void at_heal(struct words *words, struct scenario_step *step)
 
 static void take_path(struct words *words, struct scenario_step *step)
 {
-    const char *text = take_node_or_all(words, step) ? words_take(words, "up or down") : NULL;
+    const char *text = take_node_or_all(words, step)
+                           ? words_take(words, "up, down, silent, lossy:5% or slow:TIME")
+                           : NULL;
     if (text == NULL) {
         return;
     }
@@ -177,7 +179,8 @@ static void at_pdu2(struct words *words, struct scenario_step *step)
 static void at_libvirt(struct words *words, struct scenario_step *step)
 {
     step->kind = STEP_LIBVIRT;
-    const char *text = take_node(words, step) ? words_take(words, "ok, hang:TIME") : NULL;
+    const char *text =
+        take_node(words, step) ? words_take(words, "ok, hang:TIME or late:TIME") : NULL;
     if (text == NULL) {
         return;
     }

@@ -23,7 +23,8 @@ bool words_class(struct words *words, const char *text, uint32_t *ret_slot)
             return true;
         }
     }
-    words_error(words, words->next - 1, "'%s' is no class of this scenario", text);
+    words_error(words, words->next - 1, "'%s' is no class: 'class %s proof=…' comes before it",
+                text, text);
     return false;
 }
 

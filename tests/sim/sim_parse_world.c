@@ -215,6 +215,8 @@ static void refuse_change(struct words *words, const char *key)
 {
     if (strcmp(key, "want") == 0 || strcmp(key, "running") == 0) {
         words_error(words, words->next, "%s: say 'do vm start' or 'do vm stop'", key);
+    } else if (strcmp(key, "class") == 0) {
+        words_error(words, words->next, "class: say 'do vm class'");
     } else {
         words_error(words, words->next, "%s of a VM that is there: not yet supported", key);
     }
@@ -248,7 +250,7 @@ static void take_change(struct words *words, struct vm_change *change)
 /* set VM KEY=VALUE … */
 void parse_set(struct words *words, struct scenario_step *step)
 {
-    static const char *const fixed[] = {"want", "running", "mem", "priority"};
+    static const char *const fixed[] = {"want", "running", "mem", "priority", "class"};
     const char *name = words_take(words, "a VM");
     struct vm_change *change = &step->change;
     step->kind = STEP_SET;

@@ -116,7 +116,10 @@ bool words_name(struct words *words, const char *text, char ret_name[NAME_BYTES]
         good = good && (isalnum((unsigned char)*at) || strchr("._-", *at) != NULL);
     }
     if (!good) {
-        words_error(words, here(words), "'%s' is not a name: letters, digits, '.', '_', '-'", text);
+        words_error(words, here(words),
+                    "'%s' is not a name: a letter or digit, then letters, digits, '.', '_', '-', "
+                    "%d at most",
+                    text, NAME_BYTES - 1);
         return false;
     }
     memset(ret_name, 0, NAME_BYTES);
@@ -127,12 +130,14 @@ bool words_name(struct words *words, const char *text, char ret_name[NAME_BYTES]
 static void unknown_name(struct words *words, const char *what, const char *text,
                          const char *const *known, size_t count)
 {
+    char list[SIM_LINE_BYTES];
     const char *near = nearest_word(text, known, count);
     if (near != NULL) {
         words_error(words, here(words), "there is no %s '%s', did you mean '%s'?", what, text,
                     near);
     } else {
-        words_error(words, here(words), "there is no %s '%s'", what, text);
+        words_error(words, here(words), "there is no %s '%s'%s", what, text,
+                    count > 0 ? words_list(known, count, list) : " yet");
     }
 }
 

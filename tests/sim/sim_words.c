@@ -84,9 +84,8 @@ bool words_not_yet(const char *word)
         "rebalance",   "shutdown_policy",
         "ignore",      "migrate",
         "relocate",    "drain",
-        "undrain",     "ha",
-        "ignored",     "error",
-        "unmanaged",   "suspended",
+        "undrain",     "ignored",
+        "error",       "unmanaged",
         "migrating",   "draining",
         "maintenance",
     };
@@ -98,9 +97,22 @@ bool words_not_yet(const char *word)
     return false;
 }
 
+const char *words_list(const char *const *known, size_t count, char ret_list[SIM_LINE_BYTES])
+{
+    size_t length = 0;
+    ret_list[0] = '\0';
+    for (size_t i = 0; i < count && length < SIM_LINE_BYTES; i++) {
+        const char *between = i == 0 ? ": " : i + 1 < count ? ", " : " or ";
+        length +=
+            (size_t)snprintf(ret_list + length, SIM_LINE_BYTES - length, "%s%s", between, known[i]);
+    }
+    return ret_list;
+}
+
 void words_unknown(struct words *words, uint32_t index, const char *what, const char *const *known,
                    size_t known_count)
 {
+    char list[SIM_LINE_BYTES];
     char word[SIM_LINE_BYTES];
     (void)snprintf(word, sizeof(word), "%s", index < words->count ? words->list[index].text : "");
     char *equals = strchr(word, '=');
@@ -110,10 +122,13 @@ void words_unknown(struct words *words, uint32_t index, const char *what, const 
     const char *near = nearest_word(word, known, known_count);
     if (words_not_yet(word)) {
         words_error(words, index, "'%s' is not yet supported", word);
+    } else if (known_count == 0) {
+        words_error(words, index, "'%s' is one word too many", word);
     } else if (near != NULL) {
         words_error(words, index, "unknown %s '%s', did you mean '%s'?", what, word, near);
     } else {
-        words_error(words, index, "unknown %s '%s'", what, word);
+        words_error(words, index, "unknown %s '%s'%s", what, word,
+                    words_list(known, known_count, list));
     }
 }
 
@@ -161,6 +176,11 @@ void words_end(struct words *words)
 
 int words_choice(struct words *words, const char *what, const char *const *known, size_t count)
 {
+    char list[SIM_LINE_BYTES];
+    if (!words->failed && words->next == words->count) {
+        words_error(words, UINT32_MAX, "%s is missing here%s", what,
+                    words_list(known, count, list));
+    }
     const char *word = words_take(words, what);
     for (size_t i = 0; word != NULL && i < count; i++) {
         if (strcmp(word, known[i]) == 0) {
@@ -173,20 +193,39 @@ int words_choice(struct words *words, const char *what, const char *const *known
     return -1;
 }
 
+/* KEY= stands further left on this line, too. */
+static bool is_second(const struct words *words, const char *key, size_t length)
+{
+    for (uint32_t i = 0; i + 1 < words->next; i++) {
+        const char *before = words->list[i].text;
+        if (strncmp(before, key, length) == 0 && before[length] == '=') {
+            return true;
+        }
+    }
+    return false;
+}
+
 int words_key(struct words *words, const char *const *keys, size_t count, const char **ret_value)
 {
     const char *word = words_take(words, "KEY=VALUE");
-    const char *equals = word != NULL ? strchr(word, '=') : NULL;
-    if (equals == NULL) {
-        words_unknown(words, words->next - 1, "word", keys, count);
+    if (word == NULL) {
         return -1;
     }
-    size_t length = (size_t)(equals - word);
+    size_t length = strcspn(word, "=");
     for (size_t i = 0; i < count; i++) {
-        if (strlen(keys[i]) == length && memcmp(keys[i], word, length) == 0) {
-            *ret_value = equals + 1;
-            return (int)i;
+        if (strlen(keys[i]) != length || memcmp(keys[i], word, length) != 0) {
+            continue;
         }
+        if (word[length] == '\0') {
+            words_error(words, words->next - 1, "'%s' wants a value: %s=…", word, word);
+            return -1;
+        }
+        if (is_second(words, word, length)) {
+            words_error(words, words->next - 1, "'%s' is given twice", keys[i]);
+            return -1;
+        }
+        *ret_value = word + length + 1;
+        return (int)i;
     }
     words_unknown(words, words->next - 1, "key", keys, count);
     return -1;

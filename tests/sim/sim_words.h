@@ -38,7 +38,11 @@ bool words_split(struct words *words, const char *line, size_t length);
 void words_error(struct words *words, uint32_t index, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* An unknown word: "unknown WHAT 'x', did you mean 'y'?" */
+/* ": a, b or c"; of a list that is too long, its beginning. */
+const char *words_list(const char *const *known, size_t count, char ret_list[SIM_LINE_BYTES]);
+
+/* An unknown word: "unknown WHAT 'x', did you mean 'y'?", or all that is known; without any, that
+ * it is one word too many. */
 void words_unknown(struct words *words, uint32_t index, const char *what, const char *const *known,
                    size_t known_count);
 
