@@ -44,7 +44,7 @@ static const char *const event_words[EVENT_KIND_COUNT] = {
 static const char *const machine_words[MACHINE_COUNT] = {
     [MACHINE_HANDLE] = "handle",   [MACHINE_LIFE] = "life",   [MACHINE_COMMIT] = "commit",
     [MACHINE_FENCE] = "fence",     [MACHINE_POWER] = "power", [MACHINE_RUN] = "run",
-    [MACHINE_BARRIER] = "barrier",
+    [MACHINE_BARRIER] = "barrier", [MACHINE_WAKE] = "wake",
 };
 static const char *const state_words[MACHINE_COUNT][COVERAGE_STATES] = {
     [MACHINE_HANDLE] = {"none", "opening", "open"},
@@ -53,6 +53,7 @@ static const char *const state_words[MACHINE_COUNT][COVERAGE_STATES] = {
     [MACHINE_POWER] = {"untried", "asked", "reading", "off", "failed", "on asked", "on ended"},
     [MACHINE_BARRIER] = {"idle", "reading", "watchers", "raising", "stands", "free", "freeing",
                          "waiting"},
+    [MACHINE_WAKE] = {"not", "lease", "blocklist", "asked"},
 };
 
 #define BIT(number) (1u << (number))
@@ -136,6 +137,12 @@ static const struct {
     {MACHINE_RUN, BIT(RUN_SHUTDOWN), EVENT_DOMAIN_DONE, CALLED | BIT(OUTCOME_MISSING)},
     {MACHINE_RUN, BIT(RUN_RESUME) | BIT(RUN_UP), EVENT_DOMAIN_DONE, RESUMED},
     {MACHINE_RUN, BIT(RUN_KILL), EVENT_KILLED, BIT(OUTCOME_DONE) | BIT(OUTCOME_UNKNOWN)},
+    {MACHINE_WAKE, USED, EVENT_RING, ONE},
+    {MACHINE_WAKE, USED, EVENT_DOMAIN, DOMAINS},
+    {MACHINE_WAKE, USED, EVENT_DOMAINS, BIT(false) | BIT(true)},
+    {MACHINE_WAKE, BIT(WAKE_LEASE), EVENT_LEASE, READ},
+    {MACHINE_WAKE, BIT(WAKE_BLOCK), EVENT_BLOCK, ENTRIES},
+    {MACHINE_WAKE, BIT(WAKE_ASKED), EVENT_DOMAIN_DONE, RESUMED},
 };
 
 _Static_assert(RUN_STATE_COUNT <= COVERAGE_STATES, "room for each state");
@@ -179,11 +186,14 @@ static void note_runs(struct coverage *coverage, const struct local *local,
 {
     for (uint32_t i = 0; i < local->run_count; i++) {
         const struct run *run = &local->runs[i];
-        bool its = ends(&run->call, event) || ends(&run->side_call, event) ||
-                   (event->kind == EVENT_DOMAIN && uuid_equal(&run->vm, &event->domain.vm)) ||
-                   event->kind == EVENT_DOMAINS || event->kind == EVENT_RING;
+        bool told = (event->kind == EVENT_DOMAIN && uuid_equal(&run->vm, &event->domain.vm)) ||
+                    event->kind == EVENT_DOMAINS || event->kind == EVENT_RING;
+        bool its = told || ends(&run->call, event) || ends(&run->side_call, event);
         if (run->state != RUN_IDLE && its) {
             hit(coverage, MACHINE_RUN, (uint32_t)run->state, event);
+        }
+        if (run->wake.state != WAKE_NOT && (told || ends(&run->wake.call, event))) {
+            hit(coverage, MACHINE_WAKE, (uint32_t)run->wake.state, event);
         }
     }
 }

@@ -15,6 +15,7 @@ enum machine {
     MACHINE_POWER,
     MACHINE_BARRIER,
     MACHINE_RUN,
+    MACHINE_WAKE,
     MACHINE_COUNT
 };
 
