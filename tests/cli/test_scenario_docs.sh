@@ -42,4 +42,7 @@ done
 awk '/^# A host/ { on = 1 } on; /^expect fenced/ { exit }' "$doc" >"$work/example.stead"
 grep -q '^run 180s' "$work/example.stead"
 build/stead-sim run "$work/example.stead" "$work/example.stead" >"$work/said"
+printf 'node n1\nnode n2\nnode n3\nvm web on n1\nat 60s partition n1|n2|n3\nrun 90s\nexpect vm web suspended\n' >"$work/still.stead"
+build/stead-sim run --json "$work/still.stead" >"$work/said"
+grep -q '"vms": {"web": {"node": "n1", "state": "suspended"}}' "$work/said"
 exit "$bad"

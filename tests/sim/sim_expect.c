@@ -78,17 +78,24 @@ static bool process_lives(const struct sim *sim, uint32_t vm)
     return false;
 }
 
-/* Suspended by stead, and nothing else of it is alive. */
-static bool stands_still(const struct sim *sim, uint32_t vm)
+bool sim_vm_suspended(const struct sim *sim, uint32_t vm, uint32_t *ret_node)
 {
     uint32_t alive = 0;
     uint32_t still = 0;
+    uint32_t node = SIM_NO_HOST;
     for (uint32_t i = 0; i < sim->guest_count; i++) {
         const struct sim_guest *guest = &sim->guests[i];
-        alive += guest->vm == vm && guest->alive;
-        still += guest->vm == vm && guest->alive && guest->state == GUEST_SUSPENDED;
+        if (guest->vm == vm && guest->alive) {
+            alive++;
+            still += guest->state == GUEST_SUSPENDED;
+            node = guest->node;
+        }
     }
-    return alive == 1 && still == 1;
+    if (alive != 1 || still != 1) {
+        return false;
+    }
+    *ret_node = node;
+    return true;
 }
 
 static uint64_t ghost_max_us(const struct sim *sim, uint32_t vm)
@@ -159,7 +166,7 @@ static bool holds(const struct sim *sim, const struct scenario_expect *expect)
     case EXPECT_VM_RECOVERING:
         return strcmp(word, "recovering") == 0;
     case EXPECT_VM_SUSPENDED:
-        return stands_still(sim, expect->vm);
+        return sim_vm_suspended(sim, expect->vm, &node);
     case EXPECT_NODE:
         return sim_node_word(sim, expect->node) == expect->word;
     case EXPECT_FENCED:

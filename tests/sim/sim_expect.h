@@ -11,5 +11,7 @@ enum node_word sim_node_word(const struct sim *sim, uint32_t node);
 const char *sim_node_text(enum node_word word);
 /* "running", "stopped", "recovering"; the node it runs on in *ret_node, or SIM_NO_HOST. */
 const char *sim_vm_text(const struct sim *sim, uint32_t vm, uint32_t *ret_node);
+/* It stands still by stead's doing and no other lives; then where, in *ret_node. */
+bool sim_vm_suspended(const struct sim *sim, uint32_t vm, uint32_t *ret_node);
 
 #endif

@@ -47,6 +47,7 @@ static json_t *json_vms(const struct sim *sim)
         if (state_find_vm_uuid(sim->rados.state, &sim->vms[v].uuid) == VMS_MAX) {
             continue; /* not added yet, or removed */
         }
+        word = sim_vm_suspended(sim, v, &node) ? "suspended" : word;
         json_t *vm = json_object();
         json_object_set_new(vm, "node",
                             node == SIM_NO_HOST ? json_null()
