@@ -130,7 +130,24 @@ TEST(the_commit_holds_the_copys_records)
     assert_true(told);
     assert_int_equal(state_digest(&u->core.cluster), u->core.cluster.header.digest);
     assert_int_equal(u->core.local.acting.mend_count, 0);
-    (void)unit_take(u, ACTION_STATE_READ); /* is it whole now? */
+    free(u);
+}
+
+/* Whether it is whole now is read at once, and not with the next look a minute later. */
+TEST(what_was_mended_is_looked_at)
+{
+    struct unit *u = whole();
+    struct action read = unit_take(u, ACTION_STATE_READ);
+    u->peers[2].version = u->peers[3].version = u->core.cluster.header.version;
+    unit_pass(u, 400);
+    unit_state_is(u, &read, OUTCOME_DONE);
+    u->image.nodes[2].memory_mib++;
+    mend_compare(&u->core, &u->image);
+    assert_int_equal(u->core.local.acting.mend_count, 1);
+    unit_forget(u);
+    unit_commit(u);
+    unit_pass(u, 1000);
+    assert_int_equal(unit_logged(u, ACTION_STATE_READ), 1);
     free(u);
 }
 
@@ -205,6 +222,7 @@ int main(void)
         cmocka_unit_test(only_a_copy_of_that_very_version_counts),
         cmocka_unit_test(a_copy_that_went_astray_mends_nothing),
         cmocka_unit_test(the_commit_holds_the_copys_records),
+        cmocka_unit_test(what_was_mended_is_looked_at),
         cmocka_unit_test(mending_is_a_commit_of_its_own),
         cmocka_unit_test(a_garbled_header_is_written),
         cmocka_unit_test(the_object_is_looked_at),
