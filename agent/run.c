@@ -75,6 +75,7 @@ void run_move(struct run_step *step, enum run_state state, const char *cause)
         ASSERT(run->lease.state == LEASE_HELD);
         run->starting = false;
         run->again = false;
+        run->wanted = (struct lease){0}; /* room for whoever is found beside those it names */
         run->check_ms = step->caller->now_ms;
         run->up_ms = step->caller->now_ms;
         run->others_ms = step->caller->now_ms + run_settings(step)->retry_ms;

@@ -117,30 +117,40 @@ static void on_watchers(struct run_step *step, const struct event *event)
     }
 }
 
+static void fill_block(struct action_block *block, const struct clients *named,
+                       const struct clients *others)
+{
+    _Static_assert(BLOCK_ENTRIES_MAX >= 2 * CLIENTS_PER_VM_MAX, "a lease's, and as many others");
+    ASSERT(named->count + others->count <= BLOCK_ENTRIES_MAX);
+    memcpy(block->entries, named->list, named->count * sizeof(struct client));
+    block->count = named->count;
+    for (uint32_t i = 0; i < others->count; i++) {
+        if (!clients_hold(named, &others->list[i])) {
+            block->entries[block->count++] = others->list[i];
+        }
+    }
+}
+
 /* Every client the dead process may have had: those the lease names, and those we were naming. */
 static void block_clients(struct run_step *step)
 {
     struct run *run = step->run;
-    struct clients clients = run->stray ? (struct clients){0} : run->lease.clients;
     ask_watchers(step);
     if (has_unnamed(run) && !run->side_done) {
         return;
     }
-    for (uint32_t i = 0; i < run->wanted.clients.count; i++) {
-        (void)clients_add(&clients, &run->wanted.clients.list[i]);
-    }
-    if (clients.count == 0 && run->stray) {
+    struct clients named = run->stray ? (struct clients){0} : run->lease.clients;
+    if (named.count + run->wanted.clients.count == 0 && run->stray) {
         run_move(step, RUN_OVER, "it had no clients");
         return;
     }
-    if (clients.count == 0) { /* it never ran: nothing of it can be under way */
+    if (named.count + run->wanted.clients.count == 0) { /* it never ran: nothing is under way */
         run_move(step, run->again ? RUN_TAKE : RUN_RELEASE, "it had no clients");
         return;
     }
     struct action *action =
         call_begin(step->caller, &run->call, ACTION_BLOCK_ADD, run_settings(step)->call_ms, false);
-    action->block.count = clients.count;
-    memcpy(action->block.entries, clients.list, clients.count * sizeof(struct client));
+    fill_block(&action->block, &named, &run->wanted.clients);
 }
 
 static void release(struct run_step *step)

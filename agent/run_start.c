@@ -108,10 +108,8 @@ void run_ask_block(struct run_step *step, struct call *call)
     memcpy(action->block.entries, run->lease.clients.list,
            run->lease.clients.count * sizeof(struct client));
     action->block.count = run->lease.clients.count;
-    if (action->block.count < BLOCK_ENTRIES_MAX) { /* beyond that the clients alone must do */
-        action->block.entries[action->block.count++] =
-            client_address_entry(&step->core->local.storage.client);
-    }
+    action->block.entries[action->block.count++] =
+        client_address_entry(&step->core->local.storage.client);
 }
 
 static bool too_late(const struct run_step *step)

@@ -7,7 +7,7 @@
 #define RUNS_MAX 1024        /* VMs one host may run or end at a time */
 #define TAKEOVERS_MAX 1024   /* VMs an actor takes from dead holders at a time */
 #define CLIENTS_PER_VM_MAX 8 /* RADOS clients one lease names (one per image, two in a move) */
-#define BLOCK_ENTRIES_MAX 8  /* blocklist entries one action carries */
+#define BLOCK_ENTRIES_MAX 16 /* ... one action carries: those of a lease, and as many others */
 #define DELTA_RECORDS_MAX 64 /* records one commit sets */
 #define DELTAS_KEPT_MAX 16   /* deltas kept while a paged read is under way */
 #define SETTINGS_MAX 64      /* settings the cluster state can hold */

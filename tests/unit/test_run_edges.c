@@ -175,27 +175,6 @@ TEST(no_lease_names_nobody)
     world_end(w);
 }
 
-/* With as many clients as a check has room for it asks for these alone. */
-TEST(the_check_of_many_clients_has_no_room_for_the_address)
-{
-    struct world *w = world_at(RUN_WATCHERS);
-    struct action read = unit_take(w->u, ACTION_WATCHERS_READ);
-    struct event event = unit_event(EVENT_WATCHERS, read.id);
-    event.watchers.image_count = CLIENTS_PER_VM_MAX;
-    for (uint32_t i = 0; i < CLIENTS_PER_VM_MAX; i++) {
-        struct client client = unit_client(OURS, w->nonce + i);
-        (void)clients_add(&event.watchers.clients, &client);
-    }
-    unit_step(w->u, &event);
-    world_until(w, RUN_CHECK);
-    struct action check = unit_take(w->u, ACTION_BLOCK_CHECK);
-    assert_int_equal(check.block.count, BLOCK_ENTRIES_MAX);
-    for (uint32_t i = 0; i < CLIENTS_PER_VM_MAX; i++) {
-        assert_true(unit_holds(&check.block, unit_client(OURS, w->nonce + i)));
-    }
-    world_end(w);
-}
-
 /* What is missing is told as soon as the lease is known to be ours, and is not looked for again. */
 TEST(a_missing_image_is_told_once_the_lease_is_known)
 {
@@ -407,7 +386,6 @@ int main(void)
         cmocka_unit_test(images_open_elsewhere_are_looked_at_often_only_at_first),
         cmocka_unit_test(a_start_that_took_too_long_accuses_nobody),
         cmocka_unit_test(no_lease_names_nobody),
-        cmocka_unit_test(the_check_of_many_clients_has_no_room_for_the_address),
         cmocka_unit_test(a_missing_image_is_told_once_the_lease_is_known),
         cmocka_unit_test(a_take_refused_for_nothing_known_is_tried_again),
         cmocka_unit_test(whose_the_lease_is_instead_is_told),
