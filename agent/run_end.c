@@ -140,11 +140,12 @@ static void block_clients(struct run_step *step)
         return;
     }
     struct clients named = run->stray ? (struct clients){0} : run->lease.clients;
-    if (named.count + run->wanted.clients.count == 0 && run->stray) {
+    const uint32_t count = named.count + run->wanted.clients.count;
+    if (count == 0 && run->stray) {
         run_move(step, RUN_OVER, "it had no clients");
         return;
     }
-    if (named.count + run->wanted.clients.count == 0) { /* it never ran: nothing is under way */
+    if (count == 0) { /* it never ran: nothing of it can be under way */
         run_move(step, run->again ? RUN_TAKE : RUN_RELEASE, "it had no clients");
         return;
     }
