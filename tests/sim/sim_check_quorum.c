@@ -1,5 +1,6 @@
 /*
  * The checker of I4: a host that has no quorum, in truth, has no guest that runs.
+ * Of one given back to libvirt, or not adopted yet, nothing is promised.
  *
  * In truth: it is in no ring whose token goes round and that has the votes. One rule: so much time
  * since the last moment at which nobody could have asked it. That is while the ring worked; while
@@ -9,6 +10,8 @@
  * it. The time: until our own heartbeats have gone unanswered for too long, and then until what
  * does not stand still is killed.
  */
+#include "proto/assert.h"
+#include "storage/state.h"
 #include "tests/sim/sim_check.h"
 #include "tests/sim/sim_cpg.h"
 
@@ -43,6 +46,14 @@ static bool is_excused(const struct sim *sim, uint32_t node)
            gone_us < copy->nodes[node].away_ms * MS;
 }
 
+/* By what its agent has read, here too. */
+static bool is_ours(const struct sim *sim, const struct sim_guest *guest)
+{
+    const struct cluster *copy = &sim->hosts[guest->node].agent.core->cluster;
+    ASSERT(guest->vm < sim->vm_count);
+    return !guest->by_hand && state_find_vm_uuid(copy, &sim->vms[guest->vm].uuid) != VMS_MAX;
+}
+
 void sim_check_quorum(struct sim *sim, uint32_t node)
 {
     struct sim_host *host = &sim->hosts[node];
@@ -61,7 +72,7 @@ void sim_check_quorum(struct sim *sim, uint32_t node)
         const struct sim_guest *guest = &sim->guests[i];
         uint64_t from_us = latest(able_us, latest(guest->runs_us, guest->stuck_until_us));
         if (guest->alive && guest->node == node && guest->state == GUEST_RUNNING &&
-            !guest->by_hand && sim->now_us > from_us + bound_us + bound_us / 100) {
+            sim->now_us > from_us + bound_us + bound_us / 100 && is_ours(sim, guest)) {
             sim_violation(sim, "I4: %s still runs on %s, %llu ms after that lost its quorum",
                           sim->story->vms[guest->vm].name, sim->story->nodes[node].name,
                           (unsigned long long)((sim->now_us - able_us) / MS));
