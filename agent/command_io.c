@@ -314,6 +314,14 @@ void command_io_take(struct command_io *commands, void *client, const char *by,
     }
 }
 
+static Control__Verdict verdict_of(const struct reply *reply)
+{
+    if (reply->unknown) {
+        return CONTROL__VERDICT__VERDICT_UNKNOWN;
+    }
+    return reply->accepted ? CONTROL__VERDICT__VERDICT_DONE : CONTROL__VERDICT__VERDICT_REFUSED;
+}
+
 void command_io_answer(struct command_io *commands, const struct reply *reply)
 {
     struct waiting *waiting = reply->id.counter != 0 ? find(commands, reply->id.counter) : NULL;
@@ -325,8 +333,7 @@ void command_io_answer(struct command_io *commands, const struct reply *reply)
     snprintf(text, sizeof(text), "%s%s%s", reply->text, noted ? "; " : "",
              noted ? waiting->note : "");
     struct command_outcome outcome = {
-        .verdict =
-            reply->accepted ? CONTROL__VERDICT__VERDICT_DONE : CONTROL__VERDICT__VERDICT_REFUSED,
+        .verdict = verdict_of(reply),
         .text = text,
         .committed = reply->accepted ? commands->core->cluster.header.version : 0,
     };
@@ -352,7 +359,7 @@ static void sweep(void *context)
     struct command_io *commands = context;
     const struct command_outcome unknown = {
         .verdict = CONTROL__VERDICT__VERDICT_UNKNOWN,
-        .text = "no answer within 30 s; it may have been done or be done yet: ask `stead history`"};
+        .text = "outcome unknown: no answer in 30 s; it may be done yet: stead history tells"};
     uint64_t now_ms = clock_io_boot_ms();
     for (uint32_t i = 0; i < REQUESTS_MAX; i++) {
         struct waiting *waiting = &commands->list[i];

@@ -4,7 +4,9 @@
  * Decides: whether a command is lawful now, and drafts what it changes together with a history
  * entry that carries the command's id. It is done when the state holds that entry (I7), whoever
  * committed it, so a command asked again of the next actor answers "done" and changes nothing
- * twice. Never: answers "done" before the commit, or changes anything for a command it refuses.
+ * twice. One that nobody committed in time was told to whoever acts, or is being committed: its
+ * outcome is unknown. Never: answers "done" before the commit, or changes anything for a command it
+ * refuses.
  */
 #include "agent/request.h"
 
@@ -223,12 +225,26 @@ static bool copy_is_new(struct core *core)
 static const char *why_no_answer(const struct core *core, const struct pending *pending,
                                  const struct caller *caller)
 {
-    if (peers_fresh_until_ms(core) <= caller->now_ms) {
-        return "no quorum here, so nothing is committed now; stead history tells if it was";
+    if (pending->request.kind == REQUEST_NODE_RESUME) {
+        return "outcome unknown: no answer from it in 30 s; stead status tells if it is at work";
     }
-    return pause_in_force(core, &pending->request)
-               ? "HA is paused, but a fence that was under way has not ended; see stead status"
-               : "outcome unknown: no commit in 30 s; see stead history";
+    if (state_find_request(&core->cluster, &pending->request.id) != NULL) { /* it waits */
+        return "HA is paused, but a fence that was under way has not ended; see stead status";
+    }
+    if (peers_fresh_until_ms(core) <= caller->now_ms) {
+        return "outcome unknown: no quorum here, so nothing is committed now; it may have been, or "
+               "be yet: stead history tells";
+    }
+    return "outcome unknown: no commit in 30 s; it may be done yet: stead history tells";
+}
+
+static void give_up(struct core *core, struct pending *pending, struct caller *caller)
+{
+    answer(core, caller, pending, false, why_no_answer(core, pending, caller));
+    struct action *action = &caller->out->list[caller->out->count - 1];
+    ASSERT(action->kind == ACTION_ANSWER);
+    ASSERT(!action->reply.accepted);
+    action->reply.unknown = true;
 }
 
 void request_carry_on(struct core *core, struct caller *caller)
@@ -247,7 +263,7 @@ void request_carry_on(struct core *core, struct caller *caller)
             continue;
         }
         if (caller->now_ms >= pending->deadline_ms) {
-            answer(core, caller, pending, false, why_no_answer(core, pending, caller));
+            give_up(core, pending, caller);
         } else if (caller->now_ms >= pending->send_ms &&
                    pending->request.kind != REQUEST_CLUSTER_INIT) {
             struct action *action = actions_add(caller->out, ACTION_SEND_REQUEST);

@@ -178,6 +178,7 @@ enum message_kind { MESSAGE_NONE, MESSAGE_BEAT, MESSAGE_DELTA, MESSAGE_REQUEST, 
 struct reply {
     struct origin id;
     bool accepted;
+    bool unknown; /* neither; its own node's word alone, never sent: others refuse or keep silent */
     char text[TEXT_BYTES]; /* the reason, with the remedy */
 };
 

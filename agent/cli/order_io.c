@@ -48,9 +48,7 @@ static enum cli_exit print_outcome(const struct cli_options *options, const char
     }
     if (!done) {
         bool named = strstr(outcome->text, name) != NULL;
-        fprintf(stderr, "stead: %s%s%s%s\n", named ? "" : name, named ? "" : ": ",
-                outcome->verdict == CONTROL__VERDICT__VERDICT_UNKNOWN ? "outcome unknown: " : "",
-                outcome->text);
+        fprintf(stderr, "stead: %s%s%s\n", named ? "" : name, named ? "" : ": ", outcome->text);
     }
     if ((options->given & OPTION_JSON) == 0) {
         print_findings(done ? stdout : stderr, outcome);

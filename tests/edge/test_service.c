@@ -36,10 +36,18 @@
 
 /* ---- the server: a child, with 10,000 VMs and a /etc/group of its own */
 
-static void drop_event(void *context, struct event *event)
+/* In place of a core: the outcome of a command is the name that it is about. */
+static void answer_event(void *context, struct event *event)
 {
-    (void)context;
-    (void)event;
+    struct server_io *const *server = context;
+    const struct request *request = event->request;
+    if (event->kind == EVENT_REQUEST) {
+        struct reply reply = {.id = request->id,
+                              .accepted = strcmp(request->name, "done") == 0,
+                              .unknown = strcmp(request->name, "unknown") == 0,
+                              .text = "so it is"};
+        server_io_answer(*server, &reply);
+    }
 }
 
 /* Only this process sees it. */
@@ -90,8 +98,8 @@ static struct core *large_core(void)
 
 static void serve(const char *path, int ready, uint32_t large)
 {
-    const struct sink sink = {.put = drop_event};
     struct server_io *server = NULL;
+    const struct sink sink = {.put = answer_event, .context = &server};
     qb_loop_t *loop = qb_loop_create();
     if (loop == NULL || (geteuid() == 0 && !own_group_file()) ||
         server_io_open(loop, path, &sink, &server) < 0) {
@@ -190,6 +198,34 @@ static void server_answers_each(void **state)
     expect_refusal(f, fd, HEAD + 40, "make sense");
     expect_status(f, fd);
     close(fd);
+}
+
+static void each_outcome_is_told(void **state)
+{
+    static const struct {
+        const char *name;
+        Control__Verdict verdict;
+    } outcomes[] = {{"done", CONTROL__VERDICT__VERDICT_DONE},
+                    {"refused", CONTROL__VERDICT__VERDICT_REFUSED},
+                    {"unknown", CONTROL__VERDICT__VERDICT_UNKNOWN}};
+    struct fixture *f = calloc(1, sizeof(*f));
+    (void)state;
+    assert_non_null(f);
+    snprintf(f->path, sizeof(f->path), "/tmp/stead-told-%d.sock", (int)getpid());
+    f->server = server_start(f->path, 1, serve);
+    assert_true(f->server > 0);
+    int fd = connect_to(f);
+    for (size_t i = 0; i < sizeof(outcomes) / sizeof(outcomes[0]); i++) {
+        size_t size = pack_command(f, 1, CONTROL__COMMAND_KIND__COMMAND_VM_STOP, outcomes[i].name);
+        Control__Reply *reply = exchange(f, fd, size);
+        assert_int_equal(reply->outcome->verdict, outcomes[i].verdict);
+        assert_string_equal(reply->outcome->text, "so it is");
+        control_free_reply(&reply);
+    }
+    close(fd);
+    assert_true(server_stop(f->server));
+    unlink(f->path);
+    free(f);
 }
 
 static void wrong_lengths_do_no_harm(void **state)
@@ -511,6 +547,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(server_answers_each),
+        cmocka_unit_test(each_outcome_is_told),
         cmocka_unit_test(wrong_lengths_do_no_harm),
         cmocka_unit_test(groups_decide),
         cmocka_unit_test(each_kind_has_its_room),

@@ -378,5 +378,8 @@ void sim_check_kept(struct sim *sim)
         if (due && entry_of(sim, command) == NULL) {
             sim_violation(sim, "I7: told done, and forgotten since: %s", command->step->words);
         }
+        if (command->given && command->refused && entry_of(sim, command) != NULL) {
+            sim_violation(sim, "I7: told refused, and done: %s", command->step->words);
+        }
     }
 }

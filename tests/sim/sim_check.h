@@ -14,7 +14,8 @@ void sim_check_why(struct sim *sim, const struct delta *delta);
 void sim_check_places(struct sim *sim, const struct delta *delta);
 /* The operator was told no: with a reason (I8). */
 void sim_check_refusal(struct sim *sim, const struct sim_command *command);
-/* In the end: what operators were told is done is still known (I7). */
+/* In the end: what operators were told is done is still known, and what was refused is not done
+ * (I7). */
 void sim_check_kept(struct sim *sim);
 /* A lease is about to change hands, or not (I2). */
 void sim_check_lease(struct sim *sim, uint32_t node, uint32_t vm, const struct lease *lease);

@@ -211,14 +211,15 @@ static const char *fill(struct sim *sim, const struct scenario_step *step, uint3
     return NULL;
 }
 
-static void close_command(struct sim *sim, struct sim_command *command, bool accepted,
-                          const char *text)
+/* Done, or refused, or (a "no" that is none) unknown. */
+static void close_command(struct sim *sim, struct sim_command *command, const struct reply *reply)
 {
+    const char *verdict = reply->accepted ? "done" : reply->unknown ? "unknown" : "refused";
     command->closed = true;
-    command->refused = !accepted;
-    name_set(command->text, sizeof(command->text), text);
-    sim_log(sim, SIM_NO_HOST, "operator: %s: %s%s%s", command->step->words,
-            accepted ? "done" : "refused", text[0] != '\0' ? ": " : "", text);
+    command->refused = !reply->accepted && !reply->unknown;
+    name_set(command->text, sizeof(command->text), reply->text);
+    sim_log(sim, SIM_NO_HOST, "operator: %s: %s%s%s", command->step->words, verdict,
+            reply->text[0] != '\0' ? ": " : "", reply->text);
 }
 
 static void give(struct sim *sim, struct sim_command *command);
@@ -240,7 +241,7 @@ static void give(struct sim *sim, struct sim_command *command)
     }
     const char *refusal = fill(sim, command->step, node, &request);
     if (refusal != NULL) {
-        close_command(sim, command, false, refusal);
+        sim_operator_close(sim, (uint32_t)(command - sim->commands), false, refusal);
         return;
     }
     if (request.adopt && !is_shown(sim, command->step->vm, node)) {
@@ -278,8 +279,10 @@ static void run_look(struct sim *sim, struct sim_task *task)
 
 void sim_operator_close(struct sim *sim, uint32_t index, bool accepted, const char *text)
 {
+    struct reply reply = {.accepted = accepted};
     ASSERT(index < sim->command_count);
-    close_command(sim, &sim->commands[index], accepted, text);
+    name_set(reply.text, sizeof(reply.text), text);
+    close_command(sim, &sim->commands[index], &reply);
 }
 
 void sim_operator_do(struct sim *sim, const struct scenario_step *step)
@@ -305,7 +308,7 @@ void sim_operator_answer(struct sim *sim, uint32_t node, const struct reply *rep
             sim_violation(sim, "%s answered a command twice: %s", sim->story->nodes[node].name,
                           command->step->words);
         }
-        close_command(sim, command, reply->accepted, reply->text);
+        close_command(sim, command, reply);
         if (!reply->accepted) {
             sim_check_refusal(sim, command);
         }

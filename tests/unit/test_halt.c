@@ -205,6 +205,21 @@ TEST(a_resume_is_passed_on_by_a_stranger)
     free(u);
 }
 
+/* That one gives no answer: nothing is known, and no history tells. */
+TEST(a_resume_that_nobody_answers_is_unknown)
+{
+    struct unit *u = unit_new(2);
+    halt_peer(u, 3);
+    unit_start(u);
+    resume(u, 2, "n3");
+    unit_pass(u, 31000);
+    struct reply reply = unit_take(u, ACTION_ANSWER).reply;
+    assert_false(reply.accepted);
+    assert_true(reply.unknown);
+    assert_non_null(strstr(reply.text, "no answer from it in 30 s; stead status"));
+    free(u);
+}
+
 /* Refused at once, with the reason: what is not halted, not known, not heard. */
 TEST(a_senseless_resume_is_refused)
 {
@@ -325,6 +340,7 @@ int main(void)
         cmocka_unit_test(an_operator_ends_it_from_elsewhere),
         cmocka_unit_test(a_resume_is_passed_on),
         cmocka_unit_test(a_resume_is_passed_on_by_a_stranger),
+        cmocka_unit_test(a_resume_that_nobody_answers_is_unknown),
         cmocka_unit_test(a_senseless_resume_is_refused),
         cmocka_unit_test(it_takes_no_commands),
         cmocka_unit_test(with_one_halted_another_acts),

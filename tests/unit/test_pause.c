@@ -170,6 +170,22 @@ TEST(it_is_done_when_no_fence_is_under_way)
     free(u);
 }
 
+/* It is in force, so that is no refusal; nor is it done. */
+TEST(one_that_waits_for_too_long_is_not_refused)
+{
+    struct unit *u = fencing_n3();
+    struct request request = pause_request("freeze", 1);
+    command_here(u, &request);
+    assert_int_equal(u->core.cluster.settings.ha, HA_FREEZE);
+    unit_pass(u, 31000);
+    struct reply reply = unit_take(u, ACTION_ANSWER).reply;
+    assert_false(reply.accepted);
+    assert_true(reply.unknown);
+    assert_string_equal(
+        reply.text, "HA is paused, but a fence that was under way has not ended; see stead status");
+    free(u);
+}
+
 /* Whoever resumes meanwhile is not overruled by the pause that still waits, and who asked for that
  * is told. */
 TEST(a_resume_ends_a_pause_that_waits)
@@ -234,6 +250,7 @@ int main(void)
         cmocka_unit_test(frozen_starts_nothing),
         cmocka_unit_test(ignoring_recovers_nothing),
         cmocka_unit_test(it_is_done_when_no_fence_is_under_way),
+        cmocka_unit_test(one_that_waits_for_too_long_is_not_refused),
         cmocka_unit_test(a_resume_ends_a_pause_that_waits),
         cmocka_unit_test(a_fence_that_was_asked_for_is_waited_for),
         cmocka_unit_test(a_resume_never_waits),
