@@ -125,6 +125,29 @@ static void look_at_watchers(struct check_op *op, uint32_t image, rbd_image_t op
     found_watchers(op, image, &clients);
 }
 
+/* By its lock a copy is found that no lease names and that watches no more. */
+static void look_at_features(struct check_op *op, uint32_t image, rbd_image_t opened)
+{
+    uint64_t features = 0;
+    const char *const name = op->check.definition.images[image].name;
+    const char *const in = op->check.definition.images[image].pool;
+    const int r = rbd_get_features(opened, &features);
+    if (r < 0) {
+        found_unopened(op, op->op.io->user, image, false, r);
+    } else if ((features & RBD_FEATURE_EXCLUSIVE_LOCK) == 0) {
+        found(op, FINDING_IMAGE,
+              "image %s/%s lacks exclusive-lock, by which a second writer is found that stands "
+              "still: enable it (rbd feature enable %s/%s exclusive-lock)",
+              in, name, in, name);
+    }
+}
+
+static void look_at_image(struct check_op *op, uint32_t image, rbd_image_t opened)
+{
+    look_at_features(op, image, opened);
+    look_at_watchers(op, image, opened);
+}
+
 /* ---- opening */
 
 /* 0 or -errno; *ret_pool tells whether it failed at the pool. */
@@ -156,8 +179,7 @@ static void look_as_ourselves(struct check_op *op)
 {
     for (uint32_t i = 0; i < op->check.definition.image_count; i++) {
         bool pool = false;
-        const int r =
-            open_image(op, handle_cluster(op->op.handle), i, false, look_at_watchers, &pool);
+        const int r = open_image(op, handle_cluster(op->op.handle), i, false, look_at_image, &pool);
         if (r < 0) {
             found_unopened(op, op->op.io->user, i, pool, r);
         }

@@ -103,6 +103,30 @@ static void test_what_does_not_open_is_named(void **state)
     rbd_remove(images, "good");
 }
 
+/* Of a running domain, too: the feature can be enabled under a guest. */
+static void test_an_image_without_a_lock_is_refused(void **state)
+{
+    rados_ioctx_t images = images_of(*state);
+    rbd_image_t opened;
+    int order = 22;
+    rbd_remove(images, "bare");
+    assert_int_equal(rbd_create2(images, "bare", 8 << 20, RBD_FEATURE_LAYERING, &order), 0);
+    struct image_check check = check_of(1, RBD_POOL, "bare");
+    struct image_report report = look(*state, &check);
+    expect_found(&report, FINDING_IMAGE, "image rbd/bare lacks exclusive-lock");
+    expect_found(&report, FINDING_IMAGE, "(rbd feature enable rbd/bare exclusive-lock)");
+    assert_int_equal(report.review.count, 1);
+    assert_int_equal(rbd_open(images, "bare", &opened, NULL), 0);
+    check.running = true;
+    report = look(*state, &check);
+    expect_found(&report, FINDING_IMAGE, "image rbd/bare lacks exclusive-lock");
+    assert_int_equal(rbd_update_features(opened, RBD_FEATURE_EXCLUSIVE_LOCK, 1), 0);
+    report = look(*state, &check);
+    assert_int_equal(report.review.count, 0);
+    rbd_close(opened);
+    rbd_remove(images, "bare");
+}
+
 /* The agent's pool: its own key may write there, the guests' may not. */
 static void test_missing_rights_are_named(void **state)
 {
@@ -332,6 +356,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_a_good_image_has_no_finding, world_empty),
         cmocka_unit_test_setup(test_what_does_not_open_is_named, world_empty),
+        cmocka_unit_test_setup(test_an_image_without_a_lock_is_refused, world_empty),
         cmocka_unit_test_setup(test_missing_rights_are_named, world_empty),
         cmocka_unit_test_setup(test_mended_rights_are_seen_at_once, world_empty),
         cmocka_unit_test_setup(test_the_guests_client_goes_again, world_empty),
