@@ -7,9 +7,11 @@
 
 #include <errno.h>
 #include <rbd/librbd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/digest.h"
 #include "proto/values.h"
 #include "storage/blocklist_io.h"
 #include "storage/definition_io.h"
@@ -26,7 +28,9 @@ struct images_op {
     const char *step; /* where it failed */
     struct blocklist list;
     struct clients clients; /* the watchers; of locks: the dead holders, not barred for good */
-    uint32_t image_count;
+    struct definition definition;
+    uint32_t looked; /* at so many of its images */
+    bool lockless[IMAGES_MAX];
 };
 
 static int late(const struct images_op *images)
@@ -34,40 +38,51 @@ static int late(const struct images_op *images)
     return storage_stale(images->op.deadline_ms) ? -ETIMEDOUT : 0;
 }
 
+/* Without the feature an image has no lock, whoever writes it. */
+static int look_at_features(struct images_op *images, rbd_image_t image)
+{
+    uint64_t features = 0;
+    const int r = rbd_get_features(image, &features);
+    if (r == 0) {
+        images->lockless[images->looked++] = (features & RBD_FEATURE_EXCLUSIVE_LOCK) == 0;
+    }
+    return r;
+}
+
 /* Runs `each` with every image of the VM's definition, until one fails. */
 static int for_each_image(struct images_op *images, bool writable,
                           int (*each)(struct images_op *images, rbd_image_t image))
 {
-    struct definition definition;
+    struct definition *definition = &images->definition;
     rados_t cluster = handle_cluster(images->op.handle);
     images->step = "definition";
     int r =
-        definition_read(handle_pool(images->op.handle), &images->vm, images->version, &definition);
+        definition_read(handle_pool(images->op.handle), &images->vm, images->version, definition);
     if (r < 0) {
         return r;
     }
-    images->image_count = definition.image_count;
-    for (uint32_t i = 0; r == 0 && i < definition.image_count; i++) {
+    for (uint32_t i = 0; r == 0 && i < definition->image_count; i++) {
         rados_ioctx_t pool;
         rbd_image_t image;
         images->step = "open";
         r = late(images);
-        r = r == 0 ? rados_ioctx_create(cluster, definition.images[i].pool, &pool) : r;
+        r = r == 0 ? rados_ioctx_create(cluster, definition->images[i].pool, &pool) : r;
         if (r == 0) {
             rados_set_pool_full_try(pool); /* a VM of a full pool can still be stopped */
         }
         if (r < 0) {
             break;
         }
-        r = writable ? rbd_open(pool, definition.images[i].name, &image, NULL)
-                     : rbd_open_read_only(pool, definition.images[i].name, &image, NULL);
+        r = writable ? rbd_open(pool, definition->images[i].name, &image, NULL)
+                     : rbd_open_read_only(pool, definition->images[i].name, &image, NULL);
         if (r == 0) {
-            r = each(images, image);
+            r = look_at_features(images, image);
+            r = r == 0 ? each(images, image) : r;
             rbd_close(image);
         }
         rados_ioctx_destroy(pool);
     }
-    definition_free(&definition);
+    definition_free(definition);
     return r;
 }
 
@@ -122,13 +137,11 @@ static int break_image_locks(struct images_op *images, rbd_image_t image)
     char *owners[OWNERS_MAX];
     size_t count = OWNERS_MAX;
     rbd_lock_mode_t mode = RBD_LOCK_MODE_EXCLUSIVE;
-    uint64_t features = 0;
     images->step = "locks";
-    int r = rbd_get_features(image, &features);
-    if (r < 0 || (features & RBD_FEATURE_EXCLUSIVE_LOCK) == 0) {
-        return r; /* without the feature there is no lock */
+    if (images->lockless[images->looked - 1]) {
+        return 0;
     }
-    r = rbd_lock_get_owners(image, &mode, owners, &count);
+    int r = rbd_lock_get_owners(image, &mode, owners, &count);
     if (r < 0) {
         return r == -ENOENT ? 0 : r;
     }
@@ -186,6 +199,28 @@ static void watchers_work(struct job *job)
 
 /* ---- back on the loop's thread */
 
+/* Told once for as long as it is so (again and again only where two images share a place in the
+ * table). The look itself goes on: were it to fail, its VM would start nowhere, and an unclean end
+ * would never be over (docs/decisions/0024). */
+static void tell_lockless(const struct images_op *images)
+{
+    char name[sizeof(images->definition.images[0]) + 1];
+    for (uint32_t i = 0; i < images->looked; i++) {
+        snprintf(name, sizeof(name), "%s/%s", images->definition.images[i].pool,
+                 images->definition.images[i].name);
+        const uint64_t digest = digest_bytes(DIGEST_SEED, name, strlen(name));
+        uint64_t *told = &images->op.io->lockless[digest % LOCKLESS_TOLD];
+        if (images->lockless[i] && *told != digest) {
+            *told = digest;
+            warn_io_say("storage: image %s lacks exclusive-lock: a second writer of it that "
+                        "stands still is not found: rbd feature enable %s exclusive-lock",
+                        name, name);
+        } else if (!images->lockless[i] && *told == digest) {
+            *told = 0;
+        }
+    }
+}
+
 static void images_after(struct job *job)
 {
     struct op *op = op_back(job);
@@ -193,6 +228,7 @@ static void images_after(struct job *job)
         return;
     }
     struct images_op *images = (struct images_op *)op;
+    tell_lockless(images);
     if (images->result < 0) {
         char vm[UUID_TEXT_BYTES];
         uuid_format(&images->vm, vm);
@@ -200,7 +236,7 @@ static void images_after(struct job *job)
                     strerror(-images->result));
     } else if (op->kind == ACTION_WATCHERS_READ) {
         op->event.watchers.clients = images->clients;
-        op->event.watchers.image_count = images->image_count;
+        op->event.watchers.image_count = images->definition.image_count;
     } else {
         op->event.locks.dead = images->clients;
     }

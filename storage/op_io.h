@@ -21,8 +21,9 @@
 #include "storage/job_io.h"
 #include "storage/storage_io.h"
 
-#define OPS_MAX 4096    /* more are refused at once (OUTCOME_FAILED) */
-#define OPS_AT_ONCE 256 /* object operations sent at a time; librados blocks at 1,024 */
+#define OPS_MAX 4096       /* more are refused at once (OUTCOME_FAILED) */
+#define OPS_AT_ONCE 256    /* object operations sent at a time; librados blocks at 1,024 */
+#define LOCKLESS_TOLD 1024 /* images, each with its place by its digest */
 
 #define STORAGE_OBJECT "cluster" /* the state object */
 
@@ -107,8 +108,9 @@ struct storage_io {
     uint64_t find_pool_ms;     /* not before is the pool looked up again */
     enum outcome poll_outcome; /* of the last poll: only a change is logged */
     char warning[TEXT_BYTES];
-    uint64_t full_ms;      /* when to look next which pools are full */
-    char full[TEXT_BYTES]; /* which were */
+    uint64_t full_ms;                 /* when to look next which pools are full */
+    char full[TEXT_BYTES];            /* which were */
+    uint64_t lockless[LOCKLESS_TOLD]; /* images told of: they have no lock; 0: none */
 };
 
 /* The loop calls it when a deadline has come (io->timer_fd). */

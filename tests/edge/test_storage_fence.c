@@ -365,6 +365,68 @@ static void test_only_a_blocklisted_lock_is_broken(void **state)
     assert_true(client_is_none(&broken));
 }
 
+static bool ask_and_hear(struct seat *seat, struct action action, const char *words)
+{
+    int kept;
+    FILE *heard = hear(&kept);
+    const enum outcome outcome = ask(seat, &action)->done.outcome;
+    const bool said = was_heard(heard, kept, words);
+    assert_int_equal(outcome, OUTCOME_DONE);
+    return said;
+}
+
+/* The remedy works while a guest runs: a write takes the lock once it is told of the feature. */
+static void expect_enabled_under_a_guest(struct world *world, const char *name, rbd_image_t image)
+{
+    rados_t cluster = connect_as(world, "vm");
+    rados_ioctx_t pool;
+    rbd_image_t opened;
+    char byte = 'x';
+    int owner = 0;
+    assert_int_equal(rados_ioctx_create(cluster, "rbd", &pool), 0);
+    assert_int_equal(rbd_open(pool, name, &opened, NULL), 0);
+    assert_int_equal(rbd_update_features(image, RBD_FEATURE_EXCLUSIVE_LOCK, 1), 0);
+    for (int i = 0; i < 50 && owner == 0; i++) {
+        usleep(100000);
+        assert_int_equal(rbd_write(opened, 0, 1, &byte), 1);
+        assert_int_equal(rbd_is_exclusive_lock_owner(opened, &owner), 0);
+    }
+    assert_int_equal(owner, 1);
+    rbd_close(opened);
+    rados_ioctx_destroy(pool);
+    rados_shutdown(cluster);
+}
+
+/* Its VM is not kept from starting or ending by it; a person is told, once for as long as it is so.
+ */
+static void test_an_image_without_a_lock_is_told_of_once(void **state)
+{
+    struct seat *seat = &((struct world *)*state)->seats[0];
+    char name[32], remedy[96];
+    const char *const images[] = {name, NULL};
+    rados_ioctx_t pool;
+    rbd_image_t image;
+    int order = 22;
+    snprintf(name, sizeof(name), "disk-%u", fresh_nonce());
+    snprintf(remedy, sizeof(remedy), "rbd feature enable rbd/%s exclusive-lock", name);
+    assert_int_equal(rados_ioctx_create(seat->world->by_hand, "rbd", &pool), 0);
+    assert_int_equal(rbd_create2(pool, name, 8 << 20, RBD_FEATURE_LAYERING, &order), 0);
+    const struct action locks = {.kind = ACTION_LOCKS_BREAK, .vm.uuid = uuid_from(23)};
+    const struct action watchers = {.kind = ACTION_WATCHERS_READ, .vm.uuid = uuid_from(23)};
+    add_definition(seat->world, &locks.vm.uuid, 3, images);
+    assert_true(ask_and_hear(seat, locks, remedy));
+    assert_false(ask_and_hear(seat, locks, remedy));
+    assert_false(ask_and_hear(seat, watchers, remedy));
+    assert_int_equal(rbd_open(pool, name, &image, NULL), 0);
+    expect_enabled_under_a_guest(seat->world, name, image);
+    assert_false(ask_and_hear(seat, locks, remedy));
+    assert_int_equal(rbd_update_features(image, RBD_FEATURE_EXCLUSIVE_LOCK, 0), 0);
+    assert_true(ask_and_hear(seat, watchers, remedy)); /* under a guest that is up */
+    assert_false(ask_and_hear(seat, locks, remedy));
+    rbd_close(image);
+    rados_ioctx_destroy(pool);
+}
+
 /* What is blocklisted for watching an image may be writing it: an `rbd export` is left alone. */
 static void test_who_only_reads_is_no_watcher(void **state)
 {
@@ -441,6 +503,7 @@ int main(void)
         cmocka_unit_test_setup(test_handles_are_replaced_under_way, world_empty),
         cmocka_unit_test_setup(test_the_conf_is_looked_at, world_empty),
         cmocka_unit_test_setup(test_only_a_blocklisted_lock_is_broken, world_empty),
+        cmocka_unit_test_setup(test_an_image_without_a_lock_is_told_of_once, world_empty),
         cmocka_unit_test_setup(test_who_only_reads_is_no_watcher, world_empty),
         cmocka_unit_test_setup(test_a_missing_image_has_no_locks, world_empty),
         cmocka_unit_test_setup(test_times, world_empty),
