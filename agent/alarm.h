@@ -53,8 +53,8 @@ const struct alarm_seen *alarm_next(const struct alarms *alarms, uint32_t *at);
 /* agent/alarm_find.c: each thing that is so now, through alarm_found(). */
 void alarm_find_all(struct core *core);
 
-/* What heartbeats carry of ourselves, so that the others can show it: a mask of 1 << enum
- * alarm_kind, of the kinds about a node that only the node itself sees. */
+/* What heartbeats carry of ourselves, so that the others can show it: a mask of the kinds about a
+ * node that only the node itself sees, as alarm_find.c numbers them (SAYS_…). */
 uint32_t alarm_of_ourselves(const struct core *core);
 
 #endif

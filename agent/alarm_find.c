@@ -147,30 +147,50 @@ static void find_clock(struct core *core)
 
 /* ---- what nodes say of themselves */
 
-_Static_assert(ALARM_LIBVIRT_AWAY < 32 && ALARM_VM_SHARED < 32, "one mask");
+/* In heartbeats; what is beyond them goes by the bit of a kind that no node says of itself. */
+#define SAYS_LIBVIRT_AWAY (1u << ALARM_LIBVIRT_AWAY)
+#define SAYS_VM_SHARED (1u << ALARM_VM_SHARED)
+#define SAYS_VM_STUCK (1u << ALARM_VM_DOWN)
+
+/* Of one VM, and for long: many that come to their ends one by one are none. */
+static bool has_stuck(const struct core *core)
+{
+    const struct alarm_seen *seen = NULL;
+    for (uint32_t at = 0; (seen = alarm_next(&core->local.alarms, &at)) != NULL;) {
+        if (seen->alarm.kind == ALARM_VM_STUCK && seen->own) {
+            return true;
+        }
+    }
+    return false;
+}
 
 uint32_t alarm_of_ourselves(const struct core *core)
 {
     bool libvirt = core->local.domains_known && core->local.libvirt;
-    uint32_t mask = libvirt ? 0 : 1u << ALARM_LIBVIRT_AWAY;
+    uint32_t mask = (libvirt ? 0 : SAYS_LIBVIRT_AWAY) | (has_stuck(core) ? SAYS_VM_STUCK : 0);
     for (uint32_t i = 0; i < core->local.run_count; i++) {
         const struct run *run = &core->local.runs[i];
         bool shared = run->state == RUN_UP && run->other_stays;
-        mask |= shared ? 1u << ALARM_VM_SHARED : 0;
+        mask |= shared ? SAYS_VM_SHARED : 0;
     }
     return mask;
 }
 
 static void find_said(struct core *core, const struct node_record *node, uint32_t mask, bool own)
 {
-    if ((mask & 1u << ALARM_LIBVIRT_AWAY) != 0) {
+    if ((mask & SAYS_LIBVIRT_AWAY) != 0) {
         alarm_found(&core->local.alarms, ALARM_LIBVIRT_AWAY, node->name, own,
                     "libvirt does not answer there: no VM is started or stopped on it",
                     core->local.now_ms, core->local.wall_ms);
     }
-    if ((mask & 1u << ALARM_VM_SHARED) != 0 && !own) { /* the VMs that are here: find_runs() */
+    if ((mask & SAYS_VM_SHARED) != 0 && !own) { /* the VMs that are here: find_runs() */
         alarm_found(&core->local.alarms, ALARM_VM_SHARED, node->name, own,
                     "images of a VM there are open elsewhere, too: stead status there",
+                    core->local.now_ms, core->local.wall_ms);
+    }
+    if ((mask & SAYS_VM_STUCK) != 0 && !own) { /* likewise */
+        alarm_found(&core->local.alarms, ALARM_VM_STUCK, node->name, own,
+                    "the end or start of a VM there does not get on: stead status there",
                     core->local.now_ms, core->local.wall_ms);
     }
 }
@@ -247,7 +267,7 @@ static void find_node(struct core *core, uint8_t slot)
         find_agent(core, slot, node);
         if (in_ring && !query_agent_alive(core, slot, core->local.now_ms)) {
             say(core, ALARM_NODE_UNATTENDED, node->name,
-                "its agent is silent: its VMs run on, and nobody looks after them");
+                "its agent is silent: nobody looks after its VMs, or whether they run");
         }
         break;
     case NODE_OUT:
@@ -330,12 +350,47 @@ static void find_other(struct core *core, const struct vm_record *vm, const stru
           text_add(&text, ", too, by somebody its run lease does not name: two may write"));
 }
 
-/* What stands still here and cannot be committed: nobody acts, or Ceph is away. */
+/* What its start or end waits for without a deadline of its own; NULL: nothing. A start that asks
+ * nothing waits for a quorum or its turn: others tell that. */
+static const char *waits_for(const struct core *core, const struct run *run)
+{
+    static const char *const words[RUN_STATE_COUNT] = {
+        [RUN_ADOPT] = "it was found here, and its lease does not answer or is missing: "
+                      "ceph health detail",
+        [RUN_TAKE] = "it is to start here, and its lease does not answer: ceph health detail",
+        [RUN_DESTROY] =
+            "its QEMU here has to end, and no signal ends it: reboot or fence this host",
+        [RUN_KILL] = "its QEMU here has to end, and no signal ends it: reboot or fence this host",
+        [RUN_BLOCK] = "nothing of it runs here, and it is not on the blocklist yet: "
+                      "ceph health detail",
+        [RUN_UNLOCK] = "nothing of it runs here, and its images' locks do not answer: "
+                       "ceph health detail",
+        [RUN_RELEASE] = "nothing of it runs here, and its lease does not answer: "
+                        "ceph health detail",
+    };
+    bool asks = call_open(&run->call) || core->local.now_ms < run->retry_ms;
+    ASSERT(run->state < RUN_STATE_COUNT);
+    return run->state != RUN_TAKE || (asks && !run->done) ? words[run->state] : NULL;
+}
+
+/* Whatever the state has of it: it may still be `running` there, or another's by now. */
+static void find_stuck(struct core *core, const struct run *run)
+{
+    const char *words = waits_for(core, run);
+    uint32_t slot = words != NULL ? run_slot(core, &run->vm, run->slot) : VMS_MAX;
+    if (slot != VMS_MAX) {
+        say(core, ALARM_VM_STUCK, core->cluster.vms[slot].name, words);
+    }
+}
+
+/* Beside what does not get on: what stands still here and cannot be committed, since nobody acts or
+ * Ceph is away. */
 static void find_runs(struct core *core)
 {
     for (uint32_t i = 0; i < core->local.run_count; i++) {
         const struct run *run = &core->local.runs[i];
         const struct vm_record *vm = run->state == RUN_UP ? run_assigned(core, run) : NULL;
+        find_stuck(core, run);
         if (vm != NULL) {
             enum vm_trouble trouble = run_trouble(core, run);
             find_trouble(core, vm, trouble, ends_trouble_word(trouble));

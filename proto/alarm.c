@@ -48,7 +48,9 @@ static const struct alarm_about table[ALARM_KIND_COUNT] = {
                            CLUSTER, 1000, 1000},
     [ALARM_NODE_UNATTENDED] = {"node-unattended", "08823535ede55ca595f53684f7d661e9",
                                "in the ring, its agent silent",
-                               "systemctl status stead-agent there", false, CLUSTER, 10000, 3000},
+                               "systemctl status stead-agent there; if it cannot be started: stead "
+                               "node fence NODE",
+                               false, CLUSTER, 10000, 3000},
     [ALARM_NODE_OFFLINE] = {"node-offline", "c5cc49b70bac5e78b6912741f66388e9",
                             "Corosync does not see it", "bring it back", false, CLUSTER, 60000,
                             3000},
@@ -141,6 +143,10 @@ static const struct alarm_about table[ALARM_KIND_COUNT] = {
                            "more than half see each other, and none of them can act",
                            "stead status on each says what it waits for", true, CLUSTER, 10000,
                            2000},
+    [ALARM_VM_STUCK] = {"vm-stuck", "a7bf423094f0630cc4714a1f0cf0633b",
+                        "its end or start on a node does not get on",
+                        "the text says what it waits for: mend Ceph, or reboot or fence that host",
+                        true, NODE, 30000, 2000},
 };
 
 const struct alarm_about *alarm_about(enum alarm_kind kind)

@@ -43,6 +43,7 @@ enum alarm_kind {
     ALARM_SUSPENDED,       /* its guests stand still: it has no quorum */
     ALARM_ADDRESS_BARRED,  /* a node's address was on the blocklist, and no fence wants that */
     ALARM_NOBODY_ACTS,     /* a quorum, and no node of it acts or could */
+    ALARM_VM_STUCK,        /* its end or start on a node does not get on */
     ALARM_KIND_COUNT
 };
 

@@ -116,7 +116,7 @@ struct beat {
     uint32_t watchdog_vouch_ms; /* how far it vouches, by the settings it has read */
     uint64_t suspended_ms;      /* its guests stand still for want of a quorum, since then; 0: no */
     struct mark mark;
-    uint32_t alarms;          /* mask of 1 << enum alarm_kind: what only it sees of itself */
+    uint32_t alarms;          /* what only it sees of itself: alarm_of_ourselves() */
     char trouble[TEXT_BYTES]; /* what is wrong with its host, with the remedy; empty: nothing */
     uint32_t answer_count;
     uint32_t observation_count;

@@ -184,7 +184,7 @@ TEST(node_unattended)
 {
     struct unit *u = well();
     u->silent[3] = true;
-    check_raised(u, ALARM_NODE_UNATTENDED, "n3", "its agent is silent");
+    check_raised(u, ALARM_NODE_UNATTENDED, "n3", "nobody looks after its VMs, or whether they run");
     u->silent[3] = false;
     check_cleared(u, ALARM_NODE_UNATTENDED, "n3");
     free(u);
@@ -300,6 +300,95 @@ TEST(vm_shared)
     look(u, 3000);
     assert_non_null(raised(u, ALARM_VM_SHARED, "n2"));
     assert_int_equal(told(u, ALARM_VM_SHARED, true), 1); /* n2 itself tells that */
+    free(u);
+}
+
+/* VM 0 has a run in that state here, whose call is open. */
+static struct run *with_run(struct unit *u, enum run_state state)
+{
+    struct local *local = &u->core.local;
+    local->run_count = 1;
+    local->runs[0] = (struct run){.state = state,
+                                  .vm = u->core.cluster.vms[0].uuid,
+                                  .call = {.id = 7, .deadline_ms = UINT64_MAX}};
+    return &local->runs[0];
+}
+
+TEST(vm_stuck)
+{
+    static const char *const words[RUN_STATE_COUNT] = {
+        [RUN_ADOPT] = "found here, and its lease does not answer or is missing",
+        [RUN_TAKE] = "to start here, and its lease does not answer",
+        [RUN_DESTROY] = "no signal ends it: reboot or fence this host",
+        [RUN_KILL] = "no signal ends it: reboot or fence this host",
+        [RUN_BLOCK] = "not on the blocklist yet: ceph health detail",
+        [RUN_UNLOCK] = "its images' locks do not answer: ceph health detail",
+        [RUN_RELEASE] = "nothing of it runs here, and its lease does not answer",
+    };
+    struct unit *u = well();
+    for (int state = 0; state < RUN_STATE_COUNT; state++) {
+        struct run *run = with_run(u, (enum run_state)state);
+        if (words[state] == NULL) { /* ends by its own deadline, or is no wait of this node's */
+            look(u, 60000);
+            assert_null(raised(u, ALARM_VM_STUCK, "vm0"));
+            continue;
+        }
+        check_raised(u, ALARM_VM_STUCK, "vm0", words[state]);
+        run->state = RUN_OVER;
+        check_cleared(u, ALARM_VM_STUCK, "vm0");
+        unit_forget(u);
+    }
+    free(u);
+}
+
+/* One step after the other, each for less than that: it is the whole that takes too long. */
+TEST(vm_stuck_by_steps)
+{
+    struct unit *u = well();
+    struct run *run = with_run(u, RUN_DESTROY);
+    look(u, 15000);
+    run->state = RUN_KILL;
+    look(u, 14000);
+    run->state = RUN_UNLOCK;
+    assert_null(raised(u, ALARM_VM_STUCK, "vm0"));
+    look(u, 3000);
+    assert_non_null(raised(u, ALARM_VM_STUCK, "vm0"));
+    run->vm.bytes[0] ^= 1; /* its record went: it has no name any more */
+    check_cleared(u, ALARM_VM_STUCK, "vm0");
+    free(u);
+}
+
+/* What keeps a start from its lease is that, and not a quorum or room, which others tell. */
+TEST(a_start_that_asks_nothing_is_not_stuck)
+{
+    struct unit *u = well();
+    struct run *run = with_run(u, RUN_TAKE);
+    run->call = (struct call){0};
+    look(u, 60000);
+    assert_null(raised(u, ALARM_VM_STUCK, "vm0"));
+    run->retry_ms = UINT64_MAX; /* asked, and to be asked again */
+    check_raised(u, ALARM_VM_STUCK, "vm0", "to start here");
+    run->done = true; /* taken: from now on the start has its deadline */
+    check_cleared(u, ALARM_VM_STUCK, "vm0");
+    free(u);
+}
+
+/* The others show the node alone, and do not tell. */
+TEST(vm_stuck_elsewhere)
+{
+    struct unit *u = well();
+    (void)with_run(u, RUN_RELEASE);
+    look(u, 29000);
+    uint32_t before = alarm_of_ourselves(&u->core);
+    look(u, 3000);
+    uint32_t says = alarm_of_ourselves(&u->core) & ~before;
+    assert_int_not_equal(says, 0);
+    u->core.local.run_count = 0;
+    beat_of(u, 2)->alarms = says;
+    look(u, 32000);
+    assert_non_null(raised(u, ALARM_VM_STUCK, "n2"));
+    assert_int_equal(count_raised(u), 1);
+    assert_int_equal(told(u, ALARM_VM_STUCK, true), 1); /* of our own VM */
     free(u);
 }
 
@@ -446,6 +535,10 @@ int main(void)
         cmocka_unit_test(vm_standing_still_here_uncommitted),
         cmocka_unit_test(vm_ends_again_and_again),
         cmocka_unit_test(vm_shared),
+        cmocka_unit_test(vm_stuck),
+        cmocka_unit_test(vm_stuck_by_steps),
+        cmocka_unit_test(a_start_that_asks_nothing_is_not_stuck),
+        cmocka_unit_test(vm_stuck_elsewhere),
         cmocka_unit_test(libvirt_away),
         cmocka_unit_test(bmc_unverified),
         cmocka_unit_test(host_trouble),
