@@ -474,6 +474,24 @@ TEST(an_earlier_lifes_vm_is_taken_over)
     free(u);
 }
 
+/* ... also one whose node no longer tells by which handle it wrote, or that names no node: there is
+ * no address at which to look for more. */
+TEST(a_vm_of_nobody_known_is_taken_over)
+{
+    static const uint8_t nodes[] = {N3, NODE_NONE};
+    for (size_t i = 0; i < UNIT_COUNT(nodes); i++) {
+        struct unit *u = unit_new(1);
+        const struct acting *acting = &u->core.local.acting;
+        unit_vm(u, 0, VM_RUNNING, nodes[i])->incarnation = (struct incarnation){1, 77};
+        u->image.nodes[N3].client = (struct client){{0}};
+        unit_lead(u);
+        (void)unit_take(u, ACTION_LEASE_READ);
+        assert_int_equal(acting->barrier_end, 1);
+        assert_true(client_is_none(&acting->barriers[0].address));
+        free(u);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -499,6 +517,7 @@ int main(void)
         cmocka_unit_test(a_start_tells_why_it_is_there),
         cmocka_unit_test(a_living_nodes_vm_is_left_alone),
         cmocka_unit_test(an_earlier_lifes_vm_is_taken_over),
+        cmocka_unit_test(a_vm_of_nobody_known_is_taken_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
