@@ -24,6 +24,8 @@
 #include "proto/values.h"
 #include "storage/state.h"
 
+#define TRUSTED_MS 5000
+
 bool query_loaded(const struct core *core)
 {
     return core->cluster.header.version != 0;
@@ -70,6 +72,12 @@ uint64_t query_copy_age_ms(const struct core *core, uint64_t now_ms)
         return UINT64_MAX;
     }
     return now_ms > newest_ms ? now_ms - newest_ms : 0;
+}
+
+bool query_trusted(const struct core *core, uint64_t now_ms)
+{
+    return query_loaded(core) && query_fresh(core, now_ms) &&
+           query_copy_age_ms(core, now_ms) < TRUSTED_MS;
 }
 
 static const struct peer *speaking(const struct core *core, uint8_t slot)

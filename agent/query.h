@@ -26,6 +26,8 @@ void query_agent_trouble(const struct core *core, uint8_t slot, char ret_text[TE
 
 /* ms since the copy was last known to be the newest; UINT64_MAX: never. */
 uint64_t query_copy_age_ms(const struct core *core, uint64_t now_ms);
+/* Is what the copy does not have not there? A quorum, and the copy the newest within 5 s. */
+bool query_trusted(const struct core *core, uint64_t now_ms);
 
 /* "online", "offline" (admitted, not in the ring), "away" (the same, but announced), "unattended"
  * (in the ring, its agent silent), "halted" (an assertion failed in its agent), "lost" (being

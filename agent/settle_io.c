@@ -17,7 +17,6 @@
 #define HELD_MAX REQUESTS_MAX
 #define SWEEP_NS 5000000000ull
 #define REST_SWEEPS 12 /* between two lists where nothing is to be settled: a minute */
-#define COPY_MS 5000   /* an older copy of the state is not believed */
 #define LATE_MS                                                                                    \
     60000 /* how long a commit of unknown fate may still land (agent/request.c: 30 s)              \
            */
@@ -102,12 +101,6 @@ static void settled(void *context, enum outcome outcome, const char *text)
     settle->rest = 0;
 }
 
-static bool is_trusted(const struct core *core, uint64_t now_ms)
-{
-    return query_loaded(core) && query_fresh(core, now_ms) &&
-           query_copy_age_ms(core, now_ms) < COPY_MS;
-}
-
 static void settle_due(struct settle_io *settle, const struct domain_kept *kept, bool known,
                        uint64_t now_ms)
 {
@@ -177,7 +170,7 @@ static void listed(void *context, const struct domain_pending *pending)
     struct settle_io *settle = context;
     uint64_t now_ms = clock_io_boot_ms();
     settle->listing = false;
-    if (pending == NULL || !is_trusted(settle->core, now_ms)) {
+    if (pending == NULL || !query_trusted(settle->core, now_ms)) {
         return; /* again with the next sweep */
     }
     const char *defined = "";

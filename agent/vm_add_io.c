@@ -336,6 +336,11 @@ static void review_claims(struct adding *adding, const struct image_report *repo
             found(adding, FINDING_IMAGE_USED,
                   "image %s/%s is just being added with another VM: try again in a minute",
                   definition->images[i].pool, definition->images[i].name);
+        } else if (!query_trusted(adding->tools->core, clock_io_boot_ms())) {
+            found(adding, FINDING_IMAGE_USED,
+                  "image %s/%s may be a disk of another VM, which is not known here: this node's "
+                  "copy of the cluster's state is old; see stead status, and try again",
+                  definition->images[i].pool, definition->images[i].name);
         }
     }
 }

@@ -87,6 +87,27 @@ TEST(the_age_of_the_copy)
     free(u);
 }
 
+/* That something is not there is believed of a copy that is new, where there is a quorum. */
+TEST(which_copy_is_trusted)
+{
+    const uint32_t alone[] = {2};
+    struct unit *u = unit_new(2);
+    core_init(&u->core, &u->facts, u->now_ms);
+    assert_false(query_trusted(&u->core, u->now_ms));
+    free(u);
+    u = unit_new(2);
+    unit_start(u);
+    unit_pass(u, 1000);
+    u->core.local.storage.newest_ms = u->now_ms - 4999;
+    assert_true(query_trusted(&u->core, u->now_ms));
+    u->core.local.storage.newest_ms = u->now_ms - 5000;
+    assert_false(query_trusted(&u->core, u->now_ms));
+    u->core.local.storage.newest_ms = u->now_ms;
+    unit_ring(u, false, 1, alone);
+    assert_false(query_trusted(&u->core, u->now_ms));
+    free(u);
+}
+
 /* The plain questions. */
 TEST(plain_questions)
 {
@@ -199,6 +220,7 @@ int main(void)
         cmocka_unit_test(words_of_recorded_states),
         cmocka_unit_test(words_of_vms),
         cmocka_unit_test(the_age_of_the_copy),
+        cmocka_unit_test(which_copy_is_trusted),
         cmocka_unit_test(plain_questions),
         cmocka_unit_test(the_situation_in_a_sentence),
         cmocka_unit_test(the_state_objects_troubles),
