@@ -89,6 +89,12 @@ static bool accepts_watchdog(const struct sim *sim, const struct sim_guest *gues
     return slot == VMS_MAX || (sim_check_policy(sim, &state->vms[slot]) & PROOF_WATCHDOG) != 0;
 }
 
+/* Of a life that is over: what lives on its host came there since. */
+static bool was_reset(const struct sim *sim, uint32_t node)
+{
+    return !uuid_equal(&sim->hosts[node].boot, &sim->rados.state->nodes[node].boot);
+}
+
 /* A host is taken for reset or off: then nothing of the cluster's lives there. What a BMC that lies
  * has read is nobody's fault but its own, nor that a keeper was killed which fed no more: the
  * kernel feeds its device then (docs/timing.md). */
@@ -97,7 +103,7 @@ static void check_deaths(struct sim *sim, const struct delta *delta)
     for (uint32_t r = 0; r < delta->count; r++) {
         const struct record *record = &delta->records[r];
         if (record->kind != RECORD_NODE || record->removed || record->slot >= sim->node_count ||
-            record->node.state != NODE_FENCED) {
+            record->node.state != NODE_FENCED || was_reset(sim, record->slot)) {
             continue;
         }
         const struct node_record *before = &sim->rados.state->nodes[record->slot];
