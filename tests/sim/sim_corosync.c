@@ -77,9 +77,12 @@ void sim_corosync_kill(struct sim *sim, uint32_t node)
     }
 }
 
+/* While it is being stopped systemd keeps the job until it has. */
 static void run_start(struct sim *sim, struct sim_task *task)
 {
-    if (!sim_cpg_runs(sim, task->host)) {
+    if (sim->hosts[task->host].corosync_asked) {
+        sim_corosync_start(sim, task->host);
+    } else if (!sim_cpg_runs(sim, task->host)) {
         sim_log(sim, task->host, "Corosync started");
         sim_cpg_start(sim, task->host);
         sim_cpg_show(sim, task->host);
