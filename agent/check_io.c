@@ -34,7 +34,7 @@
 #define BMC_MS 10000
 #define WHOLE_S 45 /* Corosync's and libvirt's calls know no timeout */
 
-enum verdict { WELL, NOTE, WRONG };
+enum result { WELL, NOTE, WRONG };
 
 struct check {
     qb_loop_t *loop;
@@ -51,7 +51,7 @@ struct check {
     struct cluster *image;
 };
 
-__attribute__((format(printf, 4, 5))) static void say(struct check *check, enum verdict verdict,
+__attribute__((format(printf, 4, 5))) static void say(struct check *check, enum result verdict,
                                                       const char *what, const char *format, ...)
 {
     static const char *const words[] = {[WELL] = "ok", [NOTE] = "note", [WRONG] = "WRONG"};

@@ -316,10 +316,15 @@ void command_io_take(struct command_io *commands, void *client, const char *by,
 
 static Control__Verdict verdict_of(const struct reply *reply)
 {
-    if (reply->unknown) {
-        return CONTROL__VERDICT__VERDICT_UNKNOWN;
+    switch (reply->verdict) {
+    case VERDICT_REFUSED:
+        return CONTROL__VERDICT__VERDICT_REFUSED;
+    case VERDICT_DONE:
+        return CONTROL__VERDICT__VERDICT_DONE;
+    case VERDICT_UNKNOWN:
+        break;
     }
-    return reply->accepted ? CONTROL__VERDICT__VERDICT_DONE : CONTROL__VERDICT__VERDICT_REFUSED;
+    return CONTROL__VERDICT__VERDICT_UNKNOWN;
 }
 
 void command_io_answer(struct command_io *commands, const struct reply *reply)
@@ -329,13 +334,14 @@ void command_io_answer(struct command_io *commands, const struct reply *reply)
         return;
     }
     char text[2 * TEXT_BYTES + 8];
-    bool noted = reply->accepted && waiting->note[0] != '\0';
+    bool done = reply->verdict == VERDICT_DONE;
+    bool noted = done && waiting->note[0] != '\0';
     snprintf(text, sizeof(text), "%s%s%s", reply->text, noted ? "; " : "",
              noted ? waiting->note : "");
     struct command_outcome outcome = {
         .verdict = verdict_of(reply),
         .text = text,
-        .committed = reply->accepted ? commands->core->cluster.header.version : 0,
+        .committed = done ? commands->core->cluster.header.version : 0,
     };
     finish(commands, waiting, &outcome);
 }

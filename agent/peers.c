@@ -299,6 +299,7 @@ static void fill_beat(const struct core *core, struct beat *beat)
     beat->sent_ms = local->now_ms;
     beat->epoch = core->cluster.header.epoch;
     beat->version = core->cluster.header.version;
+    beat->term = core->cluster.header.term;
     beat->digest = core->cluster.header.digest;
     beat->machine = local->facts.machine;
     beat->boot = local->facts.boot;

@@ -4,9 +4,10 @@
  * Decides: whether a command is lawful now, and drafts what it changes together with a history
  * entry that carries the command's id. It is done when the state holds that entry (I7), whoever
  * committed it, so a command asked again of the next actor answers "done" and changes nothing
- * twice. One that nobody committed in time was told to whoever acts, or is being committed: its
- * outcome is unknown. Never: answers "done" before the commit, or changes anything for a command it
- * refuses.
+ * twice. A command names the term whose acting node is to decide it, and is refused by that one
+ * alone, who holds to it: two may think that they act, and one may commit what the other refuses.
+ * One that nobody committed in time was told to whoever acts, or is being committed: its outcome is
+ * unknown. Never: answers "done" before the commit, or changes anything for a command it refuses.
  */
 #include "agent/request.h"
 
@@ -40,23 +41,23 @@ static struct pending *find_pending(struct local *local, const struct origin *id
 }
 
 /* A command that is not kept: given, and answered at once. */
-static void answer_now(struct core *core, const struct request *request, bool accepted,
+static void answer_now(struct core *core, const struct request *request, enum verdict verdict,
                        const char *text, struct caller *caller)
 {
     struct action *action = actions_add(caller->out, ACTION_ANSWER);
     action->reply.id = request->id;
-    action->reply.accepted = accepted;
+    action->reply.verdict = verdict;
     name_set(action->reply.text, TEXT_BYTES, text);
     struct local *local = &core->local;
     local->answered[local->answered_next++ % REQUESTS_MAX] = request->id.counter;
 }
 
-static void answer(struct core *core, struct caller *caller, struct pending *pending, bool accepted,
-                   const char *text)
+static void answer(struct core *core, struct caller *caller, struct pending *pending,
+                   enum verdict verdict, const char *text)
 {
     ASSERT(pending->request.kind != REQUEST_NONE);
     ASSERT(core->local.pending_count > 0);
-    answer_now(core, &pending->request, accepted, text, caller);
+    answer_now(core, &pending->request, verdict, text, caller);
     memset(pending, 0, sizeof(*pending));
     core->local.pending_count--;
 }
@@ -99,8 +100,8 @@ static void keep_pending(struct core *core, const struct request *request, struc
             return;
         }
     }
-    answer_now(core, request, false, "too many commands are under way on this node; try again",
-               caller);
+    answer_now(core, request, VERDICT_REFUSED,
+               "too many commands are under way on this node; try again", caller);
 }
 
 /* By its own word: a node that is barred reads no state, and may be the only one left to ask. */
@@ -124,14 +125,15 @@ static void give_resume(struct core *core, const struct request *request, struct
     bool known = state_find_node_name(&core->cluster, request->name) != NODE_NONE;
     if (name_equal(request->name, core->local.facts.name)) {
         bool resumed = halt_resume(core, caller);
-        answer_now(core, request, resumed, resumed ? RESUMED : NOT_HALTED, caller);
+        answer_now(core, request, resumed ? VERDICT_DONE : VERDICT_REFUSED,
+                   resumed ? RESUMED : NOT_HALTED, caller);
     } else if (peer == NULL && !known) {
-        answer_now(core, request, false, "no such node; see stead node list", caller);
+        answer_now(core, request, VERDICT_REFUSED, "no such node; see stead node list", caller);
     } else if (peer == NULL) {
-        answer_now(core, request, false,
+        answer_now(core, request, VERDICT_REFUSED,
                    "its agent is not heard here; give the command on that node itself", caller);
     } else if (!peer->beat.halted) {
-        answer_now(core, request, false, NOT_HALTED, caller);
+        answer_now(core, request, VERDICT_REFUSED, NOT_HALTED, caller);
     } else {
         keep_pending(core, request, caller);
     }
@@ -144,7 +146,7 @@ static void take_resume(struct core *core, const struct request *request, struct
         bool resumed = halt_resume(core, caller);
         struct action *action = actions_add(caller->out, ACTION_SEND_REPLY);
         action->reply.id = request->id;
-        action->reply.accepted = resumed;
+        action->reply.verdict = resumed ? VERDICT_DONE : VERDICT_REFUSED;
         name_set(action->reply.text, TEXT_BYTES, resumed ? RESUMED : NOT_HALTED);
     }
 }
@@ -156,15 +158,15 @@ static void give(struct core *core, const struct request *request, struct caller
         give_resume(core, request, caller);
     } else if (core->local.storage.trouble == STATE_ELSEWHERE) {
         answer_now(
-            core, request, false,
+            core, request, VERDICT_REFUSED,
             "the pool in stead.conf is that of a cluster under another Corosync: stead status",
             caller);
     } else if (halt_here(core)) {
-        answer_now(core, request, false,
+        answer_now(core, request, VERDICT_REFUSED,
                    "this node is halted; give the command on another, or first: stead node resume",
                    caller);
     } else if (early != NULL) {
-        answer_now(core, request, false, early, caller);
+        answer_now(core, request, VERDICT_REFUSED, early, caller);
     } else {
         keep_pending(core, request, caller);
     }
@@ -182,16 +184,27 @@ void request_on_event(struct core *core, const struct request *request, struct c
     }
     if (request->kind == REQUEST_NODE_RESUME) {
         take_resume(core, request, caller);
-    } else if (actor_holds(core)) { /* a later actor is asked again by the command's node */
-        add_inbox(&local->acting, request);
+    } else if (actor_holds(core) && (request->term == 0 || request->term == local->acting.term)) {
+        add_inbox(&local->acting, request); /* a later actor is asked by the command's node */
     }
+}
+
+/* A refusal of the term asked last is final: who acted in earlier ones can commit nothing any more,
+ * and their commits are in the copy by which it is refused. One of an earlier term is not: the
+ * later one was asked, and may do it. */
+static bool is_final(const struct pending *pending, const struct reply *reply)
+{
+    ASSERT(pending->request.kind != REQUEST_NONE);
+    bool refused = reply->verdict == VERDICT_REFUSED &&
+                   (reply->term == pending->request.term || reply->term == 0);
+    return refused || pending->request.kind == REQUEST_NODE_RESUME;
 }
 
 void request_on_reply(struct core *core, const struct reply *reply, struct caller *caller)
 {
     struct pending *pending = find_pending(&core->local, &reply->id);
-    if (pending != NULL && (!reply->accepted || pending->request.kind == REQUEST_NODE_RESUME)) {
-        answer(core, caller, pending, reply->accepted, reply->text);
+    if (pending != NULL && is_final(pending, reply)) {
+        answer(core, caller, pending, reply->verdict, reply->text);
     }
 }
 
@@ -206,7 +219,7 @@ static bool answer_done(struct core *core, struct pending *pending, struct calle
     text_add(text_add_u64(&text, entry->sequence), ")");
     text_add(&text,
              pause_is_undone(core, &pending->request, entry) ? "; not in force any more" : "");
-    answer(core, caller, pending, true, text.bytes);
+    answer(core, caller, pending, VERDICT_DONE, text.bytes);
     return true;
 }
 
@@ -240,11 +253,42 @@ static const char *why_no_answer(const struct core *core, const struct pending *
 
 static void give_up(struct core *core, struct pending *pending, struct caller *caller)
 {
-    answer(core, caller, pending, false, why_no_answer(core, pending, caller));
-    struct action *action = &caller->out->list[caller->out->count - 1];
-    ASSERT(action->kind == ACTION_ANSWER);
-    ASSERT(!action->reply.accepted);
-    action->reply.unknown = true;
+    if (pending->send_ms == 0 && pending->request.kind != REQUEST_CLUSTER_INIT) {
+        answer(core, caller, pending, VERDICT_REFUSED,
+               "this node has not read the state of a cluster, so nobody was asked: stead status");
+    } else {
+        answer(core, caller, pending, VERDICT_UNKNOWN, why_no_answer(core, pending, caller));
+    }
+}
+
+/* The latest that is known of, by our copy or another's: one that is barred reads no state. */
+static uint64_t latest_term(const struct core *core)
+{
+    uint64_t term = core->cluster.header.term;
+    ASSERT(core->local.peer_count <= NODES_MAX);
+    for (uint32_t i = 0; i < core->local.peer_count; i++) {
+        const struct peer *peer = &core->local.peers[i];
+        if (peers_speaks(core, peer) && peer->beat.term > term) {
+            term = peer->beat.term;
+        }
+    }
+    return term;
+}
+
+/* Whoever acts in a later term is asked at once, and again until it is answered; one of an earlier
+ * term never again. */
+static void send_due(struct core *core, struct pending *pending, struct caller *caller)
+{
+    struct request *request = &pending->request;
+    uint64_t term = latest_term(core);
+    bool later = term > request->term;
+    request->term = later ? term : request->term;
+    bool known = request->term != 0 || request->kind == REQUEST_NODE_RESUME; /* whom to ask */
+    if (known && (later || caller->now_ms >= pending->send_ms)) {
+        struct action *action = actions_add(caller->out, ACTION_SEND_REQUEST);
+        action->request = *request;
+        pending->send_ms = caller->now_ms + AGAIN_MS;
+    }
 }
 
 void request_carry_on(struct core *core, struct caller *caller)
@@ -264,11 +308,8 @@ void request_carry_on(struct core *core, struct caller *caller)
         }
         if (caller->now_ms >= pending->deadline_ms) {
             give_up(core, pending, caller);
-        } else if (caller->now_ms >= pending->send_ms &&
-                   pending->request.kind != REQUEST_CLUSTER_INIT) {
-            struct action *action = actions_add(caller->out, ACTION_SEND_REQUEST);
-            action->request = pending->request;
-            pending->send_ms = caller->now_ms + AGAIN_MS;
+        } else if (pending->request.kind != REQUEST_CLUSTER_INIT) {
+            send_due(core, pending, caller);
         }
     }
 }
@@ -369,6 +410,7 @@ void request_draft(struct core *core, struct caller *caller)
         if (refused != NULL) {
             struct action *action = actions_add(caller->out, ACTION_SEND_REPLY);
             action->reply.id = request->id;
+            action->reply.term = acting->term;
             name_set(action->reply.text, TEXT_BYTES, refused);
             if (before == NULL) {
                 acting->refused[acting->refused_next++ % REQUESTS_MAX] = action->reply;
@@ -386,20 +428,21 @@ static void init_cluster(struct core *core, const struct request *request, struc
     struct pending *pending = find_pending(&core->local, &request->id);
     ASSERT(pending != NULL);
     if (core->cluster.header.version != 0) {
-        answer(core, caller, pending, false,
+        answer(core, caller, pending, VERDICT_REFUSED,
                "there is a cluster in this pool already; see stead status");
     } else if (storage->trouble == STATE_GONE) {
         answer(
-            core, caller, pending, false,
+            core, caller, pending, VERDICT_REFUSED,
             "a cluster was made in this pool and its state object is gone: stead cluster restore "
             "brings it back; to begin anew, stop stead-agent on all nodes first and reboot them");
     } else if (!storage->missing || storage->handle != HANDLE_OPEN) {
-        answer(core, caller, pending, false,
+        answer(core, caller, pending, VERDICT_REFUSED,
                "the pool cannot be read yet; check [ceph] in stead.conf and stead status");
     } else if (!core->local.life.empty) {
-        answer(core, caller, pending, false, "this host is not ready yet; try again in a moment");
+        answer(core, caller, pending, VERDICT_REFUSED,
+               "this host is not ready yet; try again in a moment");
     } else if (core->local.commit.state != COMMIT_IDLE) {
-        answer(core, caller, pending, false, "the cluster is just being made");
+        answer(core, caller, pending, VERDICT_REFUSED, "the cluster is just being made");
     } else {
         draft_begin(core);
         request_draft_first(core, request);

@@ -93,6 +93,7 @@ struct beat {
     uint64_t sent_ms;     /* CLOCK_BOOTTIME of the sender */
     uint32_t epoch;       /* of its copy */
     uint64_t version;     /* of its copy */
+    uint64_t term;        /* of its copy; 0: none, or an older agent */
     uint64_t digest;      /* of its copy at that version */
     struct uuid machine;
     struct uuid boot;
@@ -147,6 +148,7 @@ enum request_kind {
 /* An operator's command. `name` is the VM or node meant. */
 struct request {
     struct origin id;
+    uint64_t term; /* whose acting node is to decide it; 0: any (from older agents) */
     enum request_kind kind;
     char name[NAME_BYTES];
     char by[NAME_BYTES]; /* the operator's user name */
@@ -173,12 +175,18 @@ struct request {
 
 enum message_kind { MESSAGE_NONE, MESSAGE_BEAT, MESSAGE_DELTA, MESSAGE_REQUEST, MESSAGE_REPLY };
 
+enum verdict {
+    VERDICT_REFUSED, /* and never done */
+    VERDICT_DONE,
+    VERDICT_UNKNOWN, /* its own node's word alone, never sent: others refuse or keep silent */
+};
+
 /* The actor's refusal of a command (acceptance is seen in the committed history), or the answer of
  * the node named in a REQUEST_NODE_RESUME. */
 struct reply {
     struct origin id;
-    bool accepted;
-    bool unknown; /* neither; its own node's word alone, never sent: others refuse or keep silent */
+    uint64_t term; /* whose acting node refuses it; 0: RESUME, or an older agent's */
+    enum verdict verdict;
     char text[TEXT_BYTES]; /* the reason, with the remedy */
 };
 

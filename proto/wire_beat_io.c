@@ -104,6 +104,7 @@ Stead__Beat *wire_beat_to_pb(struct wire_arena *arena, const struct beat *beat)
     pb->sent_ms = beat->sent_ms;
     pb->epoch = beat->epoch;
     pb->version = beat->version;
+    pb->term = beat->term;
     pb->digest = beat->digest;
     pb->machine = wire_uuid_to_pb(&beat->machine);
     pb->boot = wire_uuid_to_pb(&beat->boot);
@@ -190,6 +191,7 @@ bool wire_beat_from_pb(const Stead__Beat *pb, struct beat *ret_beat)
     ret_beat->sent_ms = pb->sent_ms;
     ret_beat->epoch = pb->epoch;
     ret_beat->version = pb->version;
+    ret_beat->term = pb->term;
     ret_beat->digest = pb->digest;
     ret_beat->memory_mib = pb->memory_mib;
     ret_beat->feature_level = pb->feature_level;

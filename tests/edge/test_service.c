@@ -42,9 +42,12 @@ static void answer_event(void *context, struct event *event)
     struct server_io *const *server = context;
     const struct request *request = event->request;
     if (event->kind == EVENT_REQUEST) {
+        bool done = strcmp(request->name, "done") == 0;
+        bool unknown = strcmp(request->name, "unknown") == 0;
         struct reply reply = {.id = request->id,
-                              .accepted = strcmp(request->name, "done") == 0,
-                              .unknown = strcmp(request->name, "unknown") == 0,
+                              .verdict = done      ? VERDICT_DONE
+                                         : unknown ? VERDICT_UNKNOWN
+                                                   : VERDICT_REFUSED,
                               .text = "so it is"};
         server_io_answer(*server, &reply);
     }

@@ -265,6 +265,7 @@ static inline void random_beat(uint64_t *seed, struct beat *ret_beat)
     ret_beat->agent_start = next(seed);
     ret_beat->sent_ms = wide(seed);
     ret_beat->version = wide(seed);
+    ret_beat->term = wide(seed);
     ret_beat->digest = next(seed);
     ret_beat->machine = random_uuid(seed);
     ret_beat->boot = random_uuid(seed);
@@ -326,6 +327,7 @@ static inline void random_delta(uint64_t *seed, struct delta *ret_delta)
 static inline void random_request(uint64_t *seed, struct request *ret_request)
 {
     random_origin(seed, &ret_request->id);
+    ret_request->term = wide(seed);
     ret_request->kind = (enum request_kind)below(seed, REQUEST_KIND_COUNT);
     random_name(seed, ret_request->name);
     random_text(seed, ret_request->by, NAME_BYTES);
@@ -365,7 +367,8 @@ static inline void random_message(uint64_t *seed, enum message_kind kind,
         break;
     case MESSAGE_REPLY:
         random_origin(seed, &ret_message->reply.id);
-        ret_message->reply.accepted = coin(seed);
+        ret_message->reply.term = wide(seed);
+        ret_message->reply.verdict = coin(seed) ? VERDICT_DONE : VERDICT_REFUSED;
         random_text(seed, ret_message->reply.text, TEXT_BYTES);
         break;
     case MESSAGE_NONE:

@@ -41,16 +41,17 @@ static void run_put(struct sim *sim, struct sim_task *task)
                           .alive = alive_since(sim, sim->now_us - WATCH_US),
                           .by = "operator"};
     if (!sim_rados_reaches(sim, node, true) || sim->rados.gone) {
-        sim_operator_close(sim, index, false, "the state cannot be read");
+        sim_operator_close(sim, index, VERDICT_REFUSED, "the state cannot be read");
     } else if (task->other != state->header.version) {
-        sim_operator_close(sim, index, false, "the state moved meanwhile: somebody is at work");
+        sim_operator_close(sim, index, VERDICT_REFUSED,
+                           "the state moved meanwhile: somebody is at work");
     } else if (!force_allowed(state, &force, &text)) {
-        sim_operator_close(sim, index, false, text.bytes);
+        sim_operator_close(sim, index, VERDICT_REFUSED, text.bytes);
     } else {
         sim_cpg_note_works(sim);
         force_image(state, &force);
         sim_check_forced(sim);
-        sim_operator_close(sim, index, true, "");
+        sim_operator_close(sim, index, VERDICT_DONE, "");
     }
 }
 

@@ -211,12 +211,13 @@ static const char *fill(struct sim *sim, const struct scenario_step *step, uint3
     return NULL;
 }
 
-/* Done, or refused, or (a "no" that is none) unknown. */
 static void close_command(struct sim *sim, struct sim_command *command, const struct reply *reply)
 {
-    const char *verdict = reply->accepted ? "done" : reply->unknown ? "unknown" : "refused";
+    static const char *const words[] = {
+        [VERDICT_REFUSED] = "refused", [VERDICT_DONE] = "done", [VERDICT_UNKNOWN] = "unknown"};
+    const char *verdict = words[reply->verdict];
     command->closed = true;
-    command->refused = !reply->accepted && !reply->unknown;
+    command->refused = reply->verdict == VERDICT_REFUSED;
     name_set(command->text, sizeof(command->text), reply->text);
     sim_log(sim, SIM_NO_HOST, "operator: %s: %s%s%s", command->step->words, verdict,
             reply->text[0] != '\0' ? ": " : "", reply->text);
@@ -241,7 +242,7 @@ static void give(struct sim *sim, struct sim_command *command)
     }
     const char *refusal = fill(sim, command->step, node, &request);
     if (refusal != NULL) {
-        sim_operator_close(sim, (uint32_t)(command - sim->commands), false, refusal);
+        sim_operator_close(sim, (uint32_t)(command - sim->commands), VERDICT_REFUSED, refusal);
         return;
     }
     if (request.adopt && !is_shown(sim, command->step->vm, node)) {
@@ -277,9 +278,9 @@ static void run_look(struct sim *sim, struct sim_task *task)
     }
 }
 
-void sim_operator_close(struct sim *sim, uint32_t index, bool accepted, const char *text)
+void sim_operator_close(struct sim *sim, uint32_t index, enum verdict verdict, const char *text)
 {
-    struct reply reply = {.accepted = accepted};
+    struct reply reply = {.verdict = verdict};
     ASSERT(index < sim->command_count);
     name_set(reply.text, sizeof(reply.text), text);
     close_command(sim, &sim->commands[index], &reply);
@@ -309,10 +310,9 @@ void sim_operator_answer(struct sim *sim, uint32_t node, const struct reply *rep
                           command->step->words);
         }
         close_command(sim, command, reply);
-        if (!reply->accepted) {
+        if (reply->verdict != VERDICT_DONE) {
             sim_check_refusal(sim, command);
-        }
-        if (reply->accepted && command->step->kind != STEP_NODE_RESUME) { /* commits nothing */
+        } else if (command->step->kind != STEP_NODE_RESUME) { /* commits nothing */
             sim_check_acknowledged(sim, command);
         }
         return;

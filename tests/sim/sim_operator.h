@@ -7,7 +7,7 @@
 /* Gives this step's command to a node that can take it; tries again while there is none. */
 void sim_operator_do(struct sim *sim, const struct scenario_step *step);
 /* Command `index` has ended: done, or refused with the reason. */
-void sim_operator_close(struct sim *sim, uint32_t index, bool accepted, const char *text);
+void sim_operator_close(struct sim *sim, uint32_t index, enum verdict verdict, const char *text);
 /* The agent of `node` answered. */
 void sim_operator_answer(struct sim *sim, uint32_t node, const struct reply *reply);
 

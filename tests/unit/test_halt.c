@@ -154,7 +154,7 @@ TEST(an_operator_ends_it)
     struct unit *u = halted(2);
     unit_start(u);
     resume(u, 2, "n2");
-    assert_true(unit_take(u, ACTION_ANSWER).reply.accepted);
+    assert_int_equal(unit_take(u, ACTION_ANSWER).reply.verdict, VERDICT_DONE);
     assert_int_equal(unit_logged(u, ACTION_FORGET_MARK), 1);
     assert_false(halt_here(&u->core));
     resume(u, 2, "n2");
@@ -168,7 +168,7 @@ TEST(an_operator_ends_it_from_elsewhere)
     unit_start(u);
     resume(u, 3, "n2");
     struct action reply = unit_take(u, ACTION_SEND_REPLY);
-    assert_true(reply.reply.accepted);
+    assert_int_equal(reply.reply.verdict, VERDICT_DONE);
     assert_string_equal(reply.reply.text, "it is at work again");
     assert_int_equal(reply.reply.id.nodeid, 3);
     assert_false(halt_here(&u->core));
@@ -186,9 +186,9 @@ TEST(a_resume_is_passed_on)
     assert_int_equal(sent.request.kind, REQUEST_NODE_RESUME);
     unit_none(u, ACTION_ANSWER);
     struct event event = unit_event(EVENT_REPLY, 0);
-    event.reply = (struct reply){.id = sent.request.id, .accepted = true};
+    event.reply = (struct reply){.id = sent.request.id, .verdict = VERDICT_DONE};
     unit_step(u, &event);
-    assert_true(unit_take(u, ACTION_ANSWER).reply.accepted);
+    assert_int_equal(unit_take(u, ACTION_ANSWER).reply.verdict, VERDICT_DONE);
     free(u);
 }
 
@@ -214,8 +214,7 @@ TEST(a_resume_that_nobody_answers_is_unknown)
     resume(u, 2, "n3");
     unit_pass(u, 31000);
     struct reply reply = unit_take(u, ACTION_ANSWER).reply;
-    assert_false(reply.accepted);
-    assert_true(reply.unknown);
+    assert_int_equal(reply.verdict, VERDICT_UNKNOWN);
     assert_non_null(strstr(reply.text, "no answer from it in 30 s; stead status"));
     free(u);
 }
@@ -236,7 +235,7 @@ TEST(a_senseless_resume_is_refused)
         unit_start(u);
         resume(u, 2, cases[i].name);
         struct reply reply = unit_take(u, ACTION_ANSWER).reply;
-        assert_false(reply.accepted);
+        assert_int_equal(reply.verdict, VERDICT_REFUSED);
         assert_non_null(strstr(reply.text, cases[i].part));
         unit_none(u, ACTION_SEND_REQUEST);
         free(u);
@@ -253,7 +252,7 @@ TEST(it_takes_no_commands)
     event.request = &request;
     unit_step(u, &event);
     struct action answer = unit_take(u, ACTION_ANSWER);
-    assert_false(answer.reply.accepted);
+    assert_int_equal(answer.reply.verdict, VERDICT_REFUSED);
     assert_non_null(strstr(answer.reply.text, "halted"));
     free(u);
 }

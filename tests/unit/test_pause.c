@@ -163,7 +163,7 @@ TEST(it_is_done_when_no_fence_is_under_way)
     assert_int_equal(unit_copy_node(u, 3)->state, NODE_FENCED);
     assert_int_equal(unit_take(u, ACTION_ANSWER).reply.id.counter, 2);
     struct action answer = unit_take(u, ACTION_ANSWER);
-    assert_true(answer.reply.accepted);
+    assert_int_equal(answer.reply.verdict, VERDICT_DONE);
     assert_non_null(
         strstr(answer.reply.text, "on -> ignore; the fence of n3 ends first (new switch), by ada"));
     assert_null(strstr(answer.reply.text, "any more"));
@@ -179,8 +179,7 @@ TEST(one_that_waits_for_too_long_is_not_refused)
     assert_int_equal(u->core.cluster.settings.ha, HA_FREEZE);
     unit_pass(u, 31000);
     struct reply reply = unit_take(u, ACTION_ANSWER).reply;
-    assert_false(reply.accepted);
-    assert_true(reply.unknown);
+    assert_int_equal(reply.verdict, VERDICT_UNKNOWN);
     assert_string_equal(
         reply.text, "HA is paused, but a fence that was under way has not ended; see stead status");
     free(u);
@@ -201,7 +200,7 @@ TEST(a_resume_ends_a_pause_that_waits)
     assert_non_null(strstr(answer.reply.text, "; not in force any more"));
     answer = unit_take(u, ACTION_ANSWER);
     assert_int_equal(answer.reply.id.counter, 2);
-    assert_true(answer.reply.accepted);
+    assert_int_equal(answer.reply.verdict, VERDICT_DONE);
     assert_null(strstr(answer.reply.text, "any more"));
     give(u, &pause); /* late, from a colleague */
     unit_settle(u, 5000);

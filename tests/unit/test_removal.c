@@ -217,7 +217,7 @@ static struct reply ask(struct unit *u, enum request_kind kind, const char *name
 
 static void refused(const struct reply *reply, const char *part)
 {
-    assert_false(reply->accepted);
+    assert_int_equal(reply->verdict, VERDICT_REFUSED);
     if (strstr(reply->text, part) == NULL) {
         fail_msg("refused by \"%s\" instead of \"%s\"", reply->text, part);
     }
@@ -263,7 +263,7 @@ TEST(a_removed_node_joins_through_its_tombstone)
     u->peers[3].client = unit_client(3, 333);
     u->peers[3].incarnation = (struct incarnation){0};
     struct reply reply = ask(u, REQUEST_NODE_JOIN, "n3", 3, false);
-    assert_true(reply.accepted);
+    assert_int_equal(reply.verdict, VERDICT_DONE);
     assert_int_equal(unit_copy_node(u, 3)->state, NODE_FENCED);
     struct action off = unit_take(u, ACTION_BLOCK_REMOVE);
     assert_true(unit_holds(&off.block, unit_client(3, 0)));
@@ -281,14 +281,14 @@ TEST(joining_calls_a_removal_off)
     struct unit *u = acting(PROOF_STORAGE);
     remove_n3(u);
     struct reply reply = ask(u, REQUEST_NODE_JOIN, "n3", 3, false);
-    assert_false(reply.accepted);
+    assert_int_equal(reply.verdict, VERDICT_REFUSED);
     assert_non_null(strstr(reply.text, "once it is fenced, join again"));
     bar(u);
     unit_settle(u, 500);
     assert_int_equal(unit_copy_node(u, 3)->state, NODE_FENCED);
-    assert_false(ask(u, REQUEST_NODE_JOIN, "other", 3, false).accepted);
+    assert_int_equal(ask(u, REQUEST_NODE_JOIN, "other", 3, false).verdict, VERDICT_REFUSED);
     assert_true(unit_copy_node(u, 3)->removing);
-    assert_true(ask(u, REQUEST_NODE_JOIN, "n3", 3, false).accepted);
+    assert_int_equal(ask(u, REQUEST_NODE_JOIN, "n3", 3, false).verdict, VERDICT_DONE);
     assert_false(unit_copy_node(u, 3)->removing);
     assert_true(unit_copy_node(u, 3)->unfence_wanted);
     free(u);
@@ -307,7 +307,7 @@ TEST(a_tombstone_makes_room)
     }
     unit_lead(u);
     struct reply reply = ask(u, REQUEST_NODE_JOIN, "n70", 70, false);
-    assert_true(reply.accepted);
+    assert_int_equal(reply.verdict, VERDICT_DONE);
     assert_int_equal(u->core.cluster.nodes[40].nodeid, 70);
     assert_int_equal(u->core.cluster.nodes[40].state, NODE_OUT);
     assert_true(incarnation_is_none(u->core.cluster.nodes[40].incarnation));

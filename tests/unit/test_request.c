@@ -15,7 +15,7 @@ TEST(no_answer_before_the_commit)
     unit_none(u, ACTION_ANSWER);
     unit_commit_is(u, &commit, OUTCOME_DONE, NULL);
     struct action answer = unit_take(u, ACTION_ANSWER);
-    assert_true(answer.reply.accepted);
+    assert_int_equal(answer.reply.verdict, VERDICT_DONE);
     free(u);
 }
 
@@ -82,7 +82,7 @@ TEST(a_command_is_sent_until_committed)
     *record = (struct record){.kind = RECORD_HISTORY, .slot = 1};
     record->history = (struct history_entry){.sequence = 1, .request = request.id};
     unit_foreign_send(u);
-    assert_true(unit_take(u, ACTION_ANSWER).reply.accepted);
+    assert_int_equal(unit_take(u, ACTION_ANSWER).reply.verdict, VERDICT_DONE);
     unit_forget(u);
     unit_pass(u, 2000);
     unit_none(u, ACTION_SEND_REQUEST);
@@ -103,8 +103,7 @@ TEST(an_answered_command_is_not_new)
     assert_true(request_waits(&u->core));
     unit_step(u, &refused);
     struct reply reply = unit_take(u, ACTION_ANSWER).reply;
-    assert_false(reply.accepted);
-    assert_false(reply.unknown);
+    assert_int_equal(reply.verdict, VERDICT_REFUSED);
     assert_false(request_waits(&u->core));
     give(u, &request);
     unit_pass(u, 1000);
@@ -126,7 +125,7 @@ TEST(too_many_commands_are_refused)
         give(u, &request);
     }
     struct reply reply = unit_take(u, ACTION_ANSWER).reply;
-    assert_false(reply.accepted);
+    assert_int_equal(reply.verdict, VERDICT_REFUSED);
     assert_int_equal(reply.id.counter, REQUESTS_MAX + 1);
     assert_non_null(strstr(reply.text, "too many commands"));
     free(u);
@@ -143,8 +142,7 @@ TEST(a_command_nobody_commits_is_given_up)
     u->core.local.storage.stale = true; /* nor do we act ourselves */
     unit_pass(u, 31000);
     struct reply reply = unit_take(u, ACTION_ANSWER).reply;
-    assert_false(reply.accepted);
-    assert_true(reply.unknown);
+    assert_int_equal(reply.verdict, VERDICT_UNKNOWN);
     assert_non_null(strstr(reply.text, "unknown: no commit in 30 s"));
     assert_non_null(strstr(reply.text, "stead history"));
     free(u);
@@ -162,7 +160,7 @@ TEST(without_quorum_the_operator_is_told)
     give(u, &request);
     unit_pass(u, 31000);
     struct reply reply = unit_take(u, ACTION_ANSWER).reply;
-    assert_true(reply.unknown);
+    assert_int_equal(reply.verdict, VERDICT_UNKNOWN);
     assert_non_null(strstr(reply.text, "unknown: no quorum here"));
     free(u);
 }
@@ -197,7 +195,7 @@ TEST(no_class_is_asked_of_older_agents)
     give(u, &request);
     unit_none(u, ACTION_SEND_REQUEST);
     struct action answer = unit_take(u, ACTION_ANSWER);
-    assert_false(answer.reply.accepted);
+    assert_int_equal(answer.reply.verdict, VERDICT_REFUSED);
     assert_non_null(strstr(answer.reply.text, "upgrade them first"));
     request = vm_add("db", 9, 2); /* of none */
     give(u, &request);

@@ -57,7 +57,7 @@ static void check_refused(struct unit *u, uint64_t counter, const char *part)
     (void)ask_init(u, counter);
     struct reply reply = unit_take(u, ACTION_ANSWER).reply;
     assert_int_equal(reply.id.counter, counter);
-    assert_false(reply.accepted);
+    assert_int_equal(reply.verdict, VERDICT_REFUSED);
     if (strstr(reply.text, part) == NULL) {
         fail_msg("refused by \"%s\" instead of \"%s\"", reply.text, part);
     }
@@ -127,7 +127,7 @@ TEST(a_cluster_is_made)
     unit_state_is(u, &read, OUTCOME_DONE);
     assert_int_equal(u->core.local.life.state, LIFE_ADMITTED);
     assert_true(actor_holds(&u->core));
-    assert_true(unit_take(u, ACTION_ANSWER).reply.accepted);
+    assert_int_equal(unit_take(u, ACTION_ANSWER).reply.verdict, VERDICT_DONE);
     free(u);
 }
 

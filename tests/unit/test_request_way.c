@@ -18,10 +18,10 @@ static struct request start_of(const char *vm, uint32_t nodeid, uint64_t counter
     return request;
 }
 
-static void replied(struct unit *u, const struct request *request, bool accepted)
+static void replied(struct unit *u, const struct request *request, enum verdict verdict)
 {
     struct event event = unit_event(EVENT_REPLY, 0);
-    event.reply = (struct reply){.id = request->id, .accepted = accepted, .text = "so"};
+    event.reply = (struct reply){.id = request->id, .verdict = verdict, .text = "so"};
     unit_step(u, &event);
 }
 
@@ -45,7 +45,7 @@ TEST(a_node_takes_any_number_one_after_another)
         struct request request = start_of("vm0", 2, i);
         give(u, &request);
         (void)unit_take(u, ACTION_SEND_REQUEST);
-        replied(u, &request, false);
+        replied(u, &request, VERDICT_REFUSED);
         assert_int_equal(unit_take(u, ACTION_ANSWER).reply.id.counter, i);
         assert_false(request_waits(&u->core));
         unit_forget(u);
@@ -116,7 +116,7 @@ TEST(an_actors_yes_is_not_an_answer)
     struct unit *u = asked();
     struct request request = start_of("vm0", 2, 1);
     give(u, &request);
-    replied(u, &request, true);
+    replied(u, &request, VERDICT_DONE);
     unit_pass(u, 1000);
     unit_none(u, ACTION_ANSWER);
     free(u);
@@ -146,14 +146,145 @@ TEST(a_foreign_pool_takes_no_command)
     struct request request = start_of("vm0", 2, 1);
     give(u, &request);
     struct reply reply = unit_take(u, ACTION_ANSWER).reply;
-    assert_false(reply.accepted);
+    assert_int_equal(reply.verdict, VERDICT_REFUSED);
     assert_non_null(strstr(reply.text, "under another Corosync: stead status"));
     unit_none(u, ACTION_SEND_REQUEST);
     assert_false(request_waits(&u->core));
     free(u);
 }
 
+/* ---- of whom it is asked */
+
+static uint64_t sent_term(struct unit *u)
+{
+    return unit_take(u, ACTION_SEND_REQUEST).request.term;
+}
+
+static void refused_in(struct unit *u, const struct request *request, uint64_t term)
+{
+    struct event event = unit_event(EVENT_REPLY, 0);
+    event.reply = (struct reply){.id = request->id, .term = term, .text = "no"};
+    unit_step(u, &event);
+}
+
+/* Another takes the next term. */
+static void next_term(struct unit *u)
+{
+    unit_foreign(u)->header.term++;
+    unit_foreign_send(u);
+}
+
+/* n3's heartbeat, of a copy of that term. */
+static void heard_of(struct unit *u, uint64_t term)
+{
+    u->peers[3].term = term;
+    unit_beat(u, 3, NULL);
+}
+
+/* Of two that think that they act one may do what the other refuses: the later one is asked, at
+ * once, and then the word of the earlier one is none. */
+TEST(only_the_latest_term_refuses)
+{
+    struct unit *u = asked();
+    struct request request = start_of("vm0", 2, 1);
+    uint64_t term = u->core.cluster.header.term;
+    give(u, &request);
+    assert_int_equal(sent_term(u), term);
+    unit_forget(u);
+    next_term(u);
+    assert_int_equal(sent_term(u), term + 1);
+    refused_in(u, &request, term);
+    unit_none(u, ACTION_ANSWER);
+    assert_true(request_waits(&u->core));
+    refused_in(u, &request, term + 1);
+    assert_int_equal(unit_take(u, ACTION_ANSWER).reply.verdict, VERDICT_REFUSED);
+    free(u);
+}
+
+/* Whose own copy is old, since Ceph has barred it, asks whoever acts by what the others say; and
+ * never again one of an earlier term. */
+TEST(a_later_term_is_heard_of)
+{
+    struct unit *u = asked();
+    struct request request = start_of("vm0", 2, 1);
+    uint64_t term = u->core.cluster.header.term;
+    give(u, &request);
+    heard_of(u, term + 7);
+    unit_forget(u);
+    unit_tick(u);
+    unit_none(u, ACTION_SEND_REQUEST);
+    unit_pass(u, 500);
+    assert_int_equal(unit_logged(u, ACTION_SEND_REQUEST), 1);
+    assert_int_equal(sent_term(u), term + 7);
+    heard_of(u, term + 6);
+    unit_forget(u);
+    unit_pass(u, 500);
+    assert_int_equal(unit_logged(u, ACTION_SEND_REQUEST), 1);
+    assert_int_equal(sent_term(u), term + 7);
+    u->silent[3] = true; /* the word of one that is silent is old */
+    unit_pass(u, 5000);
+    request = start_of("vm1", 2, 2);
+    unit_forget(u);
+    give(u, &request);
+    assert_int_equal(sent_term(u), term);
+    free(u);
+}
+
+/* Without a copy nobody is asked, and that is no unknown outcome; till somebody is heard of. */
+TEST(without_a_copy_nobody_is_asked)
+{
+    struct unit *u = unit_new(2);
+    core_init(&u->core, &u->facts, u->now_ms); /* and its storage never opens */
+    unit_ring(u, true, u->ring.count, u->ring.nodeids);
+    struct request request = start_of("vm0", 2, 1);
+    give(u, &request);
+    unit_pass(u, 29000);
+    unit_none(u, ACTION_SEND_REQUEST);
+    unit_none(u, ACTION_ANSWER);
+    unit_pass(u, 1000);
+    struct reply reply = unit_take(u, ACTION_ANSWER).reply;
+    assert_int_equal(reply.verdict, VERDICT_REFUSED);
+    assert_non_null(strstr(reply.text, "nobody was asked: stead status"));
+    request = start_of("vm0", 2, 2);
+    give(u, &request);
+    unit_none(u, ACTION_SEND_REQUEST);
+    heard_of(u, 7);
+    assert_int_equal(sent_term(u), 7);
+    unit_forget(u);
+    unit_pass(u, 30000);
+    assert_int_equal(unit_take(u, ACTION_ANSWER).reply.verdict, VERDICT_UNKNOWN);
+    free(u);
+}
+
 /* ---- where it is decided: n1, which acts */
+
+/* It was asked of whoever acts in that term: another would refuse what that one does, or do what it
+ * refuses. Older agents name none. */
+TEST(a_command_for_another_term_is_not_taken)
+{
+    struct unit *u = acting();
+    uint64_t term = u->core.cluster.header.term;
+    for (uint64_t i = 1; i <= 2; i++) {
+        struct request request = start_of("vm0", 2, i);
+        request.term = i == 1 ? term - 1 : term + 1;
+        give(u, &request);
+        unit_settle(u, 200);
+        assert_null(state_find_request(&u->core.cluster, &request.id));
+        unit_none(u, ACTION_SEND_REPLY);
+    }
+    for (uint64_t i = 3; i <= 4; i++) {
+        struct request request = start_of("vm0", 2, i);
+        request.term = i == 3 ? term : 0;
+        give(u, &request);
+        unit_settle(u, 200);
+        assert_non_null(state_find_request(&u->core.cluster, &request.id));
+    }
+    struct request request = start_of("vm7", 2, 5);
+    request.term = term;
+    give(u, &request);
+    assert_int_equal(unit_take(u, ACTION_SEND_REPLY).reply.term, term);
+    free(u);
+}
 
 /* A commit of ours is under way: what comes now waits for the next one. */
 static struct action busy(struct unit *u)
@@ -250,7 +381,7 @@ TEST(a_refused_command_stays_refused)
         give(u, &request);
         struct reply reply = unit_take(u, ACTION_SEND_REPLY).reply;
         assert_int_equal(reply.id.counter, i);
-        assert_false(reply.accepted);
+        assert_int_equal(reply.verdict, VERDICT_REFUSED);
         assert_non_null(strstr(reply.text, "no such VM"));
     }
     unit_settle(u, 200);
@@ -289,6 +420,10 @@ int main(void)
         cmocka_unit_test(an_actors_yes_is_not_an_answer),
         cmocka_unit_test(only_its_own_commands_are_sent),
         cmocka_unit_test(a_foreign_pool_takes_no_command),
+        cmocka_unit_test(only_the_latest_term_refuses),
+        cmocka_unit_test(a_later_term_is_heard_of),
+        cmocka_unit_test(without_a_copy_nobody_is_asked),
+        cmocka_unit_test(a_command_for_another_term_is_not_taken),
         cmocka_unit_test(what_comes_during_a_commit_is_done_by_the_next),
         cmocka_unit_test(a_flood_of_commands_is_worked_off),
         cmocka_unit_test(a_committed_command_that_comes_again_is_let_be),

@@ -63,7 +63,7 @@ static inline void check_refused(struct unit *u, const struct request *request, 
 {
     uint64_t version = u->core.cluster.header.version;
     struct reply reply = answer_to(u, request);
-    assert_false(reply.accepted);
+    assert_int_equal(reply.verdict, VERDICT_REFUSED);
     if (strstr(reply.text, part) == NULL) {
         fail_msg("refused by \"%s\" instead of \"%s\"", reply.text, part);
     }
@@ -73,7 +73,7 @@ static inline void check_refused(struct unit *u, const struct request *request, 
 static inline void check_accepted(struct unit *u, const struct request *request)
 {
     struct reply reply = answer_to(u, request);
-    if (!reply.accepted) {
+    if (reply.verdict != VERDICT_DONE) {
         fail_msg("refused: %s", reply.text);
     }
     assert_non_null(state_find_request(&u->core.cluster, &request->id));
