@@ -66,7 +66,9 @@ at 60s object restored	6:15: no 'object kept' comes before it
 at 60s blocklist web off	6:22: only a node's address, or all, can be taken off
 at 60s blocklist all on	6:22: all entries can only be taken 'off'
 at 60s blocklist n4 on	6:18: there is no node 'n4', did you mean 'n1'?
-at 60s monitors down	6:17: 'down' is neither stalled nor back
+at 60s monitors down	6:17: 'down' is neither stalled, back, slow:TIME nor late:TIME
+at 60s monitors slow:1	6:17: '1' is not a time such as 90s, 1500ms or 2m
+at 60s messages gone	6:17: unknown fate 'gone': chance, delivered or lost
 at 60s guest web stuck	6:18: unknown deed of a guest 'stuck': poweroff, reboot or panic
 cluster2	6:1: unknown statement 'cluster2', did you mean 'cluster'?
 bogus	6:1: unknown statement 'bogus': cluster, node, vm, at, run, expect or class

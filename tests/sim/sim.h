@@ -197,6 +197,7 @@ struct sim_cpg {
     uint64_t last_ring;
     uint64_t last_forming;
     bool orderly; /* whoever leaves now says so */
+    enum delivery delivery;
     struct sim_member members[SIM_NODES_MAX];
 };
 
@@ -216,7 +217,8 @@ struct sim_rados {
     bool garbled; /* its header, until it is written again */
     bool damaged; /* the record of the last node, until it is written again */
     bool stalled; /* its placement group */
-    bool monitors_stalled;
+    enum monitors_state monitors;
+    uint64_t monitors_us;            /* SLOW, LATE: by so much */
     uint64_t beat_us[SIM_NODES_MAX]; /* when each agent last wrote its key there */
     bool lease_exists[SIM_VMS_MAX];
     bool lease_stalled[SIM_VMS_MAX];

@@ -19,8 +19,12 @@ uint64_t sim_block_proposal_us(struct sim *sim)
         return rados->proposal_us;
     }
     bool quiet = rados->map_changed_us == 0 || sim->now_us - rados->map_changed_us > SECOND;
-    rados->proposal_us = quiet ? sim->now_us + sim_rng_range(&sim->rng, 7 * MS, 60 * MS)
-                               : rados->map_changed_us + SECOND + 1;
+    if (rados->monitors == MONITORS_SLOW) {
+        rados->proposal_us = sim->now_us + rados->monitors_us;
+    } else {
+        rados->proposal_us = quiet ? sim->now_us + sim_rng_range(&sim->rng, 7 * MS, 60 * MS)
+                                   : rados->map_changed_us + SECOND + 1;
+    }
     return rados->proposal_us;
 }
 
@@ -129,7 +133,9 @@ void sim_block_publish(struct sim *sim)
 {
     sim->rados.map_epoch++;
     sim->rados.map_changed_us = sim->now_us;
-    sim_put(sim, sim_rng_range(&sim->rng, 0, 16 * MS), SIM_NO_HOST,
+    uint64_t late_us = sim->rados.monitors == MONITORS_LATE ? sim->rados.monitors_us
+                                                            : sim_rng_range(&sim->rng, 0, 16 * MS);
+    sim_put(sim, late_us, SIM_NO_HOST,
             (struct sim_task){.run = run_learn, .number = sim->rados.map_epoch});
 }
 

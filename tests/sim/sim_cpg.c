@@ -325,7 +325,10 @@ static void settle_group(struct sim *sim, struct sim_ring *ring, uint64_t compon
             most = member->cursor;
         }
     }
-    size_t end = (size_t)sim_rng_range(&sim->rng, most, ring->base + ring->count);
+    size_t end = sim->cpg.delivery == DELIVERY_TO_NONE ? most : ring->base + ring->count;
+    if (sim->cpg.delivery == DELIVERY_BY_CHANCE) {
+        end = (size_t)sim_rng_range(&sim->rng, most, end);
+    }
     for (uint32_t n = 0; n < sim->node_count; n++) {
         if ((component & BIT(n)) != 0 && sim->cpg.members[n].ring == ring) {
             deliver_up_to(sim, n, end);

@@ -509,6 +509,7 @@ void parse_at(struct words *words)
         {"set", parse_set},
         {"blocklist", parse_blocklist},
         {"monitors", parse_monitors},
+        {"messages", parse_messages},
         {"qdevice", parse_qdevice},
     };
     const char *known[COUNT_OF(kinds)];

@@ -188,13 +188,36 @@ void parse_blocklist(struct words *words, struct scenario_step *step)
     }
 }
 
-/* monitors stalled|back */
+/* monitors stalled|back|slow:TIME|late:TIME */
 void parse_monitors(struct words *words, struct scenario_step *step)
 {
     step->kind = STEP_MONITORS;
-    const char *text = words_take(words, "stalled or back");
-    if (text != NULL) {
-        (void)words_yes(words, text, "stalled", "back", &step->on);
+    const char *text = words_take(words, "stalled, back, slow:TIME or late:TIME");
+    if (text == NULL) {
+        return;
+    }
+    bool slow = strncmp(text, "slow:", 5) == 0;
+    if (slow || strncmp(text, "late:", 5) == 0) {
+        step->monitors = slow ? MONITORS_SLOW : MONITORS_LATE;
+        (void)words_time(words, text + 5, &step->duration_us);
+    } else if (strcmp(text, "stalled") == 0) {
+        step->monitors = MONITORS_STALLED;
+    } else if (strcmp(text, "back") != 0) {
+        words_error(words, words->next - 1,
+                    "'%s' is neither stalled, back, slow:TIME nor late:TIME", text);
+    }
+}
+
+/* messages delivered|lost|chance */
+void parse_messages(struct words *words, struct scenario_step *step)
+{
+    static const char *const known[] = {[DELIVERY_BY_CHANCE] = "chance",
+                                        [DELIVERY_TO_ALL] = "delivered",
+                                        [DELIVERY_TO_NONE] = "lost"};
+    step->kind = STEP_MESSAGES;
+    int choice = words_choice(words, "fate", known, COUNT_OF(known));
+    if (choice >= 0) {
+        step->delivery = (enum delivery)choice;
     }
 }
 

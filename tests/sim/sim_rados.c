@@ -108,7 +108,7 @@ static bool asks_monitors(const struct action *action)
 static bool object_stalled(const struct sim *sim, const struct sim_call *call)
 {
     enum action_kind kind = call->action.kind;
-    if (sim->rados.monitors_stalled && asks_monitors(&call->action)) {
+    if (sim->rados.monitors == MONITORS_STALLED && asks_monitors(&call->action)) {
         return true;
     }
     if (kind == ACTION_LEASE_READ || kind == ACTION_LEASE_CHANGE || kind == ACTION_LEASE_REMOVE) {

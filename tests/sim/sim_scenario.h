@@ -118,8 +118,19 @@ enum step_kind {
     STEP_SET,   /* another `change` of `vm` */
     STEP_QDEVICE,
     STEP_CLASS, /* set, removed, or that of `vm`: `request` */
+    STEP_MESSAGES,
     STEP_KIND_COUNT
 };
+
+enum monitors_state {
+    MONITORS_OK,
+    MONITORS_STALLED,
+    MONITORS_SLOW, /* each change of the map takes so long */
+    MONITORS_LATE, /* the OSDs hear of it so much later, but from whoever asks them for something */
+};
+
+/* What is under way as a ring changes reaches all who go on together, or none of them. */
+enum delivery { DELIVERY_BY_CHANCE, DELIVERY_TO_ALL, DELIVERY_TO_NONE };
 
 /* What a guest does, or what somebody does to it with virsh. */
 enum deed {
@@ -178,7 +189,7 @@ struct scenario_step {
     uint32_t node;  /* index; of STEP_STORAGE and STEP_STATE: SIM_NODES_MAX means all */
     uint32_t other; /* CUT, MEND */
     uint32_t vm;    /* index */
-    bool on;        /* power, net; NODE_FENCE, _REMOVE: vouched; LEASE, MONITORS: stalled;
+    bool on;        /* power, net; NODE_FENCE, _REMOVE: vouched; LEASE: stalled;
                        CUT: only one way, `other` does not hear `node`;
                        BLOCKLIST: put on, and for `duration_us` */
     enum block_target target;
@@ -191,10 +202,12 @@ struct scenario_step {
     enum path_state path;
     enum libvirt_state libvirt;
     enum object_event object;
+    enum delivery delivery;
+    enum monitors_state monitors;
     enum sim_bmc bmc;
     uint32_t device;             /* BMC: 0; else 1 + the PDU's index */
     uint32_t percent;            /* lossy */
-    uint64_t duration_us;        /* slow, freeze, hang, late, stuck, --timeout */
+    uint64_t duration_us;        /* slow, freeze, hang, late, stuck, --timeout; 0: as measured */
     uint8_t side[SIM_NODES_MAX]; /* PARTITION: which part each node is in */
     enum request_kind request;   /* CLASS */
     char setting[NAME_BYTES];    /* CONFIG_SET; CLASS: its name; and its value */

@@ -22,7 +22,7 @@ static bool healthy(const struct sim *sim, uint32_t node)
     bool hung = host->libvirt != LIBVIRT_OK &&
                 (host->libvirt == LIBVIRT_LATE || sim->now_us < host->libvirt_until_us);
     return host->up && !host->frozen && host->agent.alive && !host->agent.hung && !host->marked &&
-           !host->tmpfs_full && !sim->rados.stalled && !sim->rados.monitors_stalled &&
+           !host->tmpfs_full && !sim->rados.stalled && sim->rados.monitors != MONITORS_STALLED &&
            !sim->rados.gone && /* till a person brings it back nobody decides anything */
            host->level >= sim->rados.state->header.feature_level && sim_cpg_works(sim, node) &&
            sim_rados_reaches(sim, node, true) && !sim_rados_lossy(sim, node) &&

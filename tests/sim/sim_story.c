@@ -168,8 +168,11 @@ static void step_change(struct sim *sim, const struct scenario_step *step)
         sim->rados.lease_stalled[step->vm] = step->on;
         sim_rados_unstalled(sim);
     } else if (step->kind == STEP_MONITORS) {
-        sim->rados.monitors_stalled = step->on;
+        sim->rados.monitors = step->monitors;
+        sim->rados.monitors_us = step->duration_us;
         sim_rados_unstalled(sim);
+    } else if (step->kind == STEP_MESSAGES) {
+        sim->cpg.delivery = step->delivery;
     } else if (step->kind == STEP_QDEVICE) {
         sim->cpg.device_down = !step->on;
         sim_votes_device(sim);
@@ -258,6 +261,7 @@ static void step_do(struct sim *sim, const struct scenario_step *step)
     case STEP_CLOCK:
     case STEP_LEASE:
     case STEP_MACHINE:
+    case STEP_MESSAGES:
     case STEP_MONITORS:
     case STEP_OBJECT:
     case STEP_POOL:

@@ -74,7 +74,7 @@ static void run_open(struct sim *sim, struct sim_task *task)
     if (!guest->alive) {
         domain_done(sim, call, OUTCOME_FAILED, "the domain ended while it was created");
         sim_call_done(sim, call);
-    } else if (!sim_disk_answers(sim, guest->node) || sim->rados.monitors_stalled) {
+    } else if (!sim_disk_answers(sim, guest->node) || sim->rados.monitors == MONITORS_STALLED) {
         sim_put(sim, 500 * MS, guest->node, again);
     } else {
         sim_guest_open(sim, index);

@@ -106,6 +106,7 @@ void parse_tmpfs(struct words *words, struct scenario_step *step);
 void parse_set(struct words *words, struct scenario_step *step);
 void parse_blocklist(struct words *words, struct scenario_step *step);
 void parse_monitors(struct words *words, struct scenario_step *step);
+void parse_messages(struct words *words, struct scenario_step *step);
 void parse_qdevice(struct words *words, struct scenario_step *step);
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
