@@ -4,7 +4,7 @@
  * Decides: whether a command is lawful now, and drafts what it changes together with a history
  * entry that carries the command's id. It is done when the state holds that entry (I7), whoever
  * committed it, so a command asked again of the next actor answers "done" and changes nothing
- * twice. A command names the term whose acting node is to decide it, and is refused by that one
+ * twice. A command names the tenure whose acting node is to decide it, and is refused by that one
  * alone, who holds to it: two may think that they act, and one may commit what the other refuses.
  * One that nobody committed in time was told to whoever acts, or is being committed: its outcome is
  * unknown. Never: answers "done" before the commit, or changes anything for a command it refuses.
@@ -28,6 +28,21 @@
 #define AGAIN_MS 500
 #define RESUMED "it is at work again"
 #define NOT_HALTED "it is not halted"
+
+static struct tenure present_tenure(const struct core *core)
+{
+    return (struct tenure){core->cluster.header.epoch, core->cluster.header.term};
+}
+
+static bool is_later(struct tenure a, struct tenure b)
+{
+    return a.epoch != b.epoch ? a.epoch > b.epoch : a.term > b.term;
+}
+
+static bool is_same(struct tenure a, struct tenure b)
+{
+    return a.epoch == b.epoch && a.term == b.term;
+}
 
 static struct pending *find_pending(struct local *local, const struct origin *id)
 {
@@ -184,19 +199,21 @@ void request_on_event(struct core *core, const struct request *request, struct c
     }
     if (request->kind == REQUEST_NODE_RESUME) {
         take_resume(core, request, caller);
-    } else if (actor_holds(core) && (request->term == 0 || request->term == local->acting.term)) {
+    } else if (actor_holds(core) &&
+               (request->tenure.term == 0 || is_same(request->tenure, present_tenure(core)))) {
         add_inbox(&local->acting, request); /* a later actor is asked by the command's node */
     }
 }
 
-/* A refusal of the term asked last is final: who acted in earlier ones can commit nothing any more,
- * and their commits are in the copy by which it is refused. One of an earlier term is not: the
- * later one was asked, and may do it. */
+/* A refusal of the tenure asked last is final: who acted in earlier ones can commit nothing any
+ * more, and their commits are in the copy by which it is refused. One of an earlier tenure is not:
+ * the later one was asked, and may do it. */
 static bool is_final(const struct pending *pending, const struct reply *reply)
 {
     ASSERT(pending->request.kind != REQUEST_NONE);
+    ASSERT(origin_equal(&pending->request.id, &reply->id));
     bool refused = reply->verdict == VERDICT_REFUSED &&
-                   (reply->term == pending->request.term || reply->term == 0);
+                   (reply->tenure.term == 0 || is_same(reply->tenure, pending->request.tenure));
     return refused || pending->request.kind == REQUEST_NODE_RESUME;
 }
 
@@ -253,6 +270,8 @@ static const char *why_no_answer(const struct core *core, const struct pending *
 
 static void give_up(struct core *core, struct pending *pending, struct caller *caller)
 {
+    ASSERT(pending->request.kind != REQUEST_NONE);
+    ASSERT(caller->now_ms >= pending->deadline_ms);
     if (pending->send_ms == 0 && pending->request.kind != REQUEST_CLUSTER_INIT) {
         answer(core, caller, pending, VERDICT_REFUSED,
                "this node has not read the state of a cluster, so nobody was asked: stead status");
@@ -261,29 +280,34 @@ static void give_up(struct core *core, struct pending *pending, struct caller *c
     }
 }
 
-/* The latest that is known of, by our copy or another's: one that is barred reads no state. */
-static uint64_t latest_term(const struct core *core)
+/* By our copy or another's: one that is barred reads no state. */
+static struct tenure latest_tenure(const struct core *core)
 {
-    uint64_t term = core->cluster.header.term;
+    struct tenure latest = present_tenure(core);
     ASSERT(core->local.peer_count <= NODES_MAX);
     for (uint32_t i = 0; i < core->local.peer_count; i++) {
         const struct peer *peer = &core->local.peers[i];
-        if (peers_speaks(core, peer) && peer->beat.term > term) {
-            term = peer->beat.term;
+        struct tenure tenure = {peer->beat.epoch, peer->beat.term};
+        if (peers_speaks(core, peer) && tenure.term != 0 && is_later(tenure, latest)) {
+            latest = tenure;
         }
     }
-    return term;
+    ASSERT(!is_later(present_tenure(core), latest));
+    return latest;
 }
 
-/* Whoever acts in a later term is asked at once, and again until it is answered; one of an earlier
- * term never again. */
+/* Whoever acts in a later tenure is asked at once, and again until it is answered; one of an
+ * earlier tenure never again. */
 static void send_due(struct core *core, struct pending *pending, struct caller *caller)
 {
     struct request *request = &pending->request;
-    uint64_t term = latest_term(core);
-    bool later = term > request->term;
-    request->term = later ? term : request->term;
-    bool known = request->term != 0 || request->kind == REQUEST_NODE_RESUME; /* whom to ask */
+    bool resume = request->kind == REQUEST_NODE_RESUME; /* whoever acts: its node answers */
+    ASSERT(request->kind != REQUEST_CLUSTER_INIT);
+    ASSERT(!resume || request->tenure.term == 0);
+    struct tenure tenure = latest_tenure(core);
+    bool later = !resume && is_later(tenure, request->tenure);
+    request->tenure = later ? tenure : request->tenure;
+    bool known = resume || request->tenure.term != 0; /* whom to ask */
     if (known && (later || caller->now_ms >= pending->send_ms)) {
         struct action *action = actions_add(caller->out, ACTION_SEND_REQUEST);
         action->request = *request;
@@ -410,7 +434,7 @@ void request_draft(struct core *core, struct caller *caller)
         if (refused != NULL) {
             struct action *action = actions_add(caller->out, ACTION_SEND_REPLY);
             action->reply.id = request->id;
-            action->reply.term = acting->term;
+            action->reply.tenure = present_tenure(core);
             name_set(action->reply.text, TEXT_BYTES, refused);
             if (before == NULL) {
                 acting->refused[acting->refused_next++ % REQUESTS_MAX] = action->reply;

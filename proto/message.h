@@ -145,10 +145,17 @@ enum request_kind {
     REQUEST_KIND_COUNT
 };
 
+/* In which somebody acts: a term of an epoch (a restore begins a new one, and terms may go back).
+ */
+struct tenure {
+    uint32_t epoch;
+    uint64_t term; /* 0: none */
+};
+
 /* An operator's command. `name` is the VM or node meant. */
 struct request {
     struct origin id;
-    uint64_t term; /* whose acting node is to decide it; 0: any (from older agents) */
+    struct tenure tenure; /* whose acting node is to decide it; none: RESUME, or an older agent's */
     enum request_kind kind;
     char name[NAME_BYTES];
     char by[NAME_BYTES]; /* the operator's user name */
@@ -185,7 +192,7 @@ enum verdict {
  * the node named in a REQUEST_NODE_RESUME. */
 struct reply {
     struct origin id;
-    uint64_t term; /* whose acting node refuses it; 0: RESUME, or an older agent's */
+    struct tenure tenure; /* whose acting node refuses it; none: RESUME, or an older agent's */
     enum verdict verdict;
     char text[TEXT_BYTES]; /* the reason, with the remedy */
 };

@@ -3,6 +3,7 @@
  * decides nothing about what it means.
  */
 #include "proto/wire_io.h"
+#include "proto/assert.h"
 
 #include <errno.h>
 #include <string.h>
@@ -89,8 +90,10 @@ int wire_pack_reply(const struct reply *reply, uint8_t *buffer, size_t size, siz
     wire_arena_init(&arena, bytes, sizeof(bytes));
     Stead__Reply body = STEAD__REPLY__INIT;
     body.id = wire_origin_to_pb(&arena, &reply->id);
+    ASSERT(reply->verdict != VERDICT_UNKNOWN);
     body.accepted = reply->verdict == VERDICT_DONE;
-    body.term = reply->term;
+    body.epoch = reply->tenure.epoch;
+    body.term = reply->tenure.term;
     body.text = wire_text_to_pb(reply->text);
     Stead__Message pb = STEAD__MESSAGE__INIT;
     pb.body_case = STEAD__MESSAGE__BODY_REPLY;
@@ -119,7 +122,7 @@ static bool reply_from_pb(const Stead__Reply *pb, struct reply *ret_reply)
     memset(ret_reply, 0, sizeof(*ret_reply));
     wire_origin_from_pb(pb->id, &ret_reply->id);
     ret_reply->verdict = pb->accepted ? VERDICT_DONE : VERDICT_REFUSED;
-    ret_reply->term = pb->term;
+    ret_reply->tenure = (struct tenure){pb->epoch, pb->term};
     return wire_text_from_pb(pb->text, ret_reply->text, sizeof(ret_reply->text));
 }
 

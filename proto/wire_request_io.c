@@ -33,7 +33,8 @@ Stead__Request *wire_request_to_pb(struct wire_arena *arena, const struct reques
     pb->generation = request->generation;
     pb->stop_timeout_ms = request->stop_timeout_ms;
     pb->nodeid = request->nodeid;
-    pb->term = request->term;
+    pb->epoch = request->tenure.epoch;
+    pb->term = request->tenure.term;
     pb->value = wire_text_to_pb(request->value);
     pb->why = wire_text_to_pb(request->why);
     pb->adopt = request->adopt;
@@ -59,7 +60,7 @@ bool wire_request_from_pb(const Stead__Request *pb, struct request *ret_request)
     ret_request->generation = pb->generation;
     ret_request->stop_timeout_ms = pb->stop_timeout_ms;
     ret_request->nodeid = pb->nodeid;
-    ret_request->term = pb->term;
+    ret_request->tenure = (struct tenure){pb->epoch, pb->term};
     ret_request->adopt = pb->adopt;
     ret_request->keep_running = pb->keep_running;
     wire_incarnation_from_pb(pb->incarnation, &ret_request->incarnation);

@@ -327,7 +327,8 @@ static inline void random_delta(uint64_t *seed, struct delta *ret_delta)
 static inline void random_request(uint64_t *seed, struct request *ret_request)
 {
     random_origin(seed, &ret_request->id);
-    ret_request->term = wide(seed);
+    ret_request->tenure.epoch = (uint32_t)wide(seed);
+    ret_request->tenure.term = wide(seed);
     ret_request->kind = (enum request_kind)below(seed, REQUEST_KIND_COUNT);
     random_name(seed, ret_request->name);
     random_text(seed, ret_request->by, NAME_BYTES);
@@ -367,7 +368,8 @@ static inline void random_message(uint64_t *seed, enum message_kind kind,
         break;
     case MESSAGE_REPLY:
         random_origin(seed, &ret_message->reply.id);
-        ret_message->reply.term = wide(seed);
+        ret_message->reply.tenure.epoch = (uint32_t)wide(seed);
+        ret_message->reply.tenure.term = wide(seed);
         ret_message->reply.verdict = coin(seed) ? VERDICT_DONE : VERDICT_REFUSED;
         random_text(seed, ret_message->reply.text, TEXT_BYTES);
         break;

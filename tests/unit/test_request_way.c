@@ -155,15 +155,17 @@ TEST(a_foreign_pool_takes_no_command)
 
 /* ---- of whom it is asked */
 
-static uint64_t sent_term(struct unit *u)
+static void check_asked(struct unit *u, uint32_t epoch, uint64_t term)
 {
-    return unit_take(u, ACTION_SEND_REQUEST).request.term;
+    struct tenure tenure = unit_take(u, ACTION_SEND_REQUEST).request.tenure;
+    assert_int_equal(tenure.epoch, epoch);
+    assert_int_equal(tenure.term, term);
 }
 
-static void refused_in(struct unit *u, const struct request *request, uint64_t term)
+static void refused_in(struct unit *u, const struct request *request, uint32_t epoch, uint64_t term)
 {
     struct event event = unit_event(EVENT_REPLY, 0);
-    event.reply = (struct reply){.id = request->id, .term = term, .text = "no"};
+    event.reply = (struct reply){.id = request->id, .tenure = {epoch, term}, .text = "no"};
     unit_step(u, &event);
 }
 
@@ -174,9 +176,10 @@ static void next_term(struct unit *u)
     unit_foreign_send(u);
 }
 
-/* n3's heartbeat, of a copy of that term. */
-static void heard_of(struct unit *u, uint64_t term)
+/* n3's heartbeat, of such a copy. */
+static void heard_of(struct unit *u, uint32_t epoch, uint64_t term)
 {
+    u->peers[3].epoch = epoch;
     u->peers[3].term = term;
     unit_beat(u, 3, NULL);
 }
@@ -189,44 +192,53 @@ TEST(only_the_latest_term_refuses)
     struct request request = start_of("vm0", 2, 1);
     uint64_t term = u->core.cluster.header.term;
     give(u, &request);
-    assert_int_equal(sent_term(u), term);
+    check_asked(u, 1, term);
     unit_forget(u);
     next_term(u);
-    assert_int_equal(sent_term(u), term + 1);
-    refused_in(u, &request, term);
+    check_asked(u, 1, term + 1);
+    refused_in(u, &request, 1, term);
+    refused_in(u, &request, 2, term + 1);
+    refused_in(u, &request, 1, term + 2);
     unit_none(u, ACTION_ANSWER);
     assert_true(request_waits(&u->core));
-    refused_in(u, &request, term + 1);
+    refused_in(u, &request, 1, term + 1);
     assert_int_equal(unit_take(u, ACTION_ANSWER).reply.verdict, VERDICT_REFUSED);
     free(u);
 }
 
 /* Whose own copy is old, since Ceph has barred it, asks whoever acts by what the others say; and
- * never again one of an earlier term. */
+ * never again one of an earlier term. In a later epoch, a restore's, terms may have gone back. */
 TEST(a_later_term_is_heard_of)
 {
     struct unit *u = asked();
     struct request request = start_of("vm0", 2, 1);
     uint64_t term = u->core.cluster.header.term;
     give(u, &request);
-    heard_of(u, term + 7);
+    heard_of(u, 1, term + 7);
     unit_forget(u);
     unit_tick(u);
     unit_none(u, ACTION_SEND_REQUEST);
     unit_pass(u, 500);
     assert_int_equal(unit_logged(u, ACTION_SEND_REQUEST), 1);
-    assert_int_equal(sent_term(u), term + 7);
-    heard_of(u, term + 6);
+    check_asked(u, 1, term + 7);
+    heard_of(u, 1, term + 6);
     unit_forget(u);
     unit_pass(u, 500);
     assert_int_equal(unit_logged(u, ACTION_SEND_REQUEST), 1);
-    assert_int_equal(sent_term(u), term + 7);
+    check_asked(u, 1, term + 7);
+    heard_of(u, 2, 0); /* an older agent */
+    heard_of(u, 2, 1);
+    check_asked(u, 2, 1);
+    heard_of(u, 1, term + 8);
+    unit_forget(u);
+    unit_pass(u, 500);
+    check_asked(u, 2, 1);
     u->silent[3] = true; /* the word of one that is silent is old */
     unit_pass(u, 5000);
     request = start_of("vm1", 2, 2);
     unit_forget(u);
     give(u, &request);
-    assert_int_equal(sent_term(u), term);
+    check_asked(u, 1, term);
     free(u);
 }
 
@@ -248,8 +260,8 @@ TEST(without_a_copy_nobody_is_asked)
     request = start_of("vm0", 2, 2);
     give(u, &request);
     unit_none(u, ACTION_SEND_REQUEST);
-    heard_of(u, 7);
-    assert_int_equal(sent_term(u), 7);
+    heard_of(u, 1, 7);
+    check_asked(u, 1, 7);
     unit_forget(u);
     unit_pass(u, 30000);
     assert_int_equal(unit_take(u, ACTION_ANSWER).reply.verdict, VERDICT_UNKNOWN);
@@ -263,26 +275,30 @@ TEST(without_a_copy_nobody_is_asked)
 TEST(a_command_for_another_term_is_not_taken)
 {
     struct unit *u = acting();
-    uint64_t term = u->core.cluster.header.term;
-    for (uint64_t i = 1; i <= 2; i++) {
-        struct request request = start_of("vm0", 2, i);
-        request.term = i == 1 ? term - 1 : term + 1;
+    const uint64_t term = u->core.cluster.header.term;
+    const struct tenure others[] = {{1, term - 1}, {1, term + 1}, {2, term}};
+    const struct tenure ours[] = {{1, term}, {0, 0}};
+    struct request request;
+    for (uint64_t i = 0; i < 3; i++) {
+        request = start_of("vm0", 2, 1 + i);
+        request.tenure = others[i];
         give(u, &request);
         unit_settle(u, 200);
         assert_null(state_find_request(&u->core.cluster, &request.id));
         unit_none(u, ACTION_SEND_REPLY);
     }
-    for (uint64_t i = 3; i <= 4; i++) {
-        struct request request = start_of("vm0", 2, i);
-        request.term = i == 3 ? term : 0;
+    for (uint64_t i = 0; i < 2; i++) {
+        request = start_of("vm0", 2, 4 + i);
+        request.tenure = ours[i];
         give(u, &request);
         unit_settle(u, 200);
         assert_non_null(state_find_request(&u->core.cluster, &request.id));
     }
-    struct request request = start_of("vm7", 2, 5);
-    request.term = term;
+    request = start_of("vm7", 2, 6);
     give(u, &request);
-    assert_int_equal(unit_take(u, ACTION_SEND_REPLY).reply.term, term);
+    struct reply reply = unit_take(u, ACTION_SEND_REPLY).reply;
+    assert_int_equal(reply.tenure.epoch, 1);
+    assert_int_equal(reply.tenure.term, term);
     free(u);
 }
 
