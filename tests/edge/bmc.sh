@@ -3,8 +3,9 @@
 #
 # On 127.0.0.1:PORT, user admin, password secret, cipher suite 3 only. The machine behind it is three
 # files: DIR/power (1 or 0), DIR/delay (seconds each chassis command takes; the simulator answers
-# nobody meanwhile), DIR/stuck (if there, switching is accepted and not done). DIR/commands is what
-# was asked of it, DIR/pid is there to be frozen by a test.
+# nobody meanwhile), DIR/stuck (if there, switching is accepted and not done), DIR/claims (if there,
+# it reads off whatever it is). DIR/commands is what was asked of it, DIR/pid is there to be frozen
+# by a test.
 set -euo pipefail
 
 usage() { sed -n '2s/^# //p' "$0" >&2; exit 2; }
@@ -43,7 +44,7 @@ verb=$1
 shift
 while [ $# -gt 0 ]; do
     case $verb/$1 in
-        get/power) echo "power:$(cat power)" ;;
+        get/power) [ -e claims ] && echo power:0 || echo "power:$(cat power)" ;;
         get/*) echo "$1:0" ;;
         set/power) [ -e stuck ] || echo "$2" >power; shift ;;
         set/*) shift ;;

@@ -8,7 +8,8 @@
 #include "tests/edge/conform.h"
 
 #define LIMIT_MS 15000
-#define SHORT_MS 1200  /* where no answer is to come */
+#define SHORT_MS 1200 /* where no answer is to come */
+#define BAR_MS 2000
 #define WATCH_REAL_S 3 /* instead of Ceph's 30 */
 #define WATCH_MODEL_S 30
 
@@ -20,6 +21,7 @@ enum vm_name { WEB, DB, NEVER }; /* the last has neither lease nor definition */
 struct hands {
     void (*garble)(struct conform *conform); /* the state object's header */
     void (*stall)(struct conform *conform, bool on);
+    void (*bar)(struct conform *conform, const struct client *client); /* for BAR_MS only */
     void (*pass)(struct conform *conform, uint32_t real_ms, uint64_t model_ms);
     struct client (*guest_start)(struct conform *conform, uint32_t vm);
     void (*guest_end)(struct conform *conform, bool clean); /* of the one that was started last */
@@ -259,6 +261,18 @@ static void list_entries(struct list *list)
     plain(list, "is no business of ours", A, ACTION_POLL);
 }
 
+/* Somebody's own, which end by themselves; of one it is made sure that it does not. */
+static void list_short_entries(struct list *list)
+{
+    const struct client one = stranger(list), kept = stranger(list);
+    list->hands->bar(&list->conform, &one);
+    list->hands->bar(&list->conform, &kept);
+    (void)ask_both(list, "short ones", A, block(ACTION_BLOCK_CHECK, &one, &kept));
+    (void)ask_both(list, "one of them for good", A, block(ACTION_BLOCK_ADD, &kept, NULL));
+    list->hands->pass(&list->conform, BAR_MS + 7000, BAR_MS + 7000); /* the monitors' tick is 5 s */
+    (void)ask_both(list, "it stands, the other ended", B, block(ACTION_BLOCK_CHECK, &one, &kept));
+}
+
 /* What a handle gets that is on the list itself. */
 static void list_blocked_asks(struct list *list)
 {
@@ -401,6 +415,7 @@ static void run_list(struct list *list)
     list_garbled(list);
     list_leases(list);
     list_entries(list);
+    list_short_entries(list);
     list_blocked(list);
     list_address(list);
     list_guests(list);

@@ -28,7 +28,7 @@ enum { ASKER = 0, TARGET = 1 };
 /* What befalls the BMC and the machine behind it. */
 struct hands {
     void (*make)(struct conform *conform, enum sim_bmc bmc);
-    void (*power)(struct conform *conform); /* on again, by hand */
+    void (*power)(struct conform *conform, bool on); /* by hand */
     bool (*is_powered)(struct conform *conform);
 };
 
@@ -68,13 +68,19 @@ static void run_list(struct list *list)
     ask_off(list, "off of one that it once was", action);
     ask_off(list, "off", list->off);
     ask_off(list, "off of one that is off", list->off);
-    list->hands->power(conform);
+    list->hands->power(conform, true);
     list->hands->make(conform, SIM_BMC_DEAD);
     action = list->off;
     action.deadline_ms = SHORT_MS;
     ask_off(list, "a dead BMC", action);
     list->hands->make(conform, SIM_BMC_LIES);
     ask_off(list, "it says yes and does nothing", action);
+    list->hands->make(conform, SIM_BMC_LIES_OFF);
+    ask_off(list, "it reads off whatever is", list->off);
+    list->hands->make(conform, SIM_BMC_WITH_HOST);
+    list->hands->power(conform, false);
+    ask_off(list, "it lost its power with its host", action);
+    list->hands->power(conform, true);
     list->hands->make(conform, SIM_BMC_SLOW);
     ask_off(list, "a slow BMC", list->off);
     list->hands->make(conform, SIM_BMC_OK);
@@ -94,10 +100,10 @@ static void model_make(struct conform *conform, enum sim_bmc bmc)
     model.sim->hosts[TARGET].bmc_slow_us = 1 * SECOND;
 }
 
-static void model_power(struct conform *conform)
+static void model_power(struct conform *conform, bool on)
 {
     (void)conform;
-    sim_host_power(model.sim, TARGET, true);
+    sim_host_power(model.sim, TARGET, on);
 }
 
 static bool model_is_powered(struct conform *conform)
@@ -120,18 +126,23 @@ static void in_dir(const struct real *real, const char *command)
 static void real_make(struct conform *conform, enum sim_bmc bmc)
 {
     const struct real *real = conform->part;
-    in_dir(real, "rm -f stuck delay");
+    in_dir(real, "rm -f stuck claims delay");
     kill(real->pid, bmc == SIM_BMC_DEAD ? SIGSTOP : SIGCONT);
+    in_dir(real, bmc == SIM_BMC_WITH_HOST ? "touch with-host" : "rm -f with-host");
     if (bmc == SIM_BMC_LIES) {
         in_dir(real, "touch stuck");
+    } else if (bmc == SIM_BMC_LIES_OFF) {
+        in_dir(real, "touch stuck claims");
     } else if (bmc == SIM_BMC_SLOW) {
         in_dir(real, "echo 0.5 >delay");
     }
 }
 
-static void real_power(struct conform *conform)
+static void real_power(struct conform *conform, bool on)
 {
-    in_dir(conform->part, "echo 1 >power");
+    in_dir(conform->part, on ? "echo 1 >power" : "echo 0 >power");
+    in_dir(conform->part, on ? "[ ! -e with-host ] || kill -CONT $(cat pid)"
+                             : "[ ! -e with-host ] || kill -STOP $(cat pid)");
 }
 
 static bool real_is_powered(struct conform *conform)

@@ -29,6 +29,15 @@ static void model_stall(struct conform *conform, bool on)
     sim_rados_object(model.sim, on ? OBJECT_STALLED : OBJECT_BACK);
 }
 
+static void model_bar(struct conform *conform, const struct client *client)
+{
+    struct sim_address address;
+    (void)conform;
+    assert_true(sim_address_parse(model.sim, client, &address));
+    sim_block_hand(model.sim, address, BAR_MS * MS);
+    sim_block_publish(model.sim);
+}
+
 static void model_hands_pass(struct conform *conform, uint32_t real_ms, uint64_t model_ms)
 {
     (void)conform;
@@ -56,6 +65,7 @@ static void model_guest_end(struct conform *conform, bool clean)
 static const struct hands model_hands = {
     .garble = model_garble,
     .stall = model_stall,
+    .bar = model_bar,
     .pass = model_hands_pass,
     .guest_start = model_guest_start,
     .guest_end = model_guest_end,
@@ -114,6 +124,19 @@ static void real_garble(struct conform *conform)
 static void real_stall(struct conform *conform, bool on)
 {
     signal_daemon(conform->part, "osd", on ? SIGSTOP : SIGCONT);
+}
+
+static void real_bar(struct conform *conform, const struct client *client)
+{
+    const struct world *world = conform->part;
+    char text[160];
+    const char *command = text;
+    snprintf(text, sizeof(text),
+             "{\"prefix\":\"osd blocklist\",\"blocklistop\":\"add\",\"addr\":\"%s\","
+             "\"expire\":%d.0}",
+             client->address, BAR_MS / 1000);
+    assert_int_equal(rados_mon_command(world->by_hand, &command, 1, "", 0, NULL, NULL, NULL, NULL),
+                     0);
 }
 
 static void real_pass(struct conform *conform, uint32_t real_ms, uint64_t model_ms)
@@ -184,6 +207,7 @@ static void real_guest_end(struct conform *conform, bool clean)
 static const struct hands real_hands = {
     .garble = real_garble,
     .stall = real_stall,
+    .bar = real_bar,
     .pass = real_pass,
     .guest_start = real_guest_start,
     .guest_end = real_guest_end,
