@@ -1,9 +1,10 @@
 /*
  * stead-keeper's own decisions (fencing/keeper.c) before a watchdog that is as the scenario says:
  * one that fires at its timeout, one that is late, and one that arms and never fires. It counts on
- * while its host stands still. The keeper outlives the agent. Where it is killed, its device is fed
- * once more, as Linux does when a watchdog is closed without the magic character (watchdog_release
- * in drivers/watchdog/watchdog_dev.c), and counts on; whoever arms it anew feeds it, too.
+ * while its host stands still. The keeper outlives the agent. Where it is killed as it holds the
+ * device, that is fed once more, as Linux does when a watchdog is closed without the magic
+ * character (watchdog_release in drivers/watchdog/watchdog_dev.c), and counts on; whoever arms it
+ * anew feeds it, too.
  */
 #include "tests/sim/sim_keeper.h"
 
@@ -115,8 +116,10 @@ void sim_keeper_kill(struct sim *sim, uint32_t node)
         return;
     }
     sim_log(sim, node, "keeper: killed%s", host->watchdog_runs ? ", its watchdog counts on" : "");
-    host->watchdog_spared |= host->keeper.state == KEEPER_EXPIRED;
-    host->fed_us = sim->now_us;
+    if (host->keeper.state != KEEPER_OFF) { /* else it has not opened it */
+        host->watchdog_spared |= host->keeper.state == KEEPER_EXPIRED;
+        host->fed_us = sim->now_us;
+    }
     host->keeper = (struct keeper){.state = KEEPER_OFF};
     host->keeper_back_us = sim->now_us + RESTART_US;
     tell(sim, node, "stead-keeper ended");
