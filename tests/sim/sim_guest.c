@@ -196,7 +196,7 @@ static bool watches(const struct sim *sim, const struct sim_guest *guest)
            !sim_block_hits(sim, guest->client);
 }
 
-void sim_virt_watchers(struct sim *sim, uint32_t vm, struct clients *ret_clients)
+void sim_virt_watchers(const struct sim *sim, uint32_t vm, struct clients *ret_clients)
 {
     for (uint32_t i = 0; i < sim->guest_count; i++) {
         const struct sim_guest *guest = &sim->guests[i];

@@ -9,9 +9,11 @@
 
 #include "proto/assert.h"
 #include "proto/values.h"
+#include "storage/state.h"
 #include "tests/sim/sim_agent.h"
 #include "tests/sim/sim_block.h"
 #include "tests/sim/sim_check.h"
+#include "tests/sim/sim_clock.h"
 #include "tests/sim/sim_cpg.h"
 #include "tests/sim/sim_force.h"
 #include "tests/sim/sim_host.h"
@@ -76,20 +78,57 @@ static void fill_vm(const struct sim *sim, uint32_t v, struct request *request)
     request->generation = sim->rados.leases[v].generation;
 }
 
-/* What the command itself does before it asks the cluster: definition and lease into RADOS. */
-static const char *prepare_vm(struct sim *sim, uint32_t v, struct request *request)
+/* What it looks at before it writes anything; `guest`: the QEMU that is adopted. */
+static const char *review_vm(const struct sim *sim, uint32_t v, uint32_t node, uint32_t guest)
+{
+    const struct cluster *copy = &sim->hosts[node].agent.core->cluster;
+    struct clients watchers = {0};
+    struct client own = {{0}};
+    if (guest != UINT32_MAX) {
+        own = sim_address_client(sim->guests[guest].client);
+    }
+    if (state_find_vm_uuid(copy, &sim->vms[v].uuid) != VMS_MAX) {
+        return "a VM with its UUID is already registered";
+    }
+    if (sim->rados.lease_stalled[v]) {
+        return "Ceph did not answer in time; nothing was added";
+    }
+    sim_virt_watchers(sim, v, &watchers);
+    for (uint32_t i = 0; i < watchers.count; i++) {
+        if (!client_equal(&watchers.list[i], &own)) {
+            return "its image is open elsewhere";
+        }
+    }
+    return guest != UINT32_MAX && watchers.count == 0 ? "its image is not open" : NULL;
+}
+
+/* Its first generation is the second in which it is made, that of one which is there the next: no
+ * late change or removal of an earlier life of it matches. */
+static void make_lease(struct sim *sim, uint32_t v, uint32_t node, const struct lease *wanted)
 {
     struct lease *lease = &sim->rados.leases[v];
-    if (!sim->rados.lease_exists[v]) {
-        *lease = (struct lease){.cluster_id = sim->rados.state->header.cluster_id,
-                                .vm = sim->vms[v].uuid,
-                                .state = LEASE_FREE,
-                                .generation = 1};
-        sim->rados.lease_exists[v] = true;
-    } else if (lease->state != LEASE_FREE) {
+    uint64_t first = sim_clock_wall_ms(sim, node) / 1000;
+    uint64_t generation = sim->rados.lease_exists[v] ? lease->generation + 1 : first;
+    *lease = *wanted;
+    lease->cluster_id = sim->rados.state->header.cluster_id;
+    lease->vm = sim->vms[v].uuid;
+    lease->generation = generation;
+    sim->rados.lease_exists[v] = true;
+    sim->vms[v].known = true;
+}
+
+/* What the command itself does before it asks the cluster: definition and lease into RADOS. */
+static const char *prepare_vm(struct sim *sim, uint32_t v, uint32_t node, struct request *request)
+{
+    const struct lease wanted = {.state = LEASE_FREE};
+    const char *refusal = review_vm(sim, v, node, UINT32_MAX);
+    if (refusal != NULL) {
+        return refusal;
+    }
+    if (sim->rados.lease_exists[v] && sim->rados.leases[v].state != LEASE_FREE) {
         return "its lease is held";
     }
-    sim->vms[v].known = true;
+    make_lease(sim, v, node, &wanted);
     fill_vm(sim, v, request);
     name_set(request->on, sizeof(request->on), sim->story->nodes[sim->story->vms[v].node].name);
     return NULL;
@@ -100,19 +139,34 @@ static uint32_t plain_guest(struct sim *sim, uint32_t v, uint32_t node)
 {
     const struct action_id nobody = {0, 0};
     uint32_t guest = sim_guest_find(sim, v, node);
-    if (guest == UINT32_MAX && !sim->vms[v].known) {
+    if (guest == UINT32_MAX && !sim->vms[v].known && review_vm(sim, v, node, UINT32_MAX) == NULL) {
         guest = sim_guest_new(sim, v, node, nobody);
         sim_guest_open(sim, guest);
     }
     return guest;
 }
 
+/* Whoever had the image's lock and died was barred as this one took it: librbd does so. */
+static void take_lock(struct sim *sim, uint32_t v)
+{
+    struct clients dead = {0};
+    struct sim_address entry;
+    sim_virt_locker(sim, v, &dead);
+    if (dead.count != 0 && sim_address_parse(sim, &dead.list[0], &entry)) {
+        sim_block_add(sim, entry);
+        sim_block_publish(sim);
+        sim_block_osd_learns(sim, sim->rados.map_epoch);
+    }
+}
+
 static void mark(struct sim *sim, uint32_t index)
 {
     struct sim_guest *guest = &sim->guests[index];
     guest->by_hand = false;
+    guest->moved = false;
     guest->action = (struct action_id){0, 0};
     if (guest->order == 0) {
+        take_lock(sim, guest->vm);
         sim_guest_run(sim, index);
     } else {
         sim_guest_tell(sim, guest);
@@ -137,12 +191,16 @@ static bool is_shown(struct sim *sim, uint32_t v, uint32_t node)
 static const char *prepare_adoption(struct sim *sim, uint32_t v, uint32_t node,
                                     struct request *request)
 {
-    struct lease *lease = &sim->rados.leases[v];
+    const struct lease *lease = &sim->rados.leases[v];
     uint32_t guest = plain_guest(sim, v, node);
     struct sim_agent *agent = &sim->hosts[node].agent;
     bool held = sim->rados.lease_exists[v] && lease->state == LEASE_HELD;
     if (guest == UINT32_MAX) {
         return "libvirt on this node has no such domain";
+    }
+    const char *refusal = review_vm(sim, v, node, guest);
+    if (refusal != NULL) {
+        return refusal;
     }
     if (agent->core->local.life.state != LIFE_ADMITTED) {
         return "this node is no member of the cluster now";
@@ -151,19 +209,15 @@ static const char *prepare_adoption(struct sim *sim, uint32_t v, uint32_t node,
         return "its lease is held";
     }
     struct client client = sim_address_client(sim->guests[guest].client);
-    uint64_t generation = sim->rados.lease_exists[v] ? lease->generation + 1 : 1;
-    *lease = (struct lease){.cluster_id = sim->rados.state->header.cluster_id,
-                            .vm = sim->vms[v].uuid,
-                            .state = LEASE_HELD,
-                            .holder = node + 1,
-                            .incarnation = agent->core->local.life.incarnation,
-                            .generation = generation};
-    (void)clients_add(&lease->clients, &client);
-    sim->rados.lease_exists[v] = true;
-    sim->vms[v].known = true;
+    struct lease wanted = {.state = LEASE_HELD,
+                           .holder = node + 1,
+                           .incarnation = agent->core->local.life.incarnation};
+    (void)clients_add(&wanted.clients, &client);
+    make_lease(sim, v, node, &wanted);
     mark(sim, guest);
     fill_vm(sim, v, request);
     fill_place(sim, node, request);
+    request->want = WANT_RUNNING;
     request->adopt = true;
     return NULL;
 }
@@ -199,7 +253,7 @@ static const char *fill(struct sim *sim, const struct scenario_step *step, uint3
     } else if (step->kind == STEP_VM_ADOPT) {
         return prepare_adoption(sim, step->vm, given_on, request);
     } else if (step->kind == STEP_VM_ADD) {
-        return prepare_vm(sim, step->vm, request);
+        return prepare_vm(sim, step->vm, given_on, request);
     } else if (request->kind == REQUEST_VM_CLASS) {
         name_set(request->value, sizeof(request->value), step->value);
     } else if (step->kind == STEP_CONFIG_SET || step->kind == STEP_CLASS) {

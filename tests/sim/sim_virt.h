@@ -42,7 +42,7 @@ void sim_hand_step(struct sim *sim, const struct scenario_step *step);
 void sim_virt_io_error(struct sim *sim, uint32_t guest);
 
 /* Who has the image open, as the OSD knows: a dead client's watch lasts 30 s. */
-void sim_virt_watchers(struct sim *sim, uint32_t vm, struct clients *ret_clients);
+void sim_virt_watchers(const struct sim *sim, uint32_t vm, struct clients *ret_clients);
 
 /* Who holds the image's lock, watches it no more and is not barred. */
 void sim_virt_locker(struct sim *sim, uint32_t vm, struct clients *ret_clients);
