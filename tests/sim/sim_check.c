@@ -96,8 +96,8 @@ static bool was_reset(const struct sim *sim, uint32_t node)
 }
 
 /* A host is taken for reset or off: then nothing of the cluster's lives there. What a BMC that lies
- * has read is nobody's fault but its own, nor that a keeper was killed which fed no more: the
- * kernel feeds its device then (docs/timing.md). */
+ * has read is nobody's fault but its own, nor that a watchdog never fires, nor that a keeper was
+ * killed which fed no more: the kernel feeds its device then (docs/timing.md). */
 static void check_deaths(struct sim *sim, const struct delta *delta)
 {
     for (uint32_t r = 0; r < delta->count; r++) {
@@ -109,7 +109,7 @@ static void check_deaths(struct sim *sim, const struct delta *delta)
         const struct node_record *before = &sim->rados.state->nodes[record->slot];
         uint32_t known = before->state == NODE_FENCED ? before->proofs : 0;
         bool reset = (record->node.proofs & ~known & PROOF_WATCHDOG) != 0 &&
-                     !sim->hosts[record->slot].watchdog_spared;
+                     !sim_check_spared(sim, record->slot);
         bool off =
             (record->node.proofs & ~known & PROOF_POWER) != 0 && !sim->hosts[record->slot].lied_off;
         for (uint32_t i = 0; i < sim->guest_count; i++) {

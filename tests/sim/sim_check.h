@@ -28,6 +28,9 @@ void sim_check_told(struct sim *sim, uint32_t guest);
 void sim_check_hands(struct sim *sim, const struct delta *delta);
 /* ... and each VM is taken over only by a proof that its own policy asks for (I2). */
 void sim_check_proofs(struct sim *sim, const struct delta *delta);
+/* A watchdog on this node proves nothing: it never fires, or its keeper's death fed it once more.
+ */
+bool sim_check_spared(const struct sim *sim, uint32_t node);
 /* The proofs of which one releases this VM. */
 uint32_t sim_check_policy(const struct sim *sim, const struct vm_record *vm);
 /* A backup, up to `next_history`, is about to take the place of the state object (I7). */

@@ -14,6 +14,12 @@ uint32_t sim_check_policy(const struct sim *sim, const struct vm_record *vm)
     return vm->class_slot == 0 ? state->settings.proof : state->set[vm->class_slot].value;
 }
 
+bool sim_check_spared(const struct sim *sim, uint32_t node)
+{
+    const struct sim_host *host = &sim->hosts[node];
+    return host->watchdog_spared || host->watchdog == SIM_WATCHDOG_NEVER;
+}
+
 static bool suffices(uint32_t proofs, uint32_t policy)
 {
     const uint32_t always = PROOF_REBORN | PROOF_CLEAN | PROOF_OPERATOR;
@@ -51,12 +57,12 @@ static bool lies(const struct sim *sim, uint32_t node)
 }
 
 /* Its guest lives where it was, and its host can have been proven dead by nobody's word, nor by a
- * watchdog that its keeper's death fed once more. */
+ * watchdog that never fires or that its keeper's death fed once more. */
 static void check_truth(struct sim *sim, const struct vm_record *before, uint32_t proofs)
 {
     uint32_t v = sim_vm_by_uuid(sim, &before->uuid);
     bool barred = (sim_check_policy(sim, before) & PROOF_STORAGE) != 0;
-    bool spared = (proofs & PROOF_WATCHDOG) != 0 && sim->hosts[before->node].watchdog_spared;
+    bool spared = (proofs & PROOF_WATCHDOG) != 0 && sim_check_spared(sim, before->node);
     for (uint32_t i = 0; i < sim->guest_count; i++) {
         const struct sim_guest *guest = &sim->guests[i];
         bool lives = guest->vm == v && guest->node == before->node && guest->alive &&
