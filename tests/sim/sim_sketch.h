@@ -14,6 +14,7 @@ struct sketch_proof {
     uint32_t fires_ms;   /* and when it has surely fired */
     bool watchdog[SIM_NODES_MAX + 1];
     uint32_t late_ms[SIM_NODES_MAX + 1];
+    uint32_t never; /* the node whose watchdog never fires; 0: none */
 };
 
 struct sketch {
@@ -30,7 +31,10 @@ struct sketch {
     uint32_t home[SIM_VMS_MAX + 1];     /* where each VM was in the beginning */
     bool version[SIM_NODES_MAX + 1];    /* its agent's ever was another */
     uint32_t tmpfs_full;                /* the node whose /run has no room; 0: none */
+    uint32_t replaced;                  /* the node that is other hardware by now; 0: none */
     bool kept;                          /* there is a backup of the state */
+    bool classes;                       /* gold and timed are there from the beginning */
+    bool strict;                        /* there is, or was, a class at all */
     enum tie_break tie;
     struct sketch_proof proof;
 };
@@ -50,6 +54,9 @@ uint32_t sketch_product(struct sketch *sketch, uint32_t high, uint32_t other_hig
 void sketch_fault(struct sketch *sketch);
 /* ... that goes wrong seldom. */
 void sketch_rare(struct sketch *sketch);
+
+/* VMs and hardware come and go, classes are made and used, a guest reboots. */
+void sketch_change(struct sketch *sketch);
 
 /* The rest of the line `cluster`, and of a node's; a fault that a proof is put to the test by. */
 void sketch_proof_cluster(struct sketch *sketch, uint64_t seed);

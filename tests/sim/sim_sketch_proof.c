@@ -1,10 +1,11 @@
 /* Stories of clusters in which more than the barrier proves a host dead: the policy, watchdogs with
  * their settings, and what goes wrong where time or a BMC is believed. The watchdogs are honest,
  * and as bad as they are said to be: one fires at its bound, and its keeper's last feed is carried
- * out late by all that fencing/timing.c has for that. */
+ * out late by all that fencing/timing.c has for that. In some stories one arms and never fires. */
 #include "tests/sim/sim_sketch.h"
 
 #define ONE_IN 4
+#define NEVER_ONE_IN 6 /* of these */
 #define APART 700000
 #define FEED_LATE_MS 1400 /* a feed and what steps take, but for how exactly the world fires */
 #define FEWEST_FIRES_MS 3000
@@ -55,12 +56,16 @@ void sketch_proof_cluster(struct sketch *sketch, uint64_t seed)
         proof->watchdog[n] = kind != 0;
         proof->late_ms[n] = proof->fires_ms - proof->timeout_ms + feed_ms;
     }
+    uint32_t never = sketch_any(sketch, 1, NEVER_ONE_IN * sketch->nodes);
+    proof->never = never <= sketch->nodes && proof->watchdog[never] ? never : 0;
     sketch->rng = before;
 }
 
 void sketch_proof_node(struct sketch *sketch, uint32_t node)
 {
-    if (sketch->proof.on && sketch->proof.watchdog[node]) {
+    if (sketch->proof.never == node) {
+        (void)fprintf(sketch->out, " watchdog=never");
+    } else if (sketch->proof.on && sketch->proof.watchdog[node]) {
         (void)fprintf(sketch->out, " watchdog=late:%ums", sketch->proof.late_ms[node]);
     }
     (void)fputc('\n', sketch->out);

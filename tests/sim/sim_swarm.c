@@ -25,6 +25,8 @@
 #define CLASSES_ONE_IN 7
 #define RARE_ONE_IN 12 /* after so many faults */
 #define RARE_APART 500000
+#define CHANGE_ONE_IN 18 /* after so many faults */
+#define CHANGE_APART 600000
 
 /* Some stories are of clusters in which half may be enough: two nodes, or a qdevice. By the seed,
  * nothing is drawn: the others stay as they were. */
@@ -55,7 +57,9 @@ static const char *class_of(uint64_t seed, uint32_t vm)
 static void make_classes(struct sketch *sketch, uint64_t seed)
 {
     static const char *const timed[] = {"watchdog", "power,watchdog"};
-    if (has_classes(seed)) {
+    sketch->classes = has_classes(seed);
+    sketch->strict = sketch->classes;
+    if (sketch->classes) {
         sketch_line(sketch, "class gold proof=power");
         sketch_line(sketch, "class timed proof=%s",
                     sketch->proof.on ? timed[seed / CLASSES_ONE_IN % 2] : "storage,power");
@@ -115,6 +119,15 @@ static void make_setup(struct sketch *sketch, uint64_t seed)
     }
 }
 
+/* Where more than the barrier proves a host dead, a person who replaced it must say that the old
+ * one is off: not to the end, since that fences the new one, too. */
+static void make_word(struct sketch *sketch, uint32_t try)
+{
+    if (sketch->replaced != 0 && (sketch->proof.on || sketch->strict) && try < UNFENCE_TRIES / 2) {
+        sketch_at(sketch, "do node fence n%u --i-vouch", sketch->replaced);
+    }
+}
+
 static void make_heal(struct sketch *sketch)
 {
     sketch->now_ms += HEAL_AFTER_S * 1000;
@@ -153,6 +166,7 @@ static void make_heal(struct sketch *sketch)
         }
         sketch_at(sketch, "do ha resume");
         sketch->now_ms += UNFENCE_EVERY_S * 1000;
+        make_word(sketch, i);
         for (uint32_t n = 1; n <= sketch->nodes; n++) {
             sketch_at(sketch, "do node unfence n%u", n);
             sketch_at(sketch, "do node resume n%u", n);
@@ -187,6 +201,10 @@ char *swarm_text(uint64_t seed, const struct swarm_options *options)
         sim_rng_seed(&sketch.rng, seed * 1000003 + i + RARE_APART);
         if (sketch_any(&sketch, 1, RARE_ONE_IN) == 1) {
             sketch_rare(&sketch);
+        }
+        sim_rng_seed(&sketch.rng, seed * 1000003 + i + CHANGE_APART);
+        if (sketch_any(&sketch, 1, CHANGE_ONE_IN) == 1) {
+            sketch_change(&sketch);
         }
     }
     make_heal(&sketch);
