@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# I4 has a checker: a watchdog that arms and never fires ends the run, where the policy counts on it.
+# I4 has a checker: a watchdog that fires later than it is said to ends the run, where the policy counts on it. (One that never fires is
+# the device's own fault: scenario 397.)
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 fail() {
@@ -24,7 +25,5 @@ TXT
 }
 story yes | build/stead-sim run - >/dev/null || fail "a watchdog that fires in time is refused"
 story late:4s | build/stead-sim run - >/dev/null || fail "one that fires within watchdog_fires_ms is refused"
-for lie in never late:30s; do
-    said=$(story $lie | build/stead-sim run - | tail -n 1) && fail "watchdog=$lie passes: $said"
-    grep -q 'I4: n3 is taken for reset by its watchdog, and web lives there' <<<"$said" || fail "watchdog=$lie: $said"
-done
+said=$(story late:30s | build/stead-sim run - | tail -n 1) && fail "watchdog=late:30s passes: $said"
+grep -q 'I4: n3 is taken for reset by its watchdog, and web lives there' <<<"$said" || fail "watchdog=late:30s: $said"
