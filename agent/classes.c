@@ -82,7 +82,8 @@ uint32_t classes_waiting(const struct core *core, uint32_t node, uint32_t proofs
     uint32_t count = 0;
     ASSERT(node < NODES_MAX);
     const struct incarnation life = draft_peek_node(core, node)->incarnation;
-    for (uint32_t slot = 0; slot < core->cluster.vm_end; slot++) {
+    const uint32_t end = draft_vm_end(core);
+    for (uint32_t slot = 0; slot < end; slot++) {
         const struct vm_record *vm = draft_peek_vm(core, slot);
         bool holds = vm->state != VM_FREE && vm->state != VM_STOPPED && vm->node == node &&
                      incarnation_equal(vm->incarnation, life);

@@ -162,6 +162,20 @@ const struct vm_record *draft_peek_vm(const struct core *core, uint32_t slot)
     return record != NULL ? &record->vm : &core->cluster.vms[slot];
 }
 
+uint32_t draft_vm_end(const struct core *core)
+{
+    const struct delta *delta = &core->local.draft.delta;
+    uint32_t end = core->cluster.vm_end;
+    for (uint32_t i = 0; core->local.draft.open && i < delta->count; i++) {
+        const struct record *record = &delta->records[i];
+        if (record->kind == RECORD_VM && record->slot >= end) {
+            end = record->slot + 1;
+        }
+    }
+    ASSERT(end <= VMS_MAX);
+    return end;
+}
+
 bool draft_has_vm_name(const struct core *core, const char *name)
 {
     const struct delta *delta = &core->local.draft.delta;

@@ -26,6 +26,8 @@ void draft_again(struct core *core, enum record_kind kind, uint32_t slot);
 /* The record as it will be. */
 const struct node_record *draft_peek_node(const struct core *core, uint32_t slot);
 const struct vm_record *draft_peek_vm(const struct core *core, uint32_t slot);
+/* One past the last VM there will be: one that is added by this draft counts, too. */
+uint32_t draft_vm_end(const struct core *core);
 const struct setting_record *draft_peek_setting(const struct core *core, uint32_t slot);
 struct settings draft_peek_settings(const struct core *core);
 

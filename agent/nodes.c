@@ -56,7 +56,8 @@ static const struct peer *speaking(const struct core *core, const struct node_re
 
 static bool holds_vm(const struct core *core, uint32_t slot)
 {
-    for (uint32_t i = 0; i < core->cluster.vm_end; i++) {
+    const uint32_t end = draft_vm_end(core);
+    for (uint32_t i = 0; i < end; i++) {
         const struct vm_record *vm = draft_peek_vm(core, i);
         if (vm->state != VM_FREE && vm->state != VM_STOPPED && vm->node == slot) {
             return true;

@@ -89,7 +89,8 @@ void place_loads(const struct core *core, struct loads *ret_loads)
             ret_loads->restless |= restless ? UINT64_C(1) << slot : 0;
         }
     }
-    for (uint32_t slot = 0; slot < core->cluster.vm_end; slot++) {
+    const uint32_t end = draft_vm_end(core);
+    for (uint32_t slot = 0; slot < end; slot++) {
         const struct vm_record *vm = draft_peek_vm(core, slot);
         bool placed =
             vm->state == VM_STARTING || vm->state == VM_RUNNING || vm->state == VM_STOPPING;

@@ -78,8 +78,9 @@ static const char *runs_refuse(const struct core *core, uint32_t class, uint32_t
 static const char *counted_refuses(const struct core *core, struct text *ret_why)
 {
     ASSERT(core->local.draft.open);
-    ASSERT(core->cluster.vm_end <= VMS_MAX);
-    for (uint32_t slot = 0; slot < core->cluster.vm_end; slot++) {
+    const uint32_t end = draft_vm_end(core);
+    ASSERT(end <= VMS_MAX);
+    for (uint32_t slot = 0; slot < end; slot++) {
         const struct vm_record *vm = draft_peek_vm(core, slot);
         bool concerned = vm->state != VM_FREE && vm->state != VM_STOPPED && vm->class_slot == 0;
         if (!concerned || vm->node >= NODES_MAX) {

@@ -47,7 +47,8 @@ static uint64_t ago_ms(const struct core *core, uint64_t wall_ms)
 static uint64_t holders(const struct core *core)
 {
     uint64_t mask = 0;
-    for (uint32_t i = 0; i < core->cluster.vm_end; i++) {
+    const uint32_t end = draft_vm_end(core);
+    for (uint32_t i = 0; i < end; i++) {
         const struct vm_record *vm = draft_peek_vm(core, i);
         bool holds = vm->state != VM_FREE && vm->state != VM_STOPPED && vm->node < NODES_MAX;
         mask |= holds ? bit(vm->node) : 0;

@@ -1,6 +1,10 @@
 /* A domain becomes ours as it runs, and is given back so: by one commit each. We are n1 and act. */
 #include "tests/unit/unit_request.h"
 
+#include "agent/classes.h"
+#include "agent/place.h"
+#include "agent/request_validate.h"
+
 static struct request adoption(uint32_t nodeid, uint32_t number, uint64_t counter)
 {
     struct request request = vm_add("new", 1, counter);
@@ -67,12 +71,36 @@ TEST(a_running_vm_is_given_back)
     free(u);
 }
 
+/* What the same commit decides next goes by it: the memory that is taken, whom a host's death
+ * concerns. */
+TEST(an_adopted_vm_counts_in_its_own_draft)
+{
+    struct unit *u = acting();
+    struct loads before, after;
+    struct text scratch;
+    struct request request = adoption(2, 2, 1);
+    const uint32_t end = u->core.cluster.vm_end;
+    draft_begin(&u->core);
+    place_loads(&u->core, &before);
+    const uint32_t waiting = classes_waiting(&u->core, 1, 0);
+    assert_int_equal(draft_vm_end(&u->core), end);
+    assert_null(request_vm_add(&u->core, &request, &scratch));
+    assert_int_equal(draft_vm_end(&u->core), end + 1);
+    place_loads(&u->core, &after);
+    assert_int_equal(after.used_mib[1], before.used_mib[1] + 1024);
+    assert_int_equal(classes_waiting(&u->core, 1, 0), waiting + 1);
+    u->core.local.draft.open = false;
+    assert_int_equal(draft_vm_end(&u->core), end);
+    free(u);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_running_domain_is_adopted),
         cmocka_unit_test(an_adoption_of_an_earlier_life_is_refused),
         cmocka_unit_test(a_running_vm_is_given_back),
+        cmocka_unit_test(an_adopted_vm_counts_in_its_own_draft),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
