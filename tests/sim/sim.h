@@ -34,6 +34,7 @@ struct sim_call {
     struct sim_call *next; /* all calls, oldest first */
     struct sim_call *prior;
     uint32_t node;
+    uint64_t asked_us;
     uint32_t life;             /* of the host */
     uint32_t agent_life;       /* of the agent process */
     struct sim_address client; /* the RADOS handle it goes through */
@@ -262,7 +263,8 @@ struct sim_guest {
     bool refused;         /* it was on the blocklist then */
     bool ended_clean;
     bool asked_shutdown;
-    bool told_blocked;       /* what its agent last heard when it asked about its client */
+    uint64_t told_us;        /* since when its agent has heard, whenever it asked, that its client
+                                is blocklisted; 0: it is not */
     uint64_t stuck_until_us; /* no signal ends it before */
     bool by_hand;            /* started past stead: no promise is about it, but that it ends */
     bool moved;              /* moved here past stead */

@@ -98,6 +98,7 @@ struct sim_call *sim_call_begin(struct sim *sim, uint32_t node, const struct act
     *call = (struct sim_call){
         .prior = sim->rados.last_call,
         .node = node,
+        .asked_us = sim->now_us,
         .life = host->life,
         .agent_life = host->agent.life,
         .libvirt_life = host->libvirt_life,

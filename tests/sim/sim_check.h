@@ -23,7 +23,7 @@ void sim_check_lease(struct sim *sim, uint32_t node, uint32_t vm, const struct l
 void sim_check_resume(struct sim *sim, uint32_t guest);
 /* Its agent lets this guest run, or go on: not where it was told that its client is blocklisted
  * (I2). */
-void sim_check_told(struct sim *sim, uint32_t guest);
+void sim_check_told(struct sim *sim, const struct sim_call *call, uint32_t guest);
 /* A commit is about to take effect: no node is taken for one without guests that has some (I2). */
 void sim_check_hands(struct sim *sim, const struct delta *delta);
 /* ... and each VM is taken over only by a proof that its own policy asks for (I2). */

@@ -5,10 +5,10 @@
 #include "tests/sim/sim_block.h"
 #include "tests/sim/sim_check.h"
 
-void sim_check_told(struct sim *sim, uint32_t index)
+void sim_check_told(struct sim *sim, const struct sim_call *call, uint32_t index)
 {
     const struct sim_guest *guest = &sim->guests[index];
-    if (guest->told_blocked) {
+    if (guest->told_us != 0 && call->asked_us > guest->told_us) {
         sim_violation(sim, "I2: %s lets %s run as %s, and was told that it is blocklisted",
                       sim->story->nodes[guest->node].name, sim->story->vms[guest->vm].name,
                       sim_address_client(guest->client).address);

@@ -298,7 +298,8 @@ static void note_told(struct sim *sim, const struct sim_call *call, uint32_t blo
         struct client client = sim_address_client(guest->client);
         for (uint32_t i = 0; i < call->action.block.count; i++) {
             if (client_equal(&client, &call->action.block.entries[i])) {
-                guest->told_blocked = blocked > 0;
+                uint64_t since_us = guest->told_us != 0 ? guest->told_us : sim->now_us;
+                guest->told_us = blocked > 0 ? since_us : 0;
             }
         }
     }

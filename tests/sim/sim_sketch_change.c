@@ -102,8 +102,8 @@ static void make_class(struct sketch *sketch, uint32_t vm)
 }
 
 /* Its host is off, and another one comes in its name: at once, or when everything is mended. Of one
- * node alone, and not of two: were it the only one not fenced, nobody would act before a fenced one
- * is rebooted, and the end of a story reboots nobody. */
+ * node alone, where no half is enough: of hosts that were all replaced none can prove what became
+ * of the old ones. */
 static void make_hardware(struct sketch *sketch, uint32_t any)
 {
     uint32_t node = sketch->replaced != 0 ? sketch->replaced : any;

@@ -119,12 +119,18 @@ static void make_setup(struct sketch *sketch, uint64_t seed)
     }
 }
 
-/* Where more than the barrier proves a host dead, a person who replaced it must say that the old
- * one is off: not to the end, since that fences the new one, too. */
+/* What a person does who replaced a host. Where more than the barrier proves one dead, he says that
+ * the old one is off: not to the end, since that fences the new one, too. And where those that are
+ * left were fenced, nobody acts before one of them is rebooted, as the alarm says. */
 static void make_word(struct sketch *sketch, uint32_t try)
 {
     if (sketch->replaced != 0 && (sketch->proof.on || sketch->strict) && try < UNFENCE_TRIES / 2) {
         sketch_at(sketch, "do node fence n%u --i-vouch", sketch->replaced);
+    }
+    for (uint32_t n = 1; sketch->replaced != 0 && try == 0 && n <= sketch->nodes; n++) {
+        if (n != sketch->replaced) {
+            sketch_at(sketch, "reboot n%u", n);
+        }
     }
 }
 

@@ -124,7 +124,7 @@ static void resume(struct sim *sim, struct sim_call *call, uint32_t guest)
     } else if (sim->guests[guest].state == GUEST_PAUSED) {
         domain_done(sim, call, OUTCOME_REFUSED, "somebody paused it");
     } else if (sim->guests[guest].state != GUEST_PANICKED) {
-        sim_check_told(sim, guest);
+        sim_check_told(sim, call, guest);
         sim_guest_run(sim, guest);
         domain_done(sim, call, OUTCOME_DONE, "");
     } else {
