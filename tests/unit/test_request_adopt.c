@@ -80,11 +80,15 @@ TEST(an_adopted_vm_counts_in_its_own_draft)
     struct text scratch;
     struct request request = adoption(2, 2, 1);
     const uint32_t end = u->core.cluster.vm_end;
+    u->core.cluster.header.next_history = 100; /* which is no slot of a VM */
     draft_begin(&u->core);
     place_loads(&u->core, &before);
     const uint32_t waiting = classes_waiting(&u->core, 1, 0);
     assert_int_equal(draft_vm_end(&u->core), end);
     assert_null(request_vm_add(&u->core, &request, &scratch));
+    struct delta *delta = &u->core.local.draft.delta;
+    delta->records[delta->count] =
+        (struct record){.kind = RECORD_VM, .slot = 50}; /* an earlier's */
     assert_int_equal(draft_vm_end(&u->core), end + 1);
     place_loads(&u->core, &after);
     assert_int_equal(after.used_mib[1], before.used_mib[1] + 1024);
