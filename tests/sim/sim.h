@@ -268,6 +268,7 @@ struct sim_guest {
     uint64_t stuck_until_us; /* no signal ends it before */
     bool by_hand;            /* started past stead: no promise is about it, but that it ends */
     bool moved;              /* moved here past stead */
+    bool let_go;             /* given back to libvirt: the lease that named it is gone */
     bool writing;            /* its loop of writes is under way */
     enum domain_end end;
     uint64_t ended_us;

@@ -259,13 +259,23 @@ static bool may_write(const struct sim *sim, const struct sim_guest *guest)
     return guest->order != 0 && !guest->ended_clean && !sim_block_hits(sim, guest->client);
 }
 
-/* A copy that somebody moved past stead runs under no lease: that one changes hands neither lets
- * it run nor ends it, and no change of it could wait for a copy that nobody knows of. What must
- * not be is that another guest begins beside it, and that is asked as it begins. */
+/* A copy that somebody moved past stead runs under no lease, nor does a guest that was given back
+ * to libvirt (whose VM comes back with a backup, and its lease with it): that one changes hands
+ * neither lets it run nor ends it, and no change of it could wait for what nobody knows of. What
+ * must not be is that another guest begins beside it, and that is asked as it begins. */
 static bool has_no_lease(const struct sim_guest *guest, const struct lease *lease)
 {
     struct client client = sim_address_client(guest->client);
-    return guest->moved && !clients_hold(&lease->clients, &client);
+    return (guest->moved || guest->let_go) && !clients_hold(&lease->clients, &client);
+}
+
+void sim_check_let_go(struct sim *sim, uint32_t vm)
+{
+    for (uint32_t i = 0; i < sim->guest_count; i++) {
+        struct sim_guest *guest = &sim->guests[i];
+        struct client client = sim_address_client(guest->client);
+        guest->let_go |= guest->vm == vm && clients_hold(&sim->rados.leases[vm].clients, &client);
+    }
 }
 
 void sim_check_lease(struct sim *sim, uint32_t node, uint32_t vm, const struct lease *lease)

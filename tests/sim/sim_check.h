@@ -19,6 +19,8 @@ void sim_check_refusal(struct sim *sim, const struct sim_command *command);
 void sim_check_kept(struct sim *sim);
 /* A lease is about to change hands, or not (I2). */
 void sim_check_lease(struct sim *sim, uint32_t node, uint32_t vm, const struct lease *lease);
+/* The lease of this VM is removed, and whom it names runs on without it (I2). */
+void sim_check_let_go(struct sim *sim, uint32_t vm);
 /* This guest is about to run for the first time (I2). */
 void sim_check_resume(struct sim *sim, uint32_t guest);
 /* Its agent lets this guest run, or go on: not where it was told that its client is blocklisted

@@ -272,6 +272,7 @@ static void do_lease(struct sim *sim, struct sim_call *call)
     } else if (call->action.kind == ACTION_LEASE_REMOVE) {
         if (lease->state == asked->state && lease->generation == asked->generation &&
             incarnation_equal(lease->incarnation, asked->incarnation)) {
+            sim_check_let_go(sim, vm);
             sim->rados.lease_exists[vm] = false;
             sim->vms[vm].known = false;
         } else {

@@ -164,6 +164,7 @@ static void mark(struct sim *sim, uint32_t index)
     struct sim_guest *guest = &sim->guests[index];
     guest->by_hand = false;
     guest->moved = false;
+    guest->let_go = false;
     guest->action = (struct action_id){0, 0};
     if (guest->order == 0) {
         take_lock(sim, guest->vm);
