@@ -1,7 +1,7 @@
 #!/bin/bash
 # bmc.sh start DIR PORT GUID | stop DIR: a real BMC simulator (OpenIPMI's ipmi_sim) for the edge tests.
 #
-# On 127.0.0.1:PORT, user admin, password secret, cipher suite 3 only. The machine behind it is three
+# On 127.0.0.1:PORT, user admin, password secret, cipher suite 3 only. The machine behind it is four
 # files: DIR/power (1 or 0), DIR/delay (seconds each chassis command takes; the simulator answers
 # nobody meanwhile), DIR/stuck (if there, switching is accepted and not done), DIR/claims (if there,
 # it reads off whatever it is). DIR/commands is what was asked of it, DIR/pid is there to be frozen
