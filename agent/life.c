@@ -78,6 +78,7 @@ static void move(struct core *core, enum life_state state, struct caller *caller
     if (life->state == LIFE_ADMITTED || state == LIFE_LOST) {
         life->empty = false; /* look in /proc anew */
     }
+    life->gave_up = life->gave_up || state == LIFE_LOST;
     if (state != LIFE_ADMITTED) {
         life->named = outside(life) ? life->named : named_guests(core);
         run_drop_all(core);

@@ -72,6 +72,7 @@ struct life {
     struct incarnation incarnation; /* 0/0: none */
     bool empty;                     /* no guest of ours in /proc, asked since we stood outside */
     bool brought;     /* one was told of since the look under way, or the last, began */
+    bool gave_up;     /* it was lost since this agent began, and killed what ran here */
     uint32_t named;   /* guests that leases named when we were put out; 0 once all are gone */
     uint64_t late_ms; /* till then one of no lease may have a write under way; 0: none */
     struct call kill_call;

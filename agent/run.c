@@ -570,7 +570,7 @@ static void observe(const struct core *core, const struct run *run, struct beat 
         .lease = run->lease.state,
         .lease_holder = run->lease.holder,
         .lease_incarnation = run->lease.incarnation,
-        .end = run->end,
+        .end = run_told_end(core, run),
         .up_ms = run->up_ms == 0 ? 0 : core->local.now_ms - run->up_ms,
         .trouble = trouble,
     };

@@ -70,6 +70,8 @@ bool run_is_anothers(const struct run *run, const struct domain *domain);
 void run_kill_anothers(struct run_step *step);
 /* /proc no longer has its process, though libvirt may list it for a while yet. */
 void run_rest_domain(struct run_step *step);
+/* How it ended, as others are to hear it. */
+enum domain_end run_told_end(const struct core *core, const struct run *run);
 /* Ends what is left here, from wherever it is: domain, clients, locks, lease. */
 void run_end(struct run_step *step, const char *cause);
 

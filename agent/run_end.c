@@ -154,10 +154,20 @@ static void block_clients(struct run_step *step)
     fill_block(&action->block, &named, &run->wanted.clients);
 }
 
+/* Found gone by the very agent that gave its guests up since it began, and killed them. What it may
+ * have become elsewhere meanwhile is unknown all the same: run->end stays what it is. */
+enum domain_end run_told_end(const struct core *core, const struct run *run)
+{
+    bool ours = run->end == END_UNKNOWN && run->up_ms == 0 && core->local.life.gave_up;
+    ASSERT(run->state != RUN_IDLE);
+    ASSERT(run->end < END_COUNT);
+    return ours ? END_STEAD : run->end;
+}
+
 static void release(struct run_step *step)
 {
     struct run *run = step->run;
-    run->wanted = lease_free(&run->lease);
+    run->wanted = lease_free(&run->lease, run_told_end(step->core, run));
     struct action *action = call_begin(step->caller, &run->call, ACTION_LEASE_CHANGE,
                                        run_settings(step)->call_ms, false);
     action->lease.lease = run->wanted;

@@ -213,6 +213,7 @@ static void on_adopt(struct run_step *step, const struct event_lease *answer)
                run->wanted.generation == run->lease.generation + 1) {
         run_move(step, RUN_RELEASE, "our taking it may land yet: raise the generation first");
     } else {
+        run->end = run->lease.end; /* whoever freed it saw it end */
         run_move(step, RUN_OVER, "nothing of it is here");
     }
 }

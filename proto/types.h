@@ -354,6 +354,7 @@ struct lease {
     struct action_id action; /* that took it */
     struct clients clients;  /* the RADOS clients that may write its disks */
     uint64_t generation;
+    enum domain_end end; /* of a free one: how what ran under it ended, for whoever hears it late */
 };
 
 #endif

@@ -57,6 +57,7 @@ int wire_pack_lease(const struct lease *lease, uint8_t *buffer, size_t size, siz
     pb.n_clients = lease->clients.count;
     pb.clients = clients;
     pb.generation = lease->generation;
+    pb.end = (Stead__DomainEnd)lease->end;
     return wire_arena_pack(&arena, true, &pb.base, buffer, size, ret_size);
 }
 
@@ -76,6 +77,8 @@ int wire_unpack_lease(const uint8_t *data, size_t size, struct lease *ret_lease)
     lease.state = (enum lease_state)pb->state;
     lease.holder = pb->holder;
     lease.generation = pb->generation;
+    /* A way to end that only a newer release knows is no reason not to run the VM. */
+    lease.end = wire_enum_ok((int)pb->end, END_COUNT) ? (enum domain_end)pb->end : END_UNKNOWN;
     wire_incarnation_from_pb(pb->incarnation, &lease.incarnation);
     wire_action_id_from_pb(pb->action, &lease.action);
     *ret_lease = lease;

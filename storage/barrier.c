@@ -112,7 +112,7 @@ void barrier_free(struct barrier *barrier, const struct settings *settings, stru
     ASSERT(caller_fresh(caller));
     struct action *action =
         call_begin(caller, &barrier->call, ACTION_LEASE_CHANGE, settings->call_ms, true);
-    action->lease.lease = lease_free(&barrier->lease);
+    action->lease.lease = lease_free(&barrier->lease, END_UNKNOWN);
     action->lease.wait_map = true;
     barrier->state = BARRIER_FREEING;
 }

@@ -44,7 +44,7 @@ struct lease lease_name(const struct lease *lease, const struct clients *clients
     return next;
 }
 
-struct lease lease_free(const struct lease *lease)
+struct lease lease_free(const struct lease *lease, enum domain_end end)
 {
     ASSERT(lease->state == LEASE_HELD || lease->state == LEASE_FREE);
     ASSERT(lease->generation > 0);
@@ -54,6 +54,7 @@ struct lease lease_free(const struct lease *lease)
         .state = LEASE_FREE,
         .action = lease->action,
         .generation = lease->generation + 1,
+        .end = end,
     };
 }
 
@@ -62,6 +63,6 @@ bool lease_is(const struct lease *wanted, const struct lease *seen)
     return seen->generation == wanted->generation && seen->state == wanted->state &&
            seen->holder == wanted->holder &&
            incarnation_equal(seen->incarnation, wanted->incarnation) &&
-           action_id_equal(seen->action, wanted->action) &&
+           action_id_equal(seen->action, wanted->action) && seen->end == wanted->end &&
            clients_equal(&seen->clients, &wanted->clients);
 }

@@ -16,8 +16,8 @@ struct lease lease_take(const struct uuid *cluster_id, const struct uuid *vm, ui
 struct lease lease_name(const struct lease *lease, const struct clients *clients);
 
 /* Free, one generation on: of a held one its release; of a free one a raise, so that a change under
- * way for the present generation fails. */
-struct lease lease_free(const struct lease *lease);
+ * way for the present generation fails. `end`: how what ran under it ended. */
+struct lease lease_free(const struct lease *lease, enum domain_end end);
 
 /* Is `seen` what we wanted to write (our own change, refused by its earlier success)? */
 bool lease_is(const struct lease *wanted, const struct lease *seen);

@@ -241,6 +241,7 @@ static inline void random_lease(uint64_t *seed, struct lease *ret_lease)
         ret_lease->clients.list[i] = random_client(seed);
     }
     ret_lease->generation = wide(seed);
+    ret_lease->end = (enum domain_end)below(seed, END_COUNT);
 }
 
 static inline void random_observation(uint64_t *seed, struct observation *ret_observation)

@@ -124,8 +124,8 @@ static void check_deaths(struct sim *sim, const struct delta *delta)
     }
 }
 
-/* HA ignored, what ends stays off. An agent ended it, and was restarted before anybody had heard of
- * that: the new one found it gone, which nothing tells from an end of the guest's own. */
+/* HA ignored, what ends stays off. An agent ended it, and was restarted before its lease said so:
+ * the new one found it gone, which nothing tells from an end of the guest's own. */
 static bool found_gone(const struct sim *sim, const struct vm_record *vm, uint32_t v)
 {
     const struct sim_guest *last = NULL;
@@ -134,6 +134,7 @@ static bool found_gone(const struct sim *sim, const struct vm_record *vm, uint32
         last = guest->vm == v && guest->node == vm->node ? guest : last;
     }
     return sim->rados.state->settings.ha == HA_IGNORE && last != NULL && !last->alive &&
+           sim->rados.leases[v].end == END_UNKNOWN &&
            sim->hosts[last->node].agent.began_us > last->ended_us;
 }
 

@@ -125,7 +125,7 @@ static void note_ends(struct sim *sim, struct sim_address entry, bool all)
 
 static void block(struct sim *sim, struct sim_address entry, const struct scenario_step *step)
 {
-    note_ends(sim, entry, step->target != BLOCK_QEMU);
+    note_ends(sim, entry, step->target == BLOCK_HOST);
     if (step->on) {
         sim_block_hand(sim, entry, step->duration_us);
     } else {

@@ -156,7 +156,7 @@ TEST(a_foreign_lease_is_not_free)
 {
     struct position *p = begun(false);
     struct lease mine = held(44);
-    struct lease lease = lease_free(&mine);
+    struct lease lease = lease_free(&mine, END_STEAD);
     lease.cluster_id = unit_uuid(9);
     carry_on(p);
     lease_answer(p, OUTCOME_DONE, &lease);
@@ -185,7 +185,7 @@ TEST(a_free_lease_is_free)
 {
     struct position *p = begun(false);
     struct lease mine = held(44);
-    struct lease lease = lease_free(&mine);
+    struct lease lease = lease_free(&mine, END_STEAD);
     carry_on(p);
     lease_answer(p, OUTCOME_DONE, &lease);
     assert_int_equal(p->barrier.state, BARRIER_FREE);

@@ -59,7 +59,8 @@ TEST(name_raises_the_generation_by_one)
 TEST(free_raises_the_generation_by_one)
 {
     struct lease before = named();
-    struct lease after = lease_free(&before);
+    struct lease after = lease_free(&before, END_CRASHED);
+    assert_int_equal(after.end, END_CRASHED);
     assert_int_equal(after.generation, 43);
     assert_int_equal(after.state, LEASE_FREE);
     assert_int_equal(after.holder, 0);
@@ -75,7 +76,7 @@ TEST(senseless_changes_assert)
     struct uuid any = unit_uuid(1);
     struct clients none = {0};
     struct lease held = taken();
-    struct lease freed = lease_free(&held);
+    struct lease freed = lease_free(&held, END_STEAD);
     expect_assert_failure(lease_take(&any, &any, 1, 0, life, action));
     expect_assert_failure(lease_take(&any, &any, 1, 3, (struct incarnation){0}, action));
     expect_assert_failure(lease_name(&held, &none));
@@ -86,8 +87,8 @@ TEST(senseless_changes_assert)
 TEST(a_free_lease_is_raised)
 {
     struct lease held = taken();
-    struct lease freed = lease_free(&held);
-    struct lease raised = lease_free(&freed);
+    struct lease freed = lease_free(&held, END_STEAD);
+    struct lease raised = lease_free(&freed, END_STEAD);
     assert_int_equal(raised.state, LEASE_FREE);
     assert_int_equal(raised.generation, freed.generation + 1);
 }
@@ -111,7 +112,7 @@ TEST(lease_is_compares_every_part)
 {
     struct lease wanted = named();
     assert_true(lease_is(&wanted, &wanted));
-    struct lease seen[7];
+    struct lease seen[8];
     for (unsigned i = 0; i < UNIT_COUNT(seen); i++) {
         seen[i] = wanted;
     }
@@ -122,6 +123,7 @@ TEST(lease_is_compares_every_part)
     seen[4].action.counter++;
     seen[5].clients.list[1] = unit_client(3, 73);
     seen[6].clients.count = 1;
+    seen[7].end = END_STEAD;
     for (unsigned i = 0; i < UNIT_COUNT(seen); i++) {
         assert_false(lease_is(&wanted, &seen[i]));
     }

@@ -165,7 +165,7 @@ TEST(a_free_lease_starts_anew)
     unit_vm(u, 0, VM_RUNNING, N3);
     n3_lost(u);
     struct lease held = held_by_n3(u);
-    struct lease lease = lease_free(&held);
+    struct lease lease = lease_free(&held, END_STEAD);
     fence_stands(u);
     lease_read(u, &lease);
     unit_settle(u, 500);
