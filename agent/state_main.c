@@ -2,12 +2,12 @@
  * stead-state: the state of a cluster, into a file and back, and on without a majority. `stead
  * cluster backup`, `restore` and `force` run it; it speaks to Ceph by itself, with this host's
  * stead.conf, so that it works where no agent does; only where the state object is gone does a
- * backup ask the agent for its copy. Exit status: 0 done, 1 not done (and nothing changed), 2 wrong
- * usage.
+ * backup ask the agent for its copy. Exit status: 0 done, 1 not done (and the state is as it was),
+ * 2 wrong usage.
  *
- * A restore writes, in this order: definitions and leases that the pool lacks, then the state, in
- * one operation that fails if the state moved meanwhile. Agents see a new epoch and follow; what
- * that means is in storage/restore.c.
+ * A restore writes, in this order: VM by VM the definition and the lease that the pool lacks, or a
+ * new generation into the lease it has; then the state, in one operation that fails if the state
+ * moved meanwhile. Agents see a new epoch and follow; what that means is in storage/restore.c.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -187,14 +187,16 @@ static int put_definition(struct restoring *restoring, const struct vm_record *v
 
 /* The lease of a VM whose lease object is gone: on a person's word that no host outside the cluster
  * runs it (docs/decisions/0008). */
-static int put_lease(struct restoring *restoring, uint32_t slot, const char *object)
+static int put_lease(struct restoring *restoring, uint32_t slot)
 {
     struct clients watchers = {0};
+    char object[LEASE_OBJECT_BYTES];
     int r = read_watchers(restoring->pool, &restoring->image->vms[slot], &watchers);
     if (r < 0) {
         return r;
     }
     struct lease lease = restore_lease(restoring->image, slot, &watchers);
+    lease_object(&lease.vm, object);
     rados_write_op_t write = rados_create_write_op();
     char key[WIRE_KEY_BYTES];
     definition_format_key(restoring->image->vms[slot].definition_version, key);
@@ -210,25 +212,27 @@ static int put_lease(struct restoring *restoring, uint32_t slot, const char *obj
         r = rados_write_op_operate(write, restoring->pool->io, object, NULL, 0);
     }
     rados_release_write_op(write);
-    restoring->leases_back += r == 0;
+    if (r == 0) {
+        restore_know(restoring->image, slot, &lease);
+        restoring->leases_back++;
+    }
     return r;
 }
 
 static int restore_vm(struct restoring *restoring, uint32_t slot)
 {
     const struct vm_record *vm = &restoring->image->vms[slot];
-    char object[LEASE_OBJECT_BYTES];
-    uint64_t size;
-    time_t changed;
     int r = put_definition(restoring, vm);
     if (r < 0) {
         fprintf(stderr, "stead: %s: its definition: %s\n", vm->name, strerror(-r));
         return r;
     }
-    lease_object(&vm->uuid, object);
-    r = rados_stat(restoring->pool->io, object, &size, &changed);
+    r = backup_raise_lease(restoring->pool->io, restoring->image, slot);
     if (r == -ENOENT && restoring->leases) {
-        r = put_lease(restoring, slot, object);
+        r = put_lease(restoring, slot);
+    } else if (r == -EBADMSG) {
+        printf("%s: nobody can read its run lease; it will not start\n", vm->name);
+        r = 0;
     } else if (r == -ENOENT) {
         restoring->leases_missing++;
         printf("%s: its run lease is gone; it will not start until you restore with --i-vouch\n",

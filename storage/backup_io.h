@@ -61,6 +61,11 @@ int backup_present_header(rados_ioctx_t pool, bool *ret_exists, struct header *r
 int backup_put_state(rados_ioctx_t pool, const struct cluster *image, bool exists,
                      const struct header *present);
 
+/* Raises the run lease of a VM of `image` as restore_raise() says, by compare-and-set on the lease
+ * that is in the pool. 0, -ENOENT (there is none), -EBADMSG (nobody can read it: left as it is),
+ * -EAGAIN (it changes too fast) or -errno. */
+int backup_raise_lease(rados_ioctx_t pool, struct cluster *image, uint32_t slot);
+
 /* Adds to `write`, which makes the lease object `object` anew, the copy of firmware variables that
  * the backup has of it, if any. */
 void backup_set_nvram(rados_write_op_t write, const struct backup *backup, const char *object);

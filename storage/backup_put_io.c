@@ -3,14 +3,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/values.h"
 #include "proto/wire_io.h"
 #include "storage/backup_io.h"
 #include "storage/lease_io.h"
-#include "storage/op_io.h"
+#include "storage/restore.h"
 #include "storage/state.h"
 #include "storage/state_io.h"
 
 #define RECORD_BYTES 1024
+#define RAISES_MAX 20 /* of one lease that changes between its reading and its raise */
 
 int backup_present_header(rados_ioctx_t pool, bool *ret_exists, struct header *ret_header)
 {
@@ -102,6 +104,61 @@ int backup_put_state(rados_ioctx_t pool, const struct cluster *image, bool exist
 }
 
 /* ---- leases and definitions */
+
+static int read_lease(rados_ioctx_t pool, const char *object, struct lease *ret_lease)
+{
+    static const char *const keys[] = {LEASE_KEY_GENERATION, LEASE_KEY_VALUE};
+    static const size_t sizes[] = {sizeof(LEASE_KEY_GENERATION) - 1, sizeof(LEASE_KEY_VALUE) - 1};
+    rados_omap_iter_t values = NULL;
+    int result = 0;
+    rados_read_op_t read = rados_create_read_op();
+    rados_read_op_omap_get_vals_by_keys2(read, keys, 2, sizes, &values, &result);
+    int r = rados_read_op_operate(read, pool, object, 0);
+    if (r == 0) {
+        r = lease_find(values, ret_lease);
+    }
+    rados_omap_get_end(values);
+    rados_release_read_op(read);
+    return r;
+}
+
+/* -ECANCELED: it is no longer at generation `from`. */
+static int write_lease(rados_ioctx_t pool, const char *object, const struct lease *lease,
+                       uint64_t from)
+{
+    rados_write_op_t write = rados_create_write_op();
+    rados_write_op_assert_exists(write);
+    lease_compare(write, from);
+    int r = lease_set(write, lease);
+    if (r == 0) {
+        r = rados_write_op_operate(write, pool, object, NULL, 0);
+    }
+    rados_release_write_op(write);
+    return r;
+}
+
+int backup_raise_lease(rados_ioctx_t pool, struct cluster *image, uint32_t slot)
+{
+    const struct uuid *vm = &image->vms[slot].uuid;
+    char object[LEASE_OBJECT_BYTES];
+    int r = -ECANCELED;
+    lease_object(vm, object);
+    for (unsigned i = 0; r == -ECANCELED && i < RAISES_MAX; i++) {
+        struct lease seen;
+        r = read_lease(pool, object, &seen);
+        if (r == 0 && !uuid_equal(&seen.vm, vm)) {
+            r = -EBADMSG;
+        }
+        if (r == 0) {
+            const struct lease raised = restore_raise(image, slot, &seen);
+            r = write_lease(pool, object, &raised, seen.generation);
+            if (r == 0) {
+                restore_know(image, slot, &raised);
+            }
+        }
+    }
+    return r == -ECANCELED ? -EAGAIN : r;
+}
 
 void backup_set_nvram(rados_write_op_t write, const struct backup *backup, const char *object)
 {

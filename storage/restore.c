@@ -7,7 +7,8 @@
  * holder the backup knew, so it waits for its lease, as it is now, and for the barrier on the
  * clients that lease names. What had been fenced stays fenced. The epoch, the term and the version
  * are above those of the backup and of the object in the pool (where that cannot be read, the epoch
- * is above any there was), so no commit under way can land and every copy is replaced.
+ * is above any there was), so no commit under way can land and every copy is replaced. Every lease
+ * that is there is raised, so no change or removal of one that is under way can land either.
  * Assumes: the image's digest was right. Never: frees a lease, or makes a VM startable without one.
  */
 #include "storage/restore.h"
@@ -112,16 +113,33 @@ void restore_image(struct cluster *image, const struct restore *restore)
     ASSERT(header->version > restore->version);
 }
 
-struct lease restore_lease(struct cluster *image, uint32_t slot, const struct clients *watchers)
+/* Above any there ever was. */
+static uint64_t first_generation(const struct cluster *image)
 {
-    struct vm_record *vm = &image->vms[slot];
+    return ((uint64_t)image->header.epoch << 32) + 1;
+}
+
+struct lease restore_raise(const struct cluster *image, uint32_t slot, const struct lease *seen)
+{
+    const uint64_t first = first_generation(image);
+    struct lease lease = *seen;
+    ASSERT(slot < image->vm_end);
+    ASSERT(uuid_equal(&seen->vm, &image->vms[slot].uuid));
+    lease.generation = seen->generation < first ? first : seen->generation + 1;
+    return lease;
+}
+
+struct lease restore_lease(const struct cluster *image, uint32_t slot,
+                           const struct clients *watchers)
+{
+    const struct vm_record *vm = &image->vms[slot];
     ASSERT(slot < image->vm_end);
     ASSERT(vm->state == VM_STOPPED || vm->state == VM_RECOVERING);
     struct lease lease = {
         .cluster_id = image->header.cluster_id,
         .vm = vm->uuid,
         .state = LEASE_FREE,
-        .generation = ((uint64_t)image->header.epoch << 32) + 1, /* above any there ever was */
+        .generation = first_generation(image),
     };
     uint32_t holder = vm->node < NODES_MAX ? image->nodes[vm->node].nodeid : 0;
     if (vm->state == VM_RECOVERING && holder != 0 && !incarnation_is_none(vm->incarnation)) {
@@ -131,7 +149,17 @@ struct lease restore_lease(struct cluster *image, uint32_t slot, const struct cl
         lease.action = vm->action;
         lease.clients = *watchers;
     }
-    vm->generation = lease.generation;
-    image->header.digest = state_digest(image);
     return lease;
+}
+
+/* The start of a VM that stands stopped takes the lease at the generation of its record: never may
+ * that be the one of a lease which somebody holds. */
+void restore_know(struct cluster *image, uint32_t slot, const struct lease *lease)
+{
+    ASSERT(slot < image->vm_end);
+    ASSERT(lease->generation >= first_generation(image));
+    if (lease->state == LEASE_FREE) {
+        image->vms[slot].generation = lease->generation;
+        image->header.digest = state_digest(image);
+    }
 }

@@ -17,11 +17,20 @@ struct restore {
 /* Makes `image` (a whole, sound one) the first version of a new epoch, its digest included. */
 void restore_image(struct cluster *image, const struct restore *restore);
 
+/* The lease to be written over `seen`, that of a VM of a restored `image`, before the image is:
+ * as it is, at a generation above all that the epoch before knew. What that epoch had under way,
+ * removals of leases among it, compares generations, and fails from then on. */
+struct lease restore_raise(const struct cluster *image, uint32_t slot, const struct lease *seen);
+
 /* The lease to be written for a VM of a restored `image` whose lease object is gone: free, or in
  * the hands of the holder the image knows, with the clients that have its disks open now, so that
  * the barrier ends those before anybody starts it. To be used on a person's word only
  * (docs/decisions/ 0008): whoever ran it unknown to the image, and has its disks not open now, is
  * not named. */
-struct lease restore_lease(struct cluster *image, uint32_t slot, const struct clients *watchers);
+struct lease restore_lease(const struct cluster *image, uint32_t slot,
+                           const struct clients *watchers);
+
+/* To be called once either of them is written: the image knows the lease as it is then. */
+void restore_know(struct cluster *image, uint32_t slot, const struct lease *lease);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * As agent/state_main.c does it: definitions and leases that the pool lacks, then the state, in one
- * operation. Where its placement group answers nobody, nothing comes of it.
+ * As agent/state_main.c does it: definitions and leases that the pool lacks, those it has raised,
+ * then the state, in one operation. Where a placement group answers nobody, nothing comes of it.
  */
 #include <stdlib.h>
 
@@ -11,17 +11,25 @@
 #include "tests/sim/sim_rados.h"
 #include "tests/sim/sim_virt.h"
 
-static void restore_vm(struct sim *sim, struct cluster *image, uint32_t slot)
+static bool restore_vm(struct sim *sim, struct cluster *image, uint32_t slot)
 {
     struct clients watchers = {0};
     uint32_t vm = sim_vm_by_uuid(sim, &image->vms[slot].uuid);
     ASSERT(vm != SIM_VMS_MAX);
+    if (sim->rados.lease_stalled[vm]) {
+        return false;
+    }
     sim->vms[vm].known = true;
-    if (!sim->rados.lease_exists[vm]) {
+    struct lease *lease = &sim->rados.leases[vm];
+    if (sim->rados.lease_exists[vm]) {
+        *lease = restore_raise(image, slot, lease);
+    } else {
         sim_virt_watchers(sim, vm, &watchers);
-        sim->rados.leases[vm] = restore_lease(image, slot, &watchers);
+        *lease = restore_lease(image, slot, &watchers);
         sim->rados.lease_exists[vm] = true;
     }
+    restore_know(image, slot, lease);
+    return true;
 }
 
 /* What it says counts from now on, whatever was there. */
@@ -59,11 +67,14 @@ void sim_restore(struct sim *sim)
     ASSERT(image != NULL);
     *image = *sim->rados.kept;
     restore_image(image, &order);
-    for (uint32_t slot = 0; slot < image->vm_end; slot++) {
-        if (image->vms[slot].state != VM_FREE) {
-            restore_vm(sim, image, slot);
-        }
+    bool whole = true;
+    for (uint32_t slot = 0; whole && slot < image->vm_end; slot++) {
+        whole = image->vms[slot].state == VM_FREE || restore_vm(sim, image, slot);
     }
-    put(sim, image);
+    if (whole) {
+        put(sim, image);
+    } else {
+        sim_log(sim, SIM_NO_HOST, "operator: not restored: a run lease does not answer");
+    }
     free(image);
 }

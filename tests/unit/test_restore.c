@@ -1,4 +1,5 @@
 /* From a backup to a new epoch: no life of before counts, and nothing starts without its lease. */
+#include "storage/lease.h"
 #include "storage/restore.h"
 #include "storage/state.h"
 #include "tests/unit/unit_core.h"
@@ -130,11 +131,43 @@ TEST(a_lease_made_anew_is_held)
     assert_true(uuid_equal(&lease.vm, &u->image.vms[0].uuid));
     assert_int_equal(lease.clients.count, 1);
     assert_int_equal(lease.generation, (5ull << 32) + 1);
-    assert_int_equal(u->image.vms[0].generation, lease.generation);
-    assert_int_equal(u->image.header.digest, state_digest(&u->image));
     lease = restore_lease(&u->image, 1, &(struct clients){0});
     assert_int_equal(lease.state, LEASE_FREE);
-    assert_int_equal(u->image.vms[1].generation, lease.generation);
+    assert_int_equal(lease.generation, (5ull << 32) + 1);
+    free(u);
+}
+
+/* As it is, above all that the epoch before knew; raised twice, it goes on. */
+TEST(a_lease_that_is_there_is_raised)
+{
+    struct unit *u = restored(1);
+    struct lease seen = unit_lease(u, 0, 3);
+    struct lease raised = restore_raise(&u->image, 0, &seen);
+    assert_int_equal(raised.generation, (5ull << 32) + 1);
+    seen.generation = (5ull << 32) - 1;
+    assert_int_equal(restore_raise(&u->image, 0, &seen).generation, (5ull << 32) + 1);
+    seen.generation = (5ull << 32) + 1;
+    assert_int_equal(restore_raise(&u->image, 0, &seen).generation, (5ull << 32) + 2);
+    seen.generation = raised.generation;
+    assert_true(lease_is(&raised, &seen)); /* holder, clients and all */
+    free(u);
+}
+
+/* A start goes by the record: it may know a free lease, and not one that somebody holds. */
+TEST(the_record_knows_a_free_lease)
+{
+    struct unit *u = restored(1);
+    struct lease lease = unit_lease(u, 1, 3);
+    const uint64_t before = u->image.vms[1].generation;
+    lease.generation = (5ull << 32) + 1;
+    restore_know(&u->image, 1, &lease);
+    assert_int_equal(u->image.vms[1].generation, before);
+    lease = lease_free(&lease, END_STEAD);
+    restore_know(&u->image, 1, &lease);
+    assert_int_equal(u->image.vms[1].generation, (5ull << 32) + 2);
+    assert_int_equal(u->image.header.digest, state_digest(&u->image));
+    lease.generation = 5ull << 32; /* not raised */
+    expect_assert_failure(restore_know(&u->image, 1, &lease));
     free(u);
 }
 
@@ -199,6 +232,8 @@ int main(void)
         cmocka_unit_test(no_life_of_before_counts),
         cmocka_unit_test(a_lost_node_counts_as_fenced),
         cmocka_unit_test(a_lease_made_anew_is_held),
+        cmocka_unit_test(a_lease_that_is_there_is_raised),
+        cmocka_unit_test(the_record_knows_a_free_lease),
         cmocka_unit_test(the_lowest_begins_and_asks_the_lease),
         cmocka_unit_test(the_history_goes_on_and_says_so),
         cmocka_unit_test(a_lease_made_anew_is_free_without_a_holder),
