@@ -2,8 +2,10 @@
 #include "tests/unit/unit_request.h"
 
 #include "agent/classes.h"
+#include "agent/peers.h"
 #include "agent/place.h"
 #include "agent/request_validate.h"
+#include "agent/spare.h"
 
 static struct request adoption(uint32_t nodeid, uint32_t number, uint64_t counter)
 {
@@ -98,6 +100,34 @@ TEST(an_adopted_vm_counts_in_its_own_draft)
     free(u);
 }
 
+/* Nobody else's VM is on its node: it alone makes a fence of that due, and forbids what would count
+ * on its watchdog by what was read before. */
+TEST(an_adopted_vm_is_on_its_node_in_its_own_draft)
+{
+    struct unit *u = acting();
+    struct core *core = &u->core;
+    struct text scratch;
+    struct request request = adoption(3, 3, 1);
+    struct settings next = core->cluster.settings;
+    for (uint32_t i = 0; i < core->cluster.vm_end; i++) {
+        core->cluster.vms[i].state = VM_STOPPED;
+    }
+    core->cluster.nodes[N3].watchdog = true;
+    peers_find(&core->local, 3)->nodeid = 77; /* it is gone */
+    for (uint32_t i = 0; i < core->local.seen_count; i++) {
+        core->local.left_ms[i] = u->now_ms;
+    }
+    draft_begin(core);
+    next.proof = PROOF_STORAGE | PROOF_WATCHDOG;
+    assert_int_equal(spare_due(core), 0);
+    assert_null(request_class_proof(core, &next, &scratch));
+    assert_null(request_vm_add(core, &request, &scratch));
+    assert_int_equal(spare_due(core), UINT64_C(1) << N3);
+    assert_non_null(strstr(request_class_proof(core, &next, &scratch), "new is on it"));
+    core->local.draft.open = false;
+    free(u);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -105,6 +135,7 @@ int main(void)
         cmocka_unit_test(an_adoption_of_an_earlier_life_is_refused),
         cmocka_unit_test(a_running_vm_is_given_back),
         cmocka_unit_test(an_adopted_vm_counts_in_its_own_draft),
+        cmocka_unit_test(an_adopted_vm_is_on_its_node_in_its_own_draft),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
