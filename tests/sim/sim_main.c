@@ -347,8 +347,9 @@ int main(int argc, char **argv)
 {
     struct options options = {.swarm = {.first = 1, .last = 200}};
     /* Cores are large and little of them is used: fresh pages each time, rather than cleared ones.
-     */
+     * What is small is kept for the next seed. */
     (void)mallopt(M_MMAP_THRESHOLD, 1 << 20);
+    (void)mallopt(M_TRIM_THRESHOLD, 1 << 30);
     int option = 0;
     while ((option = getopt_long(argc, argv, "h", known_options, NULL)) != -1) {
         if (option == 'h') {
