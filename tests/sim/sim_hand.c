@@ -40,7 +40,7 @@ static void stand_still(struct sim *sim, uint32_t index, enum guest_state state)
 
 static void guest_step(struct sim *sim, const struct scenario_step *step)
 {
-    uint32_t index = guest_of(sim, step->vm, SIM_NODES_MAX);
+    uint32_t index = guest_of(sim, step->vm, step->node);
     if (index == UINT32_MAX || sim->guests[index].state != GUEST_RUNNING) {
         return;
     }
@@ -152,9 +152,14 @@ static void blocklist(struct sim *sim, const struct scenario_step *step)
     sim_block_publish(sim);
 }
 
+/* On that host: elsewhere there may be another copy by now. */
 static void run_again(struct sim *sim, struct sim_task *task)
 {
-    sim_hand_step(sim, &sim->story->steps[task->number]);
+    struct scenario_step step = sim->story->steps[task->number];
+    bool there = step.kind == STEP_GUEST || step.deed == DEED_STOP || step.deed == DEED_PAUSE ||
+                 step.deed == DEED_RESUME;
+    step.node = there ? task->host : step.node;
+    sim_hand_step(sim, &step);
 }
 
 void sim_hand_step(struct sim *sim, const struct scenario_step *step)

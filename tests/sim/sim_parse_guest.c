@@ -33,6 +33,7 @@ void parse_guest(struct words *words, struct scenario_step *step)
     static const char *const known[] = {"poweroff", "reboot", "panic"};
     static const enum deed deeds[] = {DEED_POWEROFF, DEED_REBOOT, DEED_PANIC};
     step->kind = STEP_GUEST;
+    step->node = SIM_NODES_MAX; /* where it is */
     if (!take_vm(words, step) || take_stuck(words, step)) {
         return;
     }
