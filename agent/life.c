@@ -195,6 +195,20 @@ static void note_strangers(struct core *core, const struct event *event, struct 
     ASSERT(life->named <= RUNS_MAX);
 }
 
+/* /proc has none of them any more. libvirt may not say so for a while, and one that it told of
+ * before is not to be taken for a guest that runs, should our life go on. */
+static void forget_guests(struct core *core)
+{
+    struct local *local = &core->local;
+    ASSERT(local->life.empty);
+    for (uint32_t i = local->domain_count; i > 0; i--) {
+        const struct domain *domain = &local->domains[i - 1];
+        if (run_slot(core, &domain->vm, domain->slot) != VMS_MAX) {
+            local->domains[i - 1] = local->domains[--local->domain_count];
+        }
+    }
+}
+
 void life_on_killed(struct core *core, const struct event *event, struct caller *caller)
 {
     struct life *life = &core->local.life;
@@ -210,6 +224,7 @@ void life_on_killed(struct core *core, const struct event *event, struct caller 
         life->kill_retry_ms = life->late_ms;
     } else {
         life->empty = true;
+        forget_guests(core);
         trace_words(caller, "self: hands are empty, no guest of ours in /proc");
         peers_hurry(core);
     }

@@ -72,7 +72,7 @@ struct life {
     struct incarnation incarnation; /* 0/0: none */
     bool empty;                     /* no guest of ours in /proc, asked since we stood outside */
     bool brought;     /* one was told of since the look under way, or the last, began */
-    bool gave_up;     /* it was lost since this agent began, and killed what ran here */
+    bool gave_up;     /* it was lost since this agent began: what ran here is killed for that */
     uint32_t named;   /* guests that leases named when we were put out; 0 once all are gone */
     uint64_t late_ms; /* till then one of no lease may have a write under way; 0: none */
     struct call kill_call;
@@ -218,7 +218,8 @@ struct run {
     uint64_t check_ms;       /* when to look at the lease next */
     char reason[TEXT_BYTES]; /* why a start failed */
     enum domain_end end;     /* how it came to its end */
-    uint64_t up_ms;          /* since when it is up */
+    enum domain_end fate; /* likewise, of one that was gone when this run began, if that is known */
+    uint64_t up_ms;       /* since when it is up */
     struct run_io io;
     struct run_wake wake;
     bool intruder;       /* another hand started it here: who has its images open is not known */
@@ -226,6 +227,13 @@ struct run {
     bool other_stays;    /* it was seen twice */
     uint64_t others_ms;  /* when to look for such a one next */
     bool stray; /* it ran here under no lease of ours: who has its images open here, may not */
+};
+
+/* What became of a VM that an agent had when it gave its guests up. */
+struct fate {
+    struct uuid vm;
+    struct action_id action;
+    enum domain_end end;
 };
 
 /* A copy of a VM that somebody started here past stead: told until the history holds the token. */
@@ -343,6 +351,8 @@ struct local {
     uint32_t run_count; /* one past the last run in use */
     uint32_t run_first; /* the one for which a step last had no room */
     struct run runs[RUNS_MAX];
+    uint32_t fate_count;
+    struct fate fates[RUNS_MAX];
     struct hand hands[HANDS_MAX];
     uint32_t observed_count;
     struct observed observed[OBSERVED_MAX];

@@ -82,6 +82,7 @@ void run_move(struct run_step *step, enum run_state state, const char *cause)
         run->other = (struct client){{0}};
         run->other_stays = false;
         run->end = END_STEAD; /* unless we are told otherwise */
+        run->fate = END_UNKNOWN;
     }
     if (state == RUN_UP || state == RUN_OVER) {
         peers_hurry(step->core);
@@ -196,6 +197,7 @@ static void begin(struct core *core, uint32_t slot, struct caller *caller)
         run->action = assigned->action;
         run->starting = assigned->state == VM_STARTING;
     }
+    run->fate = domain == NULL ? run_fate(core, run) : END_UNKNOWN;
     bool fresh_start = run->starting && domain == NULL;
     if (fresh_start) {
         run->lease.generation = vm->generation;
@@ -206,6 +208,7 @@ static void begin(struct core *core, uint32_t slot, struct caller *caller)
 
 void run_drop_all(struct core *core)
 {
+    run_note_fates(&core->local);
     core->local.run_count = 0;
     core->local.begun_epoch = 0;
 }
@@ -570,7 +573,7 @@ static void observe(const struct core *core, const struct run *run, struct beat 
         .lease = run->lease.state,
         .lease_holder = run->lease.holder,
         .lease_incarnation = run->lease.incarnation,
-        .end = run_told_end(core, run),
+        .end = run_told_end(run),
         .up_ms = run->up_ms == 0 ? 0 : core->local.now_ms - run->up_ms,
         .trouble = trouble,
     };

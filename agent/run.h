@@ -71,7 +71,12 @@ void run_kill_anothers(struct run_step *step);
 /* /proc no longer has its process, though libvirt may list it for a while yet. */
 void run_rest_domain(struct run_step *step);
 /* How it ended, as others are to hear it. */
-enum domain_end run_told_end(const struct core *core, const struct run *run);
+enum domain_end run_told_end(const struct run *run);
+/* What became of all that is dropped now, and of what a run that begins now finds gone. */
+void run_note_fates(struct local *local);
+enum domain_end run_fate(const struct core *core, const struct run *run);
+/* Its lease, read just now, may say so. */
+void run_learn_fate(struct run *run);
 /* Ends what is left here, from wherever it is: domain, clients, locks, lease. */
 void run_end(struct run_step *step, const char *cause);
 

@@ -154,20 +154,54 @@ static void block_clients(struct run_step *step)
     fill_block(&action->block, &named, &run->wanted.clients);
 }
 
-/* Found gone by the very agent that gave its guests up since it began, and killed them. What it may
- * have become elsewhere meanwhile is unknown all the same: run->end stays what it is. */
-enum domain_end run_told_end(const struct core *core, const struct run *run)
+/* Those that still run are about to be killed by a look into /proc. */
+void run_note_fates(struct local *local)
 {
-    bool ours = run->end == END_UNKNOWN && run->up_ms == 0 && core->local.life.gave_up;
-    ASSERT(run->state != RUN_IDLE);
+    ASSERT(local->run_count <= RUNS_MAX);
+    local->fate_count = local->run_count > 0 ? 0 : local->fate_count;
+    for (uint32_t i = 0; i < local->run_count; i++) {
+        const struct run *run = &local->runs[i];
+        if (run->state != RUN_IDLE) {
+            local->fates[local->fate_count++] = (struct fate){
+                run->vm, run->action, run->has_domain ? END_STEAD : run_told_end(run)};
+        }
+    }
+}
+
+enum domain_end run_fate(const struct core *core, const struct run *run)
+{
+    const struct local *local = &core->local;
+    ASSERT(local->fate_count <= RUNS_MAX);
+    for (uint32_t i = 0; i < local->fate_count; i++) {
+        const struct fate *fate = &local->fates[i];
+        if (uuid_equal(&fate->vm, &run->vm) && action_id_equal(fate->action, run->action)) {
+            return fate->end;
+        }
+    }
+    return local->life.gave_up ? END_STEAD : END_UNKNOWN;
+}
+
+/* Of one that was gone when this run began, run->end says what was told of it since, and whether it
+ * may have become something elsewhere. */
+enum domain_end run_told_end(const struct run *run)
+{
     ASSERT(run->end < END_COUNT);
-    return ours ? END_STEAD : run->end;
+    ASSERT(run->fate < END_COUNT);
+    return run->fate != END_UNKNOWN ? run->fate : run->end;
+}
+
+/* Whoever freed it saw it end. */
+void run_learn_fate(struct run *run)
+{
+    if (run->lease.state == LEASE_FREE && run->fate == END_UNKNOWN) {
+        run->fate = run->lease.end;
+    }
 }
 
 static void release(struct run_step *step)
 {
     struct run *run = step->run;
-    run->wanted = lease_free(&run->lease, run_told_end(step->core, run));
+    run->wanted = lease_free(&run->lease, run_told_end(run));
     struct action *action = call_begin(step->caller, &run->call, ACTION_LEASE_CHANGE,
                                        run_settings(step)->call_ms, false);
     action->lease.lease = run->wanted;
@@ -334,8 +368,12 @@ static void on_release(struct run_step *step, const struct event_lease *answer)
     if (answer->outcome == OUTCOME_DONE || late) {
         run->lease = run->wanted;
         run_move(step, RUN_OVER, "the lease is free");
+    } else if (answer->outcome == OUTCOME_REFUSED && answer->has_lease &&
+               lease_is_raised(&run->lease, &answer->lease)) {
+        run->lease = answer->lease;
     } else if (answer->outcome == OUTCOME_REFUSED && answer->has_lease) {
         run->lease = answer->lease; /* a late change of ours, or it was taken over */
+        run_learn_fate(run);
         run->clean = false;
         run->forfeit = !lease_held_by(&answer->lease, step->core->local.facts.nodeid,
                                       step->core->local.life.incarnation);

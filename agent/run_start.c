@@ -213,7 +213,7 @@ static void on_adopt(struct run_step *step, const struct event_lease *answer)
                run->wanted.generation == run->lease.generation + 1) {
         run_move(step, RUN_RELEASE, "our taking it may land yet: raise the generation first");
     } else {
-        run->end = run->lease.end; /* whoever freed it saw it end */
+        run_learn_fate(run);
         run_move(step, RUN_OVER, "nothing of it is here");
     }
 }
@@ -330,6 +330,10 @@ static void on_name(struct run_step *step, const struct event_lease *answer)
     if (answer->outcome == OUTCOME_DONE || late) {
         run->lease = run->wanted;
         run_move(step, RUN_CHECK, "the lease names its clients");
+    } else if (answer->outcome == OUTCOME_REFUSED && answer->has_lease &&
+               lease_is_raised(&run->lease, &answer->lease)) {
+        run->lease = answer->lease;
+        run->wanted = lease_name(&run->lease, &run->wanted.clients);
     } else if (answer->outcome == OUTCOME_REFUSED) {
         run->forfeit = true;
         run->lease = answer->has_lease ? answer->lease : run->lease;

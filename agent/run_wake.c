@@ -97,6 +97,9 @@ static void on_lease(struct run_step *step, const struct event_lease *answer)
 {
     struct run *run = step->run;
     bool known = answer->outcome == OUTCOME_DONE && answer->has_lease;
+    if (known && lease_is_raised(&run->lease, &answer->lease)) {
+        run->lease = answer->lease;
+    }
     if (known && !lease_is(&run->lease, &answer->lease)) {
         run->forfeit = !lease_held_by(&answer->lease, step->core->local.facts.nodeid,
                                       step->core->local.life.incarnation);

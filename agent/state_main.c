@@ -6,8 +6,9 @@
  * 2 wrong usage.
  *
  * A restore writes, in this order: VM by VM the definition and the lease that the pool lacks, or a
- * new generation into the lease it has; then the state, in one operation that fails if the state
- * moved meanwhile. Agents see a new epoch and follow; what that means is in storage/restore.c.
+ * new generation into a lease whose removal may be under way; then the state, in one operation that
+ * fails if the state moved meanwhile. Agents see a new epoch and follow; what that means is in
+ * storage/restore.c.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -143,7 +144,8 @@ struct restoring {
     struct cluster *image;
     bool exists;
     struct header present;
-    bool leases; /* write those that are missing, on a person's word */
+    struct cluster *now; /* the state in the pool, NULL where nobody can read it */
+    bool leases;         /* write those that are missing, on a person's word */
     uint32_t definitions_back;
     uint32_t leases_back;
     uint32_t leases_missing;
@@ -227,7 +229,8 @@ static int restore_vm(struct restoring *restoring, uint32_t slot)
         fprintf(stderr, "stead: %s: its definition: %s\n", vm->name, strerror(-r));
         return r;
     }
-    r = backup_raise_lease(restoring->pool->io, restoring->image, slot);
+    r = backup_follow_lease(restoring->pool->io, restoring->image, slot,
+                            restore_raises(restoring->now, &vm->uuid));
     if (r == -ENOENT && restoring->leases) {
         r = put_lease(restoring, slot);
     } else if (r == -EBADMSG) {
@@ -267,6 +270,18 @@ static void tell_strangers(const struct restoring *restoring)
     rados_nobjects_list_close(list);
 }
 
+/* As the header says that was read before: should it be another by now, the restore fails. */
+static int read_present(struct restoring *restoring)
+{
+    struct backup present = {.count = 0};
+    int r = backup_read_state(restoring->pool->io, &present);
+    if (r == 0) {
+        r = backup_state(&present, &restoring->now);
+        backup_free(&present);
+    }
+    return r == -ENOENT || r == -EBADMSG ? 0 : r;
+}
+
 static int prepare(struct restoring *restoring, const char *path)
 {
     int r = backup_read_file(path, &restoring->backup);
@@ -283,6 +298,7 @@ static int prepare(struct restoring *restoring, const char *path)
         return r;
     }
     r = backup_present_header(restoring->pool->io, &restoring->exists, &restoring->present);
+    r = r == 0 ? read_present(restoring) : r;
     if (r < 0) {
         (void)force_io_fail("reading the pool", r);
     } else if (restoring->present.version != 0 &&

@@ -61,10 +61,10 @@ int backup_present_header(rados_ioctx_t pool, bool *ret_exists, struct header *r
 int backup_put_state(rados_ioctx_t pool, const struct cluster *image, bool exists,
                      const struct header *present);
 
-/* Raises the run lease of a VM of `image` as restore_raise() says, by compare-and-set on the lease
- * that is in the pool. 0, -ENOENT (there is none), -EBADMSG (nobody can read it: left as it is),
- * -EAGAIN (it changes too fast) or -errno. */
-int backup_raise_lease(rados_ioctx_t pool, struct cluster *image, uint32_t slot);
+/* Reads the run lease of a VM of `image`, raises it where `raise` says so (restore_raise(), by
+ * compare-and-set), and lets the image know it. 0, -ENOENT (there is none), -EBADMSG (nobody can
+ * read it, or it is another cluster's: left as it is), -EAGAIN (it changes too fast) or -errno. */
+int backup_follow_lease(rados_ioctx_t pool, struct cluster *image, uint32_t slot, bool raise);
 
 /* Adds to `write`, which makes the lease object `object` anew, the copy of firmware variables that
  * the backup has of it, if any. */

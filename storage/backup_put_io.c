@@ -137,24 +137,26 @@ static int write_lease(rados_ioctx_t pool, const char *object, const struct leas
     return r;
 }
 
-int backup_raise_lease(rados_ioctx_t pool, struct cluster *image, uint32_t slot)
+int backup_follow_lease(rados_ioctx_t pool, struct cluster *image, uint32_t slot, bool raise)
 {
     const struct uuid *vm = &image->vms[slot].uuid;
     char object[LEASE_OBJECT_BYTES];
     int r = -ECANCELED;
     lease_object(vm, object);
     for (unsigned i = 0; r == -ECANCELED && i < RAISES_MAX; i++) {
-        struct lease seen;
-        r = read_lease(pool, object, &seen);
-        if (r == 0 && !uuid_equal(&seen.vm, vm)) {
+        struct lease lease;
+        r = read_lease(pool, object, &lease);
+        if (r == 0 && !(uuid_equal(&lease.vm, vm) &&
+                        uuid_equal(&lease.cluster_id, &image->header.cluster_id))) {
             r = -EBADMSG;
         }
+        if (r == 0 && raise) {
+            const uint64_t from = lease.generation;
+            lease = restore_raise(image, slot, &lease);
+            r = write_lease(pool, object, &lease, from);
+        }
         if (r == 0) {
-            const struct lease raised = restore_raise(image, slot, &seen);
-            r = write_lease(pool, object, &raised, seen.generation);
-            if (r == 0) {
-                restore_know(image, slot, &raised);
-            }
+            restore_know(image, slot, &lease);
         }
     }
     return r == -ECANCELED ? -EAGAIN : r;

@@ -1,9 +1,10 @@
 /*
  * The run lease: the right to run one VM, kept in the same system as its disks.
  *
- * Decides: what follows a lease. Every change raises the generation by one, so that a change which
- * lands late fails its comparison; a generation is never used for two different contents by one
- * holder (each content names its action and its clients).
+ * Decides: what follows a lease. Every change raises the generation (a holder's by one, a restore's
+ * to above all that an epoch knew), so that a change which lands late fails its comparison; a
+ * generation is never used for two different contents by one holder (each content names its action,
+ * its clients or how it ended).
  * Assumes: the edge writes lease_X(...) only by comparing `generation - 1`.
  * Never: frees or takes without a step of the generation.
  */
@@ -56,6 +57,14 @@ struct lease lease_free(const struct lease *lease, enum domain_end end)
         .generation = lease->generation + 1,
         .end = end,
     };
+}
+
+bool lease_is_raised(const struct lease *ours, const struct lease *seen)
+{
+    struct lease raised = *ours;
+    ASSERT(ours->state == LEASE_HELD);
+    raised.generation = seen->generation;
+    return seen->generation > ours->generation && lease_is(&raised, seen);
 }
 
 bool lease_is(const struct lease *wanted, const struct lease *seen)

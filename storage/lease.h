@@ -19,6 +19,10 @@ struct lease lease_name(const struct lease *lease, const struct clients *clients
  * way for the present generation fails. `end`: how what ran under it ended. */
 struct lease lease_free(const struct lease *lease, enum domain_end end);
 
+/* Is `seen` as `ours`, a held one, but at a later generation? A restore did that, which came to
+ * nothing yet, or was not heard of: whoever holds it goes on with it. */
+bool lease_is_raised(const struct lease *ours, const struct lease *seen);
+
 /* Is `seen` what we wanted to write (our own change, refused by its earlier success)? */
 bool lease_is(const struct lease *wanted, const struct lease *seen);
 

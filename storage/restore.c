@@ -7,8 +7,8 @@
  * holder the backup knew, so it waits for its lease, as it is now, and for the barrier on the
  * clients that lease names. What had been fenced stays fenced. The epoch, the term and the version
  * are above those of the backup and of the object in the pool (where that cannot be read, the epoch
- * is above any there was), so no commit under way can land and every copy is replaced. Every lease
- * that is there is raised, so no change or removal of one that is under way can land either.
+ * is above any there was), so no commit under way can land and every copy is replaced. The lease of
+ * a VM that the state in the pool has no more is raised: its removal may be under way.
  * Assumes: the image's digest was right. Never: frees a lease, or makes a VM startable without one.
  */
 #include "storage/restore.h"
@@ -119,6 +119,12 @@ static uint64_t first_generation(const struct cluster *image)
     return ((uint64_t)image->header.epoch << 32) + 1;
 }
 
+bool restore_raises(const struct cluster *present, const struct uuid *vm)
+{
+    ASSERT(!uuid_is_zero(vm));
+    return present == NULL || state_find_vm_uuid(present, vm) == VMS_MAX;
+}
+
 struct lease restore_raise(const struct cluster *image, uint32_t slot, const struct lease *seen)
 {
     const uint64_t first = first_generation(image);
@@ -157,7 +163,7 @@ struct lease restore_lease(const struct cluster *image, uint32_t slot,
 void restore_know(struct cluster *image, uint32_t slot, const struct lease *lease)
 {
     ASSERT(slot < image->vm_end);
-    ASSERT(lease->generation >= first_generation(image));
+    ASSERT(uuid_equal(&lease->vm, &image->vms[slot].uuid));
     if (lease->state == LEASE_FREE) {
         image->vms[slot].generation = lease->generation;
         image->header.digest = state_digest(image);

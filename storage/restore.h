@@ -17,9 +17,12 @@ struct restore {
 /* Makes `image` (a whole, sound one) the first version of a new epoch, its digest included. */
 void restore_image(struct cluster *image, const struct restore *restore);
 
+/* Must the lease of this VM, which the image has, be raised? `present` is the state in the pool,
+ * NULL where nobody can read it: by that, a removal of the lease may be under way, or is not. */
+bool restore_raises(const struct cluster *present, const struct uuid *vm);
+
 /* The lease to be written over `seen`, that of a VM of a restored `image`, before the image is:
- * as it is, at a generation above all that the epoch before knew. What that epoch had under way,
- * removals of leases among it, compares generations, and fails from then on. */
+ * as it is, at a generation above all that the epoch before knew. Changes compare generations. */
 struct lease restore_raise(const struct cluster *image, uint32_t slot, const struct lease *seen);
 
 /* The lease to be written for a VM of a restored `image` whose lease object is gone: free, or in
@@ -30,7 +33,7 @@ struct lease restore_raise(const struct cluster *image, uint32_t slot, const str
 struct lease restore_lease(const struct cluster *image, uint32_t slot,
                            const struct clients *watchers);
 
-/* To be called once either of them is written: the image knows the lease as it is then. */
+/* The image learns of the lease as it is in the pool: to be called once it is read, or written. */
 void restore_know(struct cluster *image, uint32_t slot, const struct lease *lease);
 
 #endif

@@ -174,15 +174,18 @@ static void a_lease_is_raised_by_a_restore(void **state)
     struct backup backup = backup_now(world);
     assert_int_equal(backup_state(&backup, &image), 0);
     restore_image(image, &order);
-    assert_int_equal(backup_raise_lease(world->pool, image, 0), -EBADMSG); /* rubbish, as made */
+    assert_int_equal(backup_follow_lease(world->pool, image, 0, true),
+                     -EBADMSG); /* rubbish, as made */
     assert_int_equal(rados_remove(world->pool, LEASE), 0);
-    assert_int_equal(backup_raise_lease(world->pool, image, 0), -ENOENT);
+    assert_int_equal(backup_follow_lease(world->pool, image, 0, true), -ENOENT);
     rados_write_op_t write = rados_create_write_op();
     assert_int_equal(lease_set(write, &lease), 0);
     assert_int_equal(rados_write_op_operate(write, world->pool, LEASE, NULL, 0), 0);
     rados_release_write_op(write);
     struct action removal = {.kind = ACTION_LEASE_REMOVE, .lease.lease = lease};
-    assert_int_equal(backup_raise_lease(world->pool, image, 0), 0);
+    assert_int_equal(backup_follow_lease(world->pool, image, 0, false), 0);
+    assert_int_equal(image->vms[0].generation, 1);
+    assert_int_equal(backup_follow_lease(world->pool, image, 0, true), 0);
     assert_int_equal(image->vms[0].generation, (UINT64_C(2) << 32) + 1);
     assert_int_equal(ask(&world->seats[0], &removal)->lease.outcome, OUTCOME_REFUSED);
     struct action read = {.kind = ACTION_LEASE_READ};
@@ -195,7 +198,7 @@ static void a_lease_is_raised_by_a_restore(void **state)
     take.lease.lease.state = LEASE_HELD;
     take.lease.lease.generation++;
     assert_int_equal(ask(&world->seats[0], &take)->lease.outcome, OUTCOME_DONE);
-    assert_int_equal(backup_raise_lease(world->pool, image, 0), 0);
+    assert_int_equal(backup_follow_lease(world->pool, image, 0, true), 0);
     assert_int_equal(image->vms[0].generation, (UINT64_C(2) << 32) + 1); /* held: not to be known */
     free(image);
     backup_free(&backup);

@@ -1,6 +1,7 @@
 /*
- * As agent/state_main.c does it: definitions and leases that the pool lacks, those it has raised,
- * then the state, in one operation. Where a placement group answers nobody, nothing comes of it.
+ * As agent/state_main.c does it: definitions and leases that the pool lacks, those raised whose
+ * removal may be under way, then the state, in one operation. Where a placement group answers
+ * nobody, nothing comes of it.
  */
 #include <stdlib.h>
 
@@ -11,7 +12,8 @@
 #include "tests/sim/sim_rados.h"
 #include "tests/sim/sim_virt.h"
 
-static bool restore_vm(struct sim *sim, struct cluster *image, uint32_t slot)
+static bool restore_vm(struct sim *sim, const struct cluster *present, struct cluster *image,
+                       uint32_t slot)
 {
     struct clients watchers = {0};
     uint32_t vm = sim_vm_by_uuid(sim, &image->vms[slot].uuid);
@@ -21,9 +23,9 @@ static bool restore_vm(struct sim *sim, struct cluster *image, uint32_t slot)
     }
     sim->vms[vm].known = true;
     struct lease *lease = &sim->rados.leases[vm];
-    if (sim->rados.lease_exists[vm]) {
+    if (sim->rados.lease_exists[vm] && restore_raises(present, &lease->vm)) {
         *lease = restore_raise(image, slot, lease);
-    } else {
+    } else if (!sim->rados.lease_exists[vm]) {
         sim_virt_watchers(sim, vm, &watchers);
         *lease = restore_lease(image, slot, &watchers);
         sim->rados.lease_exists[vm] = true;
@@ -63,13 +65,14 @@ void sim_restore(struct sim *sim)
         order.version = present->version;
         order.term = present->term;
     }
+    const struct cluster *now = read && !sim->rados.damaged ? sim->rados.state : NULL;
     struct cluster *image = malloc(sizeof(*image));
     ASSERT(image != NULL);
     *image = *sim->rados.kept;
     restore_image(image, &order);
     bool whole = true;
     for (uint32_t slot = 0; whole && slot < image->vm_end; slot++) {
-        whole = image->vms[slot].state == VM_FREE || restore_vm(sim, image, slot);
+        whole = image->vms[slot].state == VM_FREE || restore_vm(sim, now, image, slot);
     }
     if (whole) {
         put(sim, image);

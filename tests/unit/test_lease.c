@@ -129,6 +129,24 @@ TEST(lease_is_compares_every_part)
     }
 }
 
+/* A raised lease is ours but for its generation, which never goes back. */
+TEST(a_raised_lease_is_ours)
+{
+    struct lease ours = named();
+    struct lease seen = ours;
+    assert_false(lease_is_raised(&ours, &seen));
+    seen.generation += 9;
+    assert_true(lease_is_raised(&ours, &seen));
+    assert_false(lease_is_raised(&seen, &ours));
+    seen.clients.count = 1;
+    assert_false(lease_is_raised(&ours, &seen));
+    seen = ours;
+    seen.generation += 9;
+    seen.state = LEASE_FREE;
+    assert_false(lease_is_raised(&ours, &seen));
+    expect_assert_failure(lease_is_raised(&seen, &seen)); /* free: nobody's */
+}
+
 /* The order in which clients are listed means nothing. */
 TEST(lease_is_ignores_the_order_of_clients)
 {
@@ -149,6 +167,7 @@ int main(void)
         cmocka_unit_test(a_free_lease_is_raised),
         cmocka_unit_test(held_by_node_and_life),
         cmocka_unit_test(lease_is_compares_every_part),
+        cmocka_unit_test(a_raised_lease_is_ours),
         cmocka_unit_test(lease_is_ignores_the_order_of_clients),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

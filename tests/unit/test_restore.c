@@ -153,6 +153,18 @@ TEST(a_lease_that_is_there_is_raised)
     free(u);
 }
 
+/* The lease of a VM that the state has no more may be on its way out; so may any where nobody can
+ * read the state. */
+TEST(a_lease_that_may_go_is_raised)
+{
+    struct unit *u = restored(1);
+    const struct uuid other = unit_uuid(77);
+    assert_false(restore_raises(&u->image, &u->image.vms[0].uuid));
+    assert_true(restore_raises(&u->image, &other));
+    assert_true(restore_raises(NULL, &u->image.vms[0].uuid));
+    free(u);
+}
+
 /* A start goes by the record: it may know a free lease, and not one that somebody holds. */
 TEST(the_record_knows_a_free_lease)
 {
@@ -166,7 +178,7 @@ TEST(the_record_knows_a_free_lease)
     restore_know(&u->image, 1, &lease);
     assert_int_equal(u->image.vms[1].generation, (5ull << 32) + 2);
     assert_int_equal(u->image.header.digest, state_digest(&u->image));
-    lease.generation = 5ull << 32; /* not raised */
+    lease.vm = u->image.vms[0].uuid;
     expect_assert_failure(restore_know(&u->image, 1, &lease));
     free(u);
 }
@@ -233,6 +245,7 @@ int main(void)
         cmocka_unit_test(a_lost_node_counts_as_fenced),
         cmocka_unit_test(a_lease_made_anew_is_held),
         cmocka_unit_test(a_lease_that_is_there_is_raised),
+        cmocka_unit_test(a_lease_that_may_go_is_raised),
         cmocka_unit_test(the_record_knows_a_free_lease),
         cmocka_unit_test(the_lowest_begins_and_asks_the_lease),
         cmocka_unit_test(the_history_goes_on_and_says_so),

@@ -200,16 +200,6 @@ TEST(a_guest_assigned_elsewhere_is_found)
     world_end(w);
 }
 
-/* How the others hear that it ended, once nothing of it is left. */
-static enum domain_end told_end(struct world *w)
-{
-    world_until(w, RUN_OVER);
-    unit_pass(w->u, 500);
-    assert_non_null(world_observation(w));
-    assert_int_equal(world_observation(w)->kind, OBSERVED_STOPPED);
-    return world_observation(w)->end;
-}
-
 /* Our client was blocklisted by mistake and nobody gave us up: with another client our life goes
  * on, and what it had here is looked into at once, though nothing in the state has changed. */
 TEST(a_life_that_goes_on_looks_into_what_it_had)
@@ -233,44 +223,6 @@ TEST(a_life_that_goes_on_looks_into_what_it_had)
     unit_state_is(u, &read, OUTCOME_DONE);
     assert_int_equal(u->core.local.life.state, LIFE_ADMITTED);
     assert_int_equal(world_state(w), RUN_ADOPT);
-    u->polls_hang = false;
-    assert_int_equal(told_end(w), END_STEAD);
-    /* It was killed by us; whoever has its images open is asked for all the same. */
-    assert_int_not_equal(world_place_of(w, ACTION_WATCHERS_READ), -1);
-    assert_int_equal(w->lease.end, END_STEAD);
-    world_end(w);
-}
-
-/* It is gone, its lease is ours yet: nobody saw how it ended, and so says its lease. */
-TEST(a_guest_found_gone)
-{
-    struct world *w = world_new(VM_RUNNING);
-    world_restart(w, DOMAIN_GONE);
-    assert_int_equal(told_end(w), END_UNKNOWN);
-    assert_int_equal(w->lease.end, END_UNKNOWN);
-    world_end(w);
-}
-
-/* An agent that gave its guests up once says so of those alone: this one it has seen run since. */
-TEST(a_guest_found_gone_that_ran_since)
-{
-    struct world *w = world_new(VM_RUNNING);
-    world_restart(w, DOMAIN_RUNNING);
-    world_until(w, RUN_UP);
-    w->u->core.local.life.gave_up = true;
-    world_guest_ends(w, END_UNKNOWN);
-    assert_int_equal(told_end(w), END_UNKNOWN);
-    world_end(w);
-}
-
-/* The agent before saw it end and freed its lease, and nobody heard of it: its lease says how. */
-TEST(a_guest_whose_lease_says_how_it_ended)
-{
-    struct world *w = world_new(VM_RUNNING);
-    w->lease = lease_free(&w->lease, END_SHUTDOWN);
-    world_restart(w, DOMAIN_GONE);
-    assert_int_equal(told_end(w), END_SHUTDOWN);
-    assert_int_equal(world_place_of(w, ACTION_LEASE_CHANGE), -1);
     world_end(w);
 }
 
@@ -291,9 +243,6 @@ int main(void)
         cmocka_unit_test(a_guest_told_while_the_lease_is_read),
         cmocka_unit_test(a_guest_assigned_elsewhere_is_found),
         cmocka_unit_test(a_life_that_goes_on_looks_into_what_it_had),
-        cmocka_unit_test(a_guest_found_gone),
-        cmocka_unit_test(a_guest_found_gone_that_ran_since),
-        cmocka_unit_test(a_guest_whose_lease_says_how_it_ended),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -250,6 +250,17 @@ TEST(a_refused_resume_gives_no_time)
     world_end(w);
 }
 
+/* Raised by a restore, and ours: it goes on under the lease as it is now. */
+TEST(a_raised_lease_lets_it_go_on)
+{
+    struct world *w = woken();
+    w->lease.generation = UINT64_C(5) << 32;
+    struct action resume = resume_asked(w);
+    goes_on(w, &resume);
+    assert_int_equal(world_run(w)->lease.generation, UINT64_C(5) << 32);
+    world_end(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -264,6 +275,7 @@ int main(void)
         cmocka_unit_test(goes_on_time_and_again),
         cmocka_unit_test(its_time_to_shut_down_stood_still_too),
         cmocka_unit_test(a_refused_resume_gives_no_time),
+        cmocka_unit_test(a_raised_lease_lets_it_go_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /* Without a quorum our guests stand still; what must hold before one goes on. */
 #include "agent/suspend.h"
 #include "fencing/timing.h"
+#include "storage/lease.h"
 #include "tests/unit/unit_run.h"
 
 static const uint32_t alone[] = {OURS};
@@ -307,7 +308,7 @@ TEST(not_while_the_suspend_is_open)
 TEST(a_changed_lease_ends_it)
 {
     struct world *w = woken();
-    w->lease.generation++;
+    w->lease = lease_name(&w->lease, &(struct clients){1, {unit_client(OURS, 8000)}});
     answer(w, ACTION_LEASE_READ, OUTCOME_DONE);
     assert_int_equal(world_state(w), RUN_KILL);
     unit_none(w->u, ACTION_DOMAIN_RESUME);
