@@ -62,9 +62,10 @@ struct lease lease_free(const struct lease *lease, enum domain_end end)
 bool lease_is_raised(const struct lease *ours, const struct lease *seen)
 {
     struct lease raised = *ours;
-    ASSERT(ours->state == LEASE_HELD);
+    ASSERT(uuid_equal(&ours->vm, &seen->vm));
     raised.generation = seen->generation;
-    return seen->generation > ours->generation && lease_is(&raised, seen);
+    return ours->state == LEASE_HELD && seen->generation > ours->generation &&
+           lease_is(&raised, seen);
 }
 
 bool lease_is(const struct lease *wanted, const struct lease *seen)

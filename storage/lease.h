@@ -19,7 +19,7 @@ struct lease lease_name(const struct lease *lease, const struct clients *clients
  * way for the present generation fails. `end`: how what ran under it ended. */
 struct lease lease_free(const struct lease *lease, enum domain_end end);
 
-/* Is `seen` as `ours`, a held one, but at a later generation? A restore did that, which came to
+/* Is `ours` held, and `seen` the same at a later generation? A restore did that, which came to
  * nothing yet, or was not heard of: whoever holds it goes on with it. */
 bool lease_is_raised(const struct lease *ours, const struct lease *seen);
 

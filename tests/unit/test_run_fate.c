@@ -192,6 +192,21 @@ TEST(a_raised_lease_is_freed)
     world_end(w);
 }
 
+/* A free one is no holder's to go on with: whatever it became is another's. */
+TEST(a_free_lease_that_changed_is_left_alone)
+{
+    struct world *w = world_at(RUN_TAKE);
+    struct action take = unit_take(w->u, ACTION_LEASE_CHANGE);
+    world_record(w, VM_STOPPED, NODE_NONE); /* whether it was taken is open */
+    world_until(w, RUN_RELEASE);
+    struct action raise = unit_take(w->u, ACTION_LEASE_CHANGE);
+    assert_int_equal(raise.lease.lease.generation, take.lease.lease.generation);
+    w->lease.generation += 7;
+    world_tell(w, &raise, OUTCOME_REFUSED);
+    assert_int_equal(world_state(w), RUN_IDLE); /* over, and forgotten */
+    world_end(w);
+}
+
 /* The start goes on. */
 TEST(a_raised_lease_is_named)
 {
@@ -217,6 +232,7 @@ int main(void)
         cmocka_unit_test(its_lease_says_so_late),
         cmocka_unit_test(what_was_seen_counts_more),
         cmocka_unit_test(a_raised_lease_is_freed),
+        cmocka_unit_test(a_free_lease_that_changed_is_left_alone),
         cmocka_unit_test(a_raised_lease_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
