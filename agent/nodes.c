@@ -144,11 +144,30 @@ static bool is_last(const struct core *core, const struct node_record *node)
     return node->nodeid == core->local.facts.nodeid;
 }
 
-/* Somebody asked for its end, present or not. */
+/* Does this very commit start a VM there? */
+static bool is_chosen(const struct core *core, uint32_t slot)
+{
+    const struct delta *delta = &core->local.draft.delta;
+    for (uint32_t i = 0; i < delta->count; i++) {
+        const struct record *record = &delta->records[i];
+        if (record->kind == RECORD_VM && record->vm.state == VM_STARTING &&
+            record->vm.node == slot &&
+            !action_id_equal(record->vm.action, core->cluster.vms[record->slot].action)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Somebody asked for its end, present or not: it goes with the next commit where a command before
+ * made it the place of a VM. */
 static bool draft_wanted_gone(struct core *core, uint32_t slot, const struct node_record *node)
 {
     if (!(node->removing || node->fence_wanted) || is_last(core, node)) {
         return false;
+    }
+    if (is_chosen(core, slot)) {
+        return true;
     }
     lose(core, slot, false,
          node->removing ? "it is being removed" : "an operator asked for its fence");

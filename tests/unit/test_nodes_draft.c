@@ -142,12 +142,42 @@ TEST(there_is_room_for_all_of_it_or_it_waits)
     }
 }
 
+/* A command before made it the place of a VM in this very commit: it goes with the next. What was
+ * started there before, or is started elsewhere, does not keep it. */
+TEST(a_place_chosen_in_the_same_commit_is_lost_in_the_next)
+{
+    static const struct {
+        uint8_t node;
+        enum vm_state state;
+        bool anew;
+        enum node_state then;
+    } cases[] = {
+        {N3, VM_STARTING, true, NODE_ADMITTED},
+        {N3, VM_STARTING, false, NODE_LOST},
+        {N3, VM_STOPPING, true, NODE_LOST},
+        {0, VM_STARTING, true, NODE_LOST},
+    };
+    for (unsigned i = 0; i < UNIT_COUNT(cases); i++) {
+        struct unit *u = position(NODE_ADMITTED);
+        record(u)->fence_wanted = true;
+        draft_begin(&u->core);
+        struct vm_record *vm = draft_vm(&u->core, 0);
+        vm->node = cases[i].node;
+        vm->state = cases[i].state;
+        vm->action.counter += cases[i].anew;
+        nodes_draft(&u->core, NULL);
+        assert_int_equal(draft_peek_node(&u->core, N3)->state, cases[i].then);
+        free(u);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_is_to_be_switched_on_again_from_that_level_on),
         cmocka_unit_test(how_it_came_back_is_in_its_record),
         cmocka_unit_test(there_is_room_for_all_of_it_or_it_waits),
+        cmocka_unit_test(a_place_chosen_in_the_same_commit_is_lost_in_the_next),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
