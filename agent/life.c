@@ -78,7 +78,7 @@ static void move(struct core *core, enum life_state state, struct caller *caller
     if (life->state == LIFE_ADMITTED || state == LIFE_LOST) {
         life->empty = false; /* look in /proc anew */
     }
-    life->gave_up = life->gave_up || state == LIFE_LOST;
+    life->killed = life->killed && state != LIFE_LOST;
     if (state != LIFE_ADMITTED) {
         life->named = outside(life) ? life->named : named_guests(core);
         run_drop_all(core);
@@ -215,6 +215,7 @@ void life_on_killed(struct core *core, const struct event *event, struct caller 
     if (!call_ends(&life->kill_call, event)) {
         return;
     }
+    life->killed = life->killed || event->killed.count > 0;
     note_strangers(core, event, caller);
     if (!outside(life) || event->killed.outcome != OUTCOME_DONE || event->killed.alive_count > 0) {
         life->kill_retry_ms = event->now_ms + core->cluster.settings.retry_ms / 4;

@@ -72,7 +72,7 @@ struct life {
     struct incarnation incarnation; /* 0/0: none */
     bool empty;                     /* no guest of ours in /proc, asked since we stood outside */
     bool brought;     /* one was told of since the look under way, or the last, began */
-    bool gave_up;     /* it was lost since this agent began: what ran here is killed for that */
+    bool killed;      /* a look into /proc since it was lost last found a guest of ours */
     uint32_t named;   /* guests that leases named when we were put out; 0 once all are gone */
     uint64_t late_ms; /* till then one of no lease may have a write under way; 0: none */
     struct call kill_call;
@@ -229,7 +229,8 @@ struct run {
     bool stray; /* it ran here under no lease of ours: who has its images open here, may not */
 };
 
-/* What became of a VM that an agent had when it gave its guests up. */
+/* How a VM had ended that an agent had when its life was in doubt; unknown: it had not, as far as
+ * libvirt had said. */
 struct fate {
     struct uuid vm;
     struct action_id action;

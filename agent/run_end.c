@@ -154,7 +154,7 @@ static void block_clients(struct run_step *step)
     fill_block(&action->block, &named, &run->wanted.clients);
 }
 
-/* Those that still run are about to be killed by a look into /proc. */
+/* What still runs is about to be killed by a look into /proc, if that finds it. */
 void run_note_fates(struct local *local)
 {
     ASSERT(local->run_count <= RUNS_MAX);
@@ -163,7 +163,7 @@ void run_note_fates(struct local *local)
         const struct run *run = &local->runs[i];
         if (run->state != RUN_IDLE) {
             local->fates[local->fate_count++] = (struct fate){
-                run->vm, run->action, run->has_domain ? END_STEAD : run_told_end(run)};
+                run->vm, run->action, run->has_domain ? END_UNKNOWN : run_told_end(run)};
         }
     }
 }
@@ -174,11 +174,12 @@ enum domain_end run_fate(const struct core *core, const struct run *run)
     ASSERT(local->fate_count <= RUNS_MAX);
     for (uint32_t i = 0; i < local->fate_count; i++) {
         const struct fate *fate = &local->fates[i];
-        if (uuid_equal(&fate->vm, &run->vm) && action_id_equal(fate->action, run->action)) {
+        if (fate->end != END_UNKNOWN && uuid_equal(&fate->vm, &run->vm) &&
+            action_id_equal(fate->action, run->action)) {
             return fate->end;
         }
     }
-    return local->life.gave_up ? END_STEAD : END_UNKNOWN;
+    return local->life.killed ? END_STEAD : END_UNKNOWN;
 }
 
 /* Of one that was gone when this run began, run->end says what was told of it since, and whether it
@@ -193,7 +194,7 @@ enum domain_end run_told_end(const struct run *run)
 /* Whoever freed it saw it end. */
 void run_learn_fate(struct run *run)
 {
-    if (run->lease.state == LEASE_FREE && run->fate == END_UNKNOWN) {
+    if (run->lease.state == LEASE_FREE && run->lease.end != END_UNKNOWN) {
         run->fate = run->lease.end;
     }
 }

@@ -221,7 +221,7 @@ static int put_lease(struct restoring *restoring, uint32_t slot)
     return r;
 }
 
-static int restore_vm(struct restoring *restoring, uint32_t slot)
+static int restore_vm(struct restoring *restoring, uint32_t slot, bool raised)
 {
     const struct vm_record *vm = &restoring->image->vms[slot];
     int r = put_definition(restoring, vm);
@@ -229,8 +229,7 @@ static int restore_vm(struct restoring *restoring, uint32_t slot)
         fprintf(stderr, "stead: %s: its definition: %s\n", vm->name, strerror(-r));
         return r;
     }
-    r = backup_follow_lease(restoring->pool->io, restoring->image, slot,
-                            restore_raises(restoring->now, &vm->uuid));
+    r = backup_follow_lease(restoring->pool->io, restoring->image, slot, raised);
     if (r == -ENOENT && restoring->leases) {
         r = put_lease(restoring, slot);
     } else if (r == -EBADMSG) {
@@ -244,6 +243,19 @@ static int restore_vm(struct restoring *restoring, uint32_t slot)
     }
     if (r < 0) {
         fprintf(stderr, "stead: %s: its run lease: %s\n", vm->name, strerror(-r));
+    }
+    return r;
+}
+
+/* Those first whose leases are not raised: what fails there has changed none. */
+static int restore_vms(struct restoring *restoring, bool raised)
+{
+    int r = 0;
+    for (uint32_t slot = 0; r == 0 && slot < restoring->image->vm_end; slot++) {
+        const struct vm_record *vm = &restoring->image->vms[slot];
+        if (vm->state != VM_FREE && restore_raises(restoring->now, &vm->uuid) == raised) {
+            r = restore_vm(restoring, slot, raised);
+        }
     }
     return r;
 }
@@ -324,11 +336,9 @@ static int restore(struct restoring *restoring, const char *path, const char *by
     name_set(order.by, sizeof(order.by), by);
     const uint64_t version = restoring->image->header.version;
     restore_image(restoring->image, &order);
-    for (uint32_t slot = 0; slot < restoring->image->vm_end; slot++) {
-        if (restoring->image->vms[slot].state != VM_FREE && restore_vm(restoring, slot) < 0) {
-            fputs("stead: the state was not restored\n", stderr);
-            return 1;
-        }
+    if (restore_vms(restoring, false) < 0 || restore_vms(restoring, true) < 0) {
+        fputs("stead: the state was not restored\n", stderr);
+        return 1;
     }
     int r = backup_put_state(restoring->pool->io, restoring->image, restoring->exists,
                              &restoring->present);

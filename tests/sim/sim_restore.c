@@ -12,8 +12,7 @@
 #include "tests/sim/sim_rados.h"
 #include "tests/sim/sim_virt.h"
 
-static bool restore_vm(struct sim *sim, const struct cluster *present, struct cluster *image,
-                       uint32_t slot)
+static bool restore_vm(struct sim *sim, struct cluster *image, uint32_t slot, bool raised)
 {
     struct clients watchers = {0};
     uint32_t vm = sim_vm_by_uuid(sim, &image->vms[slot].uuid);
@@ -23,7 +22,7 @@ static bool restore_vm(struct sim *sim, const struct cluster *present, struct cl
     }
     sim->vms[vm].known = true;
     struct lease *lease = &sim->rados.leases[vm];
-    if (sim->rados.lease_exists[vm] && restore_raises(present, &lease->vm)) {
+    if (sim->rados.lease_exists[vm] && raised) {
         *lease = restore_raise(image, slot, lease);
     } else if (!sim->rados.lease_exists[vm]) {
         sim_virt_watchers(sim, vm, &watchers);
@@ -32,6 +31,18 @@ static bool restore_vm(struct sim *sim, const struct cluster *present, struct cl
     }
     restore_know(image, slot, lease);
     return true;
+}
+
+static bool restore_vms(struct sim *sim, const struct cluster *present, struct cluster *image,
+                        bool raised)
+{
+    bool whole = true;
+    for (uint32_t slot = 0; whole && slot < image->vm_end; slot++) {
+        const struct vm_record *vm = &image->vms[slot];
+        bool now = vm->state != VM_FREE && restore_raises(present, &vm->uuid) == raised;
+        whole = !now || restore_vm(sim, image, slot, raised);
+    }
+    return whole;
 }
 
 /* What it says counts from now on, whatever was there. */
@@ -70,11 +81,7 @@ void sim_restore(struct sim *sim)
     ASSERT(image != NULL);
     *image = *sim->rados.kept;
     restore_image(image, &order);
-    bool whole = true;
-    for (uint32_t slot = 0; whole && slot < image->vm_end; slot++) {
-        whole = image->vms[slot].state == VM_FREE || restore_vm(sim, now, image, slot);
-    }
-    if (whole) {
+    if (restore_vms(sim, now, image, false) && restore_vms(sim, now, image, true)) {
         put(sim, image);
     } else {
         sim_log(sim, SIM_NO_HOST, "operator: not restored: a run lease does not answer");

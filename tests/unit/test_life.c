@@ -459,6 +459,24 @@ TEST(a_guest_brought_while_waiting_is_ended_at_once)
     free(u);
 }
 
+/* Each time it is lost anew; a look that finds none changes nothing. */
+TEST(whether_any_was_killed_since_it_was_lost)
+{
+    struct unit *u = lost_with_a_guest(RUN_UP);
+    assert_false(u->core.local.life.killed);
+    killed(u, 1, 0);
+    assert_true(u->core.local.life.killed);
+    unit_domain(u, 0, DOMAIN_RUNNING, END_UNKNOWN);
+    killed(u, 0, 0);
+    assert_true(u->core.local.life.killed);
+    free(u);
+    u = with_a_guest();
+    u->core.local.life.killed = true; /* the time before */
+    record(u, NODE_LOST);
+    assert_false(u->core.local.life.killed);
+    free(u);
+}
+
 /* What is killed as a whole is not carried on one by one. */
 TEST(a_lost_life_drops_its_runs)
 {
@@ -546,6 +564,7 @@ int main(void)
         cmocka_unit_test(named_guests_leave_empty_hands),
         cmocka_unit_test(the_last_write_of_an_unnamed_guest_is_waited_for),
         cmocka_unit_test(a_guest_brought_while_waiting_is_ended_at_once),
+        cmocka_unit_test(whether_any_was_killed_since_it_was_lost),
         cmocka_unit_test(a_lost_life_drops_its_runs),
         cmocka_unit_test(a_new_standing_is_told_at_once),
         cmocka_unit_test(lost_until_the_state_is_read_again),

@@ -14,8 +14,8 @@ static enum domain_end told_end(struct world *w)
 }
 
 /* Our client is blocklisted by hand while nobody gives us up; `end` (or none): the guest ends so
- * before we notice. What lives is killed, and with another client our life goes on. */
-static struct world *barred(enum domain_end end)
+ * before we notice. What lives is killed: so many the look into /proc found. */
+static struct world *barred(enum domain_end end, uint32_t found)
 {
     struct world *w = world_new(VM_RUNNING);
     struct unit *u = w->u;
@@ -31,10 +31,16 @@ static struct world *barred(enum domain_end end)
     unit_step(u, &event);
     assert_int_equal(u->core.local.life.state, LIFE_LOST);
     struct action kill = unit_take(u, ACTION_KILL);
-    world_do(w, &kill);
+    event = unit_event(EVENT_KILLED, kill.id);
+    event.killed.outcome = OUTCOME_DONE;
+    event.killed.count = found;
+    w->alive = false;
+    unit_step(u, &event);
+    assert_true(u->core.local.life.empty);
     return w;
 }
 
+/* With another client. */
 static void life_goes_on(struct world *w)
 {
     struct unit *u = w->u;
@@ -51,7 +57,7 @@ static void life_goes_on(struct world *w)
  * for, and barred, all the same. */
 TEST(killed_as_our_life_was_in_doubt)
 {
-    struct world *w = barred(END_COUNT);
+    struct world *w = barred(END_COUNT, 1);
     life_goes_on(w); /* libvirt has not said yet that it is gone */
     assert_int_equal(w->u->core.local.domain_count, 0);
     assert_int_equal(told_end(w), END_STEAD);
@@ -63,7 +69,7 @@ TEST(killed_as_our_life_was_in_doubt)
 /* That libvirt says so late changes nothing. */
 TEST(killed_and_told_of_late)
 {
-    struct world *w = barred(END_COUNT);
+    struct world *w = barred(END_COUNT, 1);
     life_goes_on(w);
     assert_int_equal(world_state(w), RUN_ADOPT);
     world_guest_ends(w, END_CRASHED);
@@ -76,7 +82,7 @@ TEST(ended_before_our_life_was_in_doubt)
 {
     static const enum domain_end ends[] = {END_SHUTDOWN, END_DESTROYED, END_CRASHED};
     for (unsigned i = 0; i < UNIT_COUNT(ends); i++) {
-        struct world *w = barred(ends[i]);
+        struct world *w = barred(ends[i], 0);
         assert_int_equal(w->u->core.local.fate_count, 1);
         life_goes_on(w);
         assert_int_equal(told_end(w), ends[i]);
@@ -84,10 +90,20 @@ TEST(ended_before_our_life_was_in_doubt)
     }
 }
 
-/* ... of that start of that VM alone; of any other one that is gone we know that we killed it. */
+/* Nothing was there to be killed: it ended before, which libvirt had not said. */
+TEST(ended_unheard_before_our_life_was_in_doubt)
+{
+    struct world *w = barred(END_COUNT, 0);
+    life_goes_on(w);
+    assert_int_equal(told_end(w), END_UNKNOWN);
+    world_end(w);
+}
+
+/* ... of that start of that VM alone; any other one that is gone is one that we killed. */
 TEST(what_is_remembered_is_of_one_start)
 {
-    struct world *w = barred(END_SHUTDOWN);
+    struct world *w = barred(END_SHUTDOWN, 0);
+    w->u->core.local.life.killed = true;
     struct run run = {.vm = w->lease.vm, .action = w->u->core.local.fates[0].action};
     assert_int_equal(run_fate(&w->u->core, &run), END_SHUTDOWN);
     run.action.counter++;
@@ -95,7 +111,7 @@ TEST(what_is_remembered_is_of_one_start)
     run.action.counter--;
     run.vm = unit_uuid(77);
     assert_int_equal(run_fate(&w->u->core, &run), END_STEAD);
-    w->u->core.local.life.gave_up = false;
+    w->u->core.local.life.killed = false;
     assert_int_equal(run_fate(&w->u->core, &run), END_UNKNOWN);
     world_end(w);
 }
@@ -103,7 +119,7 @@ TEST(what_is_remembered_is_of_one_start)
 /* A second drop, with nothing there to be dropped, forgets nothing; one with runs begins anew. */
 TEST(what_is_remembered_is_of_the_last_drop)
 {
-    struct world *w = barred(END_SHUTDOWN);
+    struct world *w = barred(END_SHUTDOWN, 0);
     run_drop_all(&w->u->core);
     assert_int_equal(w->u->core.local.fate_count, 1);
     life_goes_on(w);
@@ -128,7 +144,7 @@ TEST(found_gone)
 TEST(found_gone_that_ran_since)
 {
     struct world *w = world_new(VM_RUNNING);
-    w->u->core.local.life.gave_up = true;
+    w->u->core.local.life.killed = true;
     world_restart(w, DOMAIN_RUNNING);
     world_until(w, RUN_UP);
     world_guest_ends(w, END_UNKNOWN);
@@ -159,14 +175,14 @@ TEST(its_lease_says_so_late)
     world_end(w);
 }
 
-/* What was seen counts more than what a lease says that somebody else freed. */
-TEST(what_was_seen_counts_more)
+/* ... and more than what a look into /proc says of all that were here. */
+TEST(its_lease_counts_more_than_a_look)
 {
-    struct world *w = barred(END_DESTROYED);
+    struct world *w = barred(END_COUNT, 1);
     life_goes_on(w);
     world_until(w, RUN_RELEASE);
     w->lease = lease_free(&w->lease, END_SHUTDOWN);
-    assert_int_equal(told_end(w), END_DESTROYED);
+    assert_int_equal(told_end(w), END_SHUTDOWN);
     world_end(w);
 }
 
@@ -224,13 +240,14 @@ int main(void)
         cmocka_unit_test(killed_as_our_life_was_in_doubt),
         cmocka_unit_test(killed_and_told_of_late),
         cmocka_unit_test(ended_before_our_life_was_in_doubt),
+        cmocka_unit_test(ended_unheard_before_our_life_was_in_doubt),
         cmocka_unit_test(what_is_remembered_is_of_one_start),
         cmocka_unit_test(what_is_remembered_is_of_the_last_drop),
         cmocka_unit_test(found_gone),
         cmocka_unit_test(found_gone_that_ran_since),
         cmocka_unit_test(its_lease_says_how_it_ended),
         cmocka_unit_test(its_lease_says_so_late),
-        cmocka_unit_test(what_was_seen_counts_more),
+        cmocka_unit_test(its_lease_counts_more_than_a_look),
         cmocka_unit_test(a_raised_lease_is_freed),
         cmocka_unit_test(a_free_lease_that_changed_is_left_alone),
         cmocka_unit_test(a_raised_lease_is_named),
