@@ -137,6 +137,7 @@ static bool is_back(const struct sim *sim, uint32_t node, uint32_t target)
            here->ring == there->ring && sim_cpg_works(sim, node) &&
            sim->now_us - there->came_us > HEARD_US && sim->now_us - here->came_us > HEARD_US &&
            sim->now_us - host->agent.began_us > HEARD_US &&
+           sim->now_us > host->agent.hung_until_us + HEARD_US && /* nor does one that hangs speak */
            uuid_equal(&host->machine, &record->machine) &&
            !uuid_equal(&host->boot, &record->boot) && record->state == NODE_LOST;
 }
