@@ -5,10 +5,9 @@
  * backup ask the agent for its copy. Exit status: 0 done, 1 not done (and the state is as it was),
  * 2 wrong usage.
  *
- * A restore writes, in this order: VM by VM the definition and the lease that the pool lacks, or a
- * new generation into a lease whose removal may be under way; then the state, in one operation that
- * fails if the state moved meanwhile. Agents see a new epoch and follow; what that means is in
- * storage/restore.c.
+ * A restore writes, in this order: definitions and leases that the pool lacks; a new generation
+ * into leases whose removal may be under way; the state, in one operation that fails if the state
+ * moved meanwhile. Agents see a new epoch and follow; what that means is in storage/restore.c.
  */
 #include <errno.h>
 #include <inttypes.h>

@@ -200,32 +200,6 @@ TEST(a_guest_assigned_elsewhere_is_found)
     world_end(w);
 }
 
-/* Our client was blocklisted by mistake and nobody gave us up: with another client our life goes
- * on, and what it had here is looked into at once, though nothing in the state has changed. */
-TEST(a_life_that_goes_on_looks_into_what_it_had)
-{
-    struct world *w = world_new(VM_RUNNING);
-    struct unit *u = w->u;
-    world_restart(w, DOMAIN_RUNNING);
-    world_until(w, RUN_UP);
-    u->polls_hang = true;
-    unit_pass(u, 1000);
-    struct event event = unit_event(EVENT_POLL, u->core.local.storage.poll_call.id);
-    event.poll.outcome = OUTCOME_BLOCKLISTED;
-    unit_step(u, &event);
-    assert_int_equal(world_state(w), RUN_IDLE);
-    struct action kill = unit_take(u, ACTION_KILL);
-    world_do(w, &kill);
-    world_guest_ends(w, END_CRASHED);
-    struct action open = unit_take(u, ACTION_HANDLE_OPEN);
-    unit_handle(u, &open, OUTCOME_DONE, unit_client(OURS, 999));
-    struct action read = unit_take(u, ACTION_STATE_READ);
-    unit_state_is(u, &read, OUTCOME_DONE);
-    assert_int_equal(u->core.local.life.state, LIFE_ADMITTED);
-    assert_int_equal(world_state(w), RUN_ADOPT);
-    world_end(w);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -242,7 +216,6 @@ int main(void)
         cmocka_unit_test(a_guest_without_a_lease_is_barred),
         cmocka_unit_test(a_guest_told_while_the_lease_is_read),
         cmocka_unit_test(a_guest_assigned_elsewhere_is_found),
-        cmocka_unit_test(a_life_that_goes_on_looks_into_what_it_had),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

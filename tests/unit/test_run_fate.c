@@ -30,6 +30,7 @@ static struct world *barred(enum domain_end end, uint32_t found)
     event.poll.outcome = OUTCOME_BLOCKLISTED;
     unit_step(u, &event);
     assert_int_equal(u->core.local.life.state, LIFE_LOST);
+    assert_int_equal(world_state(w), RUN_IDLE);
     struct action kill = unit_take(u, ACTION_KILL);
     event = unit_event(EVENT_KILLED, kill.id);
     event.killed.outcome = OUTCOME_DONE;
@@ -40,7 +41,8 @@ static struct world *barred(enum domain_end end, uint32_t found)
     return w;
 }
 
-/* With another client. */
+/* With another client: what it had here is looked into at once, though nothing in the state has
+ * changed. */
 static void life_goes_on(struct world *w)
 {
     struct unit *u = w->u;
@@ -49,6 +51,7 @@ static void life_goes_on(struct world *w)
     struct action read = unit_take(u, ACTION_STATE_READ);
     unit_state_is(u, &read, OUTCOME_DONE);
     assert_int_equal(u->core.local.life.state, LIFE_ADMITTED);
+    assert_int_equal(world_state(w), RUN_ADOPT);
     u->polls_hang = false;
     w->done_count = 0;
 }
