@@ -3,13 +3,14 @@
  *
  * Decides: what a backed-up state says in a new epoch. No life of before counts: nodes that were
  * admitted are out, with no more than their address, and their agents, reading that, end their
- * guests and are admitted anew with empty hands; a VM that was not stopped is recovering from the
- * holder the backup knew, so it waits for its lease, as it is now, and for the barrier on the
- * clients that lease names. What had been fenced stays fenced. The epoch, the term and the version
- * are above those of the backup and of the object in the pool (where that cannot be read, the epoch
- * is above any there was), so no commit under way can land and every copy is replaced. The lease of
- * a VM that the state in the pool has no more is raised: its removal may be under way.
- * Assumes: the image's digest was right. Never: frees a lease, or makes a VM startable without one.
+ * guests and are admitted anew with empty hands; a VM that was not stopped, or was started since,
+ * is recovering from the holder the backup or the lease knows, so it waits for its lease, as it is
+ * now, and for the barrier on the clients that lease names. What had been fenced stays fenced. The
+ * epoch, the term and the version are above those of the backup and of the object in the pool
+ * (where that cannot be read, the epoch is above any there was), so no commit under way can land
+ * and every copy is replaced. The lease of a VM that the state in the pool has no more is raised:
+ * its removal may be under way. Assumes: the image's digest was right. Never: frees a lease, or
+ * makes a VM startable without one.
  */
 #include "storage/restore.h"
 
@@ -47,9 +48,7 @@ static void end_life(struct node_record *node)
 
 static void orphan(struct vm_record *vm)
 {
-    if (vm->state == VM_FREE || vm->state == VM_STOPPED) {
-        return;
-    }
+    ASSERT(vm->state != VM_FREE);
     vm->state = VM_RECOVERING;
     vm->attempts = 0;
     vm->avoid = 0;
@@ -97,7 +96,9 @@ void restore_image(struct cluster *image, const struct restore *restore)
         end_life(&image->nodes[i]);
     }
     for (uint32_t i = 0; i < image->vm_end; i++) {
-        orphan(&image->vms[i]);
+        if (image->vms[i].state != VM_FREE && image->vms[i].state != VM_STOPPED) {
+            orphan(&image->vms[i]);
+        }
     }
     header->epoch = (uint32_t)later(header->epoch, epoch_floor(restore));
     header->term = later(header->term, restore->term);
@@ -159,13 +160,21 @@ struct lease restore_lease(const struct cluster *image, uint32_t slot,
 }
 
 /* The start of a VM that stands stopped takes the lease at the generation of its record: never may
- * that be the one of a lease which somebody holds. */
+ * that be the one of a lease which somebody holds. One that stands stopped and is held was started
+ * since: it is recovering, as if the backup knew of it. */
 void restore_know(struct cluster *image, uint32_t slot, const struct lease *lease)
 {
     ASSERT(slot < image->vm_end);
-    ASSERT(uuid_equal(&lease->vm, &image->vms[slot].uuid));
+    struct vm_record *vm = &image->vms[slot];
+    ASSERT(uuid_equal(&lease->vm, &vm->uuid));
     if (lease->state == LEASE_FREE) {
-        image->vms[slot].generation = lease->generation;
-        image->header.digest = state_digest(image);
+        vm->generation = lease->generation;
+    } else if (vm->state == VM_STOPPED) {
+        orphan(vm);
+        vm->node = state_find_node(image, lease->holder);
+        vm->incarnation = lease->incarnation;
+    } else {
+        return;
     }
+    image->header.digest = state_digest(image);
 }

@@ -180,6 +180,12 @@ static bool vm_settled(const struct sim *sim, const struct vm_record *record, ch
         (void)snprintf(why, SIM_LINE_BYTES, "I5: %s is wanted stopped and is not", record->name);
         return false;
     }
+    if (record->want == WANT_STOPPED && sim->rados.lease_exists[v] &&
+        sim->rados.leases[v].state != LEASE_FREE) { /* removed, it could not be added again */
+        (void)snprintf(why, SIM_LINE_BYTES, "I5: %s is stopped and its lease is held",
+                       record->name);
+        return false;
+    }
     return true;
 }
 

@@ -170,16 +170,53 @@ TEST(the_record_knows_a_free_lease)
 {
     struct unit *u = restored(1);
     struct lease lease = unit_lease(u, 1, 3);
-    const uint64_t before = u->image.vms[1].generation;
-    lease.generation = (5ull << 32) + 1;
-    restore_know(&u->image, 1, &lease);
-    assert_int_equal(u->image.vms[1].generation, before);
     lease = lease_free(&lease, END_STEAD);
+    lease.generation = (5ull << 32) + 2;
     restore_know(&u->image, 1, &lease);
+    assert_int_equal(u->image.vms[1].state, VM_STOPPED);
     assert_int_equal(u->image.vms[1].generation, (5ull << 32) + 2);
     assert_int_equal(u->image.header.digest, state_digest(&u->image));
     lease.vm = u->image.vms[0].uuid;
     expect_assert_failure(restore_know(&u->image, 1, &lease));
+    free(u);
+}
+
+/* What is recovering waits for its lease, whoever holds that. */
+TEST(the_record_keeps_the_holder_it_knows)
+{
+    struct unit *u = restored(1);
+    struct lease lease = unit_lease(u, 0, 1);
+    const struct vm_record before = u->image.vms[0];
+    lease.generation = (5ull << 32) + 1;
+    restore_know(&u->image, 0, &lease);
+    assert_memory_equal(&u->image.vms[0], &before, sizeof(before));
+    assert_int_equal(u->image.header.digest, state_digest(&u->image));
+    free(u);
+}
+
+/* Stopped in the backup, and started since: it is recovering from whoever holds its lease. */
+TEST(one_that_was_started_since_is_recovering)
+{
+    struct unit *u = restored(1);
+    struct lease lease = unit_lease(u, 1, 3);
+    const uint64_t before = u->image.vms[1].generation;
+    u->image.vms[1].attempts = 3;
+    u->image.vms[1].avoid = 1;
+    name_set(u->image.vms[1].reason, TEXT_BYTES, "no room");
+    restore_know(&u->image, 1, &lease);
+    assert_int_equal(u->image.vms[1].state, VM_RECOVERING);
+    assert_int_equal(u->image.vms[1].node, N3);
+    assert_true(incarnation_equal(u->image.vms[1].incarnation, lease.incarnation));
+    assert_int_equal(u->image.vms[1].generation, before);
+    assert_int_equal(u->image.vms[1].attempts, 0);
+    assert_int_equal(u->image.vms[1].avoid, 0);
+    assert_string_equal(u->image.vms[1].reason, "");
+    assert_int_equal(u->image.header.digest, state_digest(&u->image));
+    u->image.vms[1].state = VM_STOPPED;
+    lease.holder = 99; /* a host that the backup does not know */
+    restore_know(&u->image, 1, &lease);
+    assert_int_equal(u->image.vms[1].state, VM_RECOVERING);
+    assert_int_equal(u->image.vms[1].node, NODE_NONE);
     free(u);
 }
 
@@ -247,6 +284,8 @@ int main(void)
         cmocka_unit_test(a_lease_that_is_there_is_raised),
         cmocka_unit_test(a_lease_that_may_go_is_raised),
         cmocka_unit_test(the_record_knows_a_free_lease),
+        cmocka_unit_test(the_record_keeps_the_holder_it_knows),
+        cmocka_unit_test(one_that_was_started_since_is_recovering),
         cmocka_unit_test(the_lowest_begins_and_asks_the_lease),
         cmocka_unit_test(the_history_goes_on_and_says_so),
         cmocka_unit_test(a_lease_made_anew_is_free_without_a_holder),
