@@ -171,6 +171,25 @@ TEST(a_place_chosen_in_the_same_commit_is_lost_in_the_next)
     }
 }
 
+/* Removed it is once no VM is on it: nor one that this very commit has put there. */
+TEST(a_vm_drafted_in_the_same_commit_keeps_it)
+{
+    for (uint32_t there = 0; there <= 1; there++) {
+        struct unit *u = position(NODE_OUT);
+        record(u)->removing = true;
+        u->core.cluster.vms[0].node = NODE_NONE;
+        draft_begin(&u->core);
+        struct vm_record *vm = draft_vm(&u->core, u->core.cluster.vm_end);
+        *vm = u->core.cluster.vms[0];
+        vm->uuid = unit_uuid(0x77);
+        vm->node = there != 0 ? N3 : 0;
+        nodes_draft(&u->core, NULL);
+        const enum node_state then = there != 0 ? NODE_OUT : NODE_REMOVED;
+        assert_int_equal(draft_peek_node(&u->core, N3)->state, then);
+        free(u);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -178,6 +197,7 @@ int main(void)
         cmocka_unit_test(how_it_came_back_is_in_its_record),
         cmocka_unit_test(there_is_room_for_all_of_it_or_it_waits),
         cmocka_unit_test(a_place_chosen_in_the_same_commit_is_lost_in_the_next),
+        cmocka_unit_test(a_vm_drafted_in_the_same_commit_keeps_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
