@@ -4,7 +4,7 @@
 heal_node() { # K
     "$LAB" thaw "$1" 2>/dev/null || true # it may be off
     "$LAB" bmc "$1" ok
-    "$LAB" on "$1"
+    "$LAB" on "$1" || "$LAB" on "$1" # stead's next try may have met a BMC that answers again, and switched it off
     "$LAB" net "$1" up
     "$LAB" storage "$1" up
     "$LAB" mgmt "$1" up
@@ -50,7 +50,7 @@ restore() {
     done
     wait
     ! is_true "'HA is paused' in d['situation']" || stead ha resume
-    "$LAB" sh 3 test ! -e /root/good.conf || agents_gone # a test of fence devices failed
+    ! "$LAB" sh 3 test -e /root/good.conf || agents_gone # a test of fence devices failed
     within 45 'all nodes are online' all_online
     within 45 'all VMs are stopped and gone' forget_vms
     for k in 1 2 3; do
