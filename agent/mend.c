@@ -57,13 +57,20 @@ static void note(struct core *core, enum record_kind kind, uint32_t slot, bool d
     }
 }
 
+bool mend_holds(const struct core *core, const struct cluster *image)
+{
+    const struct header *copy = &core->cluster.header;
+    ASSERT(image->header.version != 0);
+    return image->header.epoch == copy->epoch && image->header.version == copy->version &&
+           image->header.digest == copy->digest &&
+           state_digest(&core->cluster) == copy->digest; /* one that went astray mends nothing */
+}
+
 void mend_compare(struct core *core, const struct cluster *image)
 {
     const struct cluster *copy = &core->cluster;
     core->local.acting.mend_count = 0;
-    if (!actor_holds(core) || image->header.version != copy->header.version ||
-        image->header.digest != copy->header.digest ||
-        state_digest(copy) != copy->header.digest) { /* a copy that went astray mends nothing */
+    if (!actor_holds(core) || !mend_holds(core, image)) {
         return;
     }
     for (uint32_t i = 0; i < SETTING_SLOTS; i++) {

@@ -7,6 +7,10 @@
 /* While acting: is it time to see whether the object is sound? */
 void mend_act(struct core *core);
 
+/* Is our copy, itself sound, of the very version that this damaged image is of? Then nothing of the
+ * object is newer than it. */
+bool mend_holds(const struct core *core, const struct cluster *image);
+
 /* What was read of the object does not add up. Where we act, and our copy is of that very version:
  * remembers which records differ. */
 void mend_compare(struct core *core, const struct cluster *image);

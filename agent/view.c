@@ -353,6 +353,7 @@ void view_on_state(struct core *core, const struct event *event, struct caller *
         take_image(core, image, caller);
     } else if (event->state.first.version == event->state.last.version) {
         find(core, STATE_DAMAGED, caller);
+        storage->stale = storage->stale && !mend_holds(core, image);
         mend_compare(core, image);
     } else { /* commits we missed got in between: read again, at once */
         storage->next_read_ms = event->now_ms;

@@ -281,6 +281,26 @@ TEST(damage_is_compared_and_then_gone)
     free(u);
 }
 
+/* Nothing of a damaged object is newer than a copy of the same version: it is waited for no more.
+ * A copy of another version, or one that went astray, waits. */
+TEST(a_damaged_object_is_not_waited_for_by_its_newest_copy)
+{
+    enum which { SAME, NEWER, OTHER_EPOCH, ASTRAY, WHICH_COUNT };
+    for (enum which which = SAME; which < WHICH_COUNT; which++) {
+        struct unit *u = started(2);
+        struct action read = read_begins(u);
+        u->image.nodes[N3_SLOT].memory_mib++;
+        u->image.header.version += which == NEWER;
+        u->image.header.epoch += which == OTHER_EPOCH;
+        u->core.cluster.nodes[N3_SLOT].memory_mib += which == ASTRAY ? 2 : 0;
+        unit_state_is(u, &read, OUTCOME_DONE);
+        assert_int_equal(u->core.local.storage.trouble, STATE_DAMAGED);
+        assert_int_equal(u->core.local.storage.stale, which != SAME);
+        assert_int_equal(u->core.local.acting.mend_count, 0); /* we do not act */
+        free(u);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -298,6 +318,7 @@ int main(void)
         cmocka_unit_test(a_read_that_our_commit_overtook_is_passed_over),
         cmocka_unit_test(a_failed_read_is_tried_again_in_a_while),
         cmocka_unit_test(damage_is_compared_and_then_gone),
+        cmocka_unit_test(a_damaged_object_is_not_waited_for_by_its_newest_copy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
