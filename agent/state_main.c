@@ -252,7 +252,8 @@ static int restore_vms(struct restoring *restoring, bool raised)
     int r = 0;
     for (uint32_t slot = 0; r == 0 && slot < restoring->image->vm_end; slot++) {
         const struct vm_record *vm = &restoring->image->vms[slot];
-        if (vm->state != VM_FREE && restore_raises(restoring->now, &vm->uuid) == raised) {
+        if (vm->state != VM_FREE &&
+            restore_raises(restoring->image, slot, restoring->now) == raised) {
             r = restore_vm(restoring, slot, raised);
         }
     }

@@ -8,9 +8,10 @@
  * now, and for the barrier on the clients that lease names. What had been fenced stays fenced. The
  * epoch, the term and the version are above those of the backup and of the object in the pool
  * (where that cannot be read, the epoch is above any there was), so no commit under way can land
- * and every copy is replaced. The lease of a VM that the state in the pool has no more is raised:
- * its removal may be under way. Assumes: the image's digest was right. Never: frees a lease, or
- * makes a VM startable without one.
+ * and every copy is replaced. A lease of which a removal or a start may be under way that the
+ * backup does not know of is raised: that of a VM that the state in the pool has no more, or does
+ * not have stopped as the backup does. Assumes: the image's digest was right. Never: frees a lease,
+ * or makes a VM startable without one.
  */
 #include "storage/restore.h"
 
@@ -120,10 +121,14 @@ static uint64_t first_generation(const struct cluster *image)
     return ((uint64_t)image->header.epoch << 32) + 1;
 }
 
-bool restore_raises(const struct cluster *present, const struct uuid *vm)
+bool restore_raises(const struct cluster *image, uint32_t slot, const struct cluster *present)
 {
-    ASSERT(!uuid_is_zero(vm));
-    return present == NULL || state_find_vm_uuid(present, vm) == VMS_MAX;
+    ASSERT(slot < image->vm_end);
+    ASSERT(image->vms[slot].state != VM_FREE);
+    const uint32_t now =
+        present == NULL ? VMS_MAX : state_find_vm_uuid(present, &image->vms[slot].uuid);
+    return now == VMS_MAX ||
+           (image->vms[slot].state == VM_STOPPED && present->vms[now].state != VM_STOPPED);
 }
 
 struct lease restore_raise(const struct cluster *image, uint32_t slot, const struct lease *seen)

@@ -17,9 +17,9 @@ struct restore {
 /* Makes `image` (a whole, sound one) the first version of a new epoch, its digest included. */
 void restore_image(struct cluster *image, const struct restore *restore);
 
-/* Must the lease of this VM, which the image has, be raised? `present` is the state in the pool,
- * NULL where nobody can read it: by that, a removal of the lease may be under way, or is not. */
-bool restore_raises(const struct cluster *present, const struct uuid *vm);
+/* Must the lease of this VM of the restored `image` be raised? `present` is the state in the pool,
+ * NULL where nobody can read it: by that, a removal or a start may be under way, or is not. */
+bool restore_raises(const struct cluster *image, uint32_t slot, const struct cluster *present);
 
 /* The lease to be written over `seen`, that of a VM of a restored `image`, before the image is:
  * as it is, at a generation above all that the epoch before knew. Changes compare generations. */

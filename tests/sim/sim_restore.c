@@ -39,7 +39,7 @@ static bool restore_vms(struct sim *sim, const struct cluster *present, struct c
     bool whole = true;
     for (uint32_t slot = 0; whole && slot < image->vm_end; slot++) {
         const struct vm_record *vm = &image->vms[slot];
-        bool now = vm->state != VM_FREE && restore_raises(present, &vm->uuid) == raised;
+        bool now = vm->state != VM_FREE && restore_raises(image, slot, present) == raised;
         whole = !now || restore_vm(sim, image, slot, raised);
     }
     return whole;

@@ -153,15 +153,24 @@ TEST(a_lease_that_is_there_is_raised)
     free(u);
 }
 
-/* The lease of a VM that the state has no more may be on its way out; so may any where nobody can
+/* The lease of a VM that the state has no more may be on its way out, and that of one which it has
+ * not stopped, as the backup has, on its way into somebody's hands; so may any where nobody can
  * read the state. */
-TEST(a_lease_that_may_go_is_raised)
+TEST(a_lease_that_may_change_is_raised)
 {
     struct unit *u = restored(1);
-    const struct uuid other = unit_uuid(77);
-    assert_false(restore_raises(&u->image, &u->image.vms[0].uuid));
-    assert_true(restore_raises(&u->image, &other));
-    assert_true(restore_raises(NULL, &u->image.vms[0].uuid));
+    struct cluster *present = &u->core.cluster;
+    *present = u->image;
+    for (uint32_t slot = 0; slot <= 1; slot++) {
+        assert_false(restore_raises(&u->image, slot, present));
+        assert_true(restore_raises(&u->image, slot, NULL));
+    }
+    present->vms[1].state = VM_STARTING;
+    assert_true(restore_raises(&u->image, 1, present));
+    present->vms[0].state = VM_STARTING; /* it recovers, whatever its lease says */
+    assert_false(restore_raises(&u->image, 0, present));
+    present->vms[0].uuid = unit_uuid(77);
+    assert_true(restore_raises(&u->image, 0, present));
     free(u);
 }
 
@@ -282,7 +291,7 @@ int main(void)
         cmocka_unit_test(a_lost_node_counts_as_fenced),
         cmocka_unit_test(a_lease_made_anew_is_held),
         cmocka_unit_test(a_lease_that_is_there_is_raised),
-        cmocka_unit_test(a_lease_that_may_go_is_raised),
+        cmocka_unit_test(a_lease_that_may_change_is_raised),
         cmocka_unit_test(the_record_knows_a_free_lease),
         cmocka_unit_test(the_record_keeps_the_holder_it_knows),
         cmocka_unit_test(one_that_was_started_since_is_recovering),
