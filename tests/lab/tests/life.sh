@@ -103,7 +103,12 @@ test_backup_and_restore() { # the state object is removed; the backup brings it 
     clean keep1 2
     clean keep3 2
     must 'the history says so' eval "stead history | finds 'restored from a backup'"
-    lab rbd rm --no-progress rbd/late2
+    must 'its lease is held still, and the refusal says which object that is' exits 1 stead vm add late2 --xml /srv/stead-lab/late2.xml
+    must 'a person who knows that it runs nowhere removes that' lab sh 1 rados --id stead -p stead rm "$(grep -o 'lease/[0-9a-f-]*' "$WORK/said")"
+    must 'and adds it again' exits 0 stead vm add late2 --xml /srv/stead-lab/late2.xml
+    within 60 'it runs' vm_is late2 running
+    within 20 'late2 writes' wrote late2 2 50
+    clean late2 2
 }
 
 test_restore_of_an_emptied_pool() { # leases and definitions are gone too: nothing starts without a person's word
