@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "proto/assert.h"
+#include "proto/digest.h"
 #include "proto/text.h"
 #include "proto/values.h"
 #include "storage/state.h"
@@ -172,14 +173,13 @@ void restore_know(struct cluster *image, uint32_t slot, const struct lease *leas
     ASSERT(slot < image->vm_end);
     struct vm_record *vm = &image->vms[slot];
     ASSERT(uuid_equal(&lease->vm, &vm->uuid));
+    image->header.digest -= digest_vm(slot, vm);
     if (lease->state == LEASE_FREE) {
         vm->generation = lease->generation;
     } else if (vm->state == VM_STOPPED) {
         orphan(vm);
         vm->node = state_find_node(image, lease->holder);
         vm->incarnation = lease->incarnation;
-    } else {
-        return;
     }
-    image->header.digest = state_digest(image);
+    image->header.digest += digest_vm(slot, vm);
 }

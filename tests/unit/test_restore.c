@@ -209,9 +209,11 @@ TEST(one_that_was_started_since_is_recovering)
     struct unit *u = restored(1);
     struct lease lease = unit_lease(u, 1, 3);
     const uint64_t before = u->image.vms[1].generation;
+    lease.incarnation.number += 6;
     u->image.vms[1].attempts = 3;
     u->image.vms[1].avoid = 1;
     name_set(u->image.vms[1].reason, TEXT_BYTES, "no room");
+    u->image.header.digest = state_digest(&u->image);
     restore_know(&u->image, 1, &lease);
     assert_int_equal(u->image.vms[1].state, VM_RECOVERING);
     assert_int_equal(u->image.vms[1].node, N3);
