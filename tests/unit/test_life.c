@@ -70,6 +70,28 @@ TEST(removed_kills_all)
     free(u);
 }
 
+/* libvirt may tell of them for a while: our VMs' domains are forgotten, and nobody else's. */
+TEST(with_empty_hands_our_guests_are_forgotten)
+{
+    struct unit *u = unit_new(2);
+    unit_vm(u, 0, VM_RUNNING, OUR_SLOT);
+    unit_vm(u, 1, VM_RUNNING, OUR_SLOT);
+    unit_start(u);
+    struct local *local = &u->core.local;
+    const struct uuid vms[] = {unit_uuid(70), u->image.vms[0].uuid, unit_uuid(71),
+                               u->image.vms[1].uuid};
+    local->domain_count = UNIT_COUNT(vms);
+    for (unsigned i = 0; i < UNIT_COUNT(vms); i++) {
+        local->domains[i] = (struct domain){.vm = vms[i], .state = DOMAIN_RUNNING};
+    }
+    record(u, NODE_LOST);
+    hands_empty(u);
+    assert_int_equal(local->domain_count, 2);
+    assert_true(uuid_equal(&local->domains[0].vm, &vms[0]));
+    assert_true(uuid_equal(&local->domains[1].vm, &vms[2]));
+    free(u);
+}
+
 /* Killing goes on until /proc shows none. */
 TEST(killing_goes_on_until_none_is_left)
 {
@@ -540,6 +562,7 @@ int main(void)
         cmocka_unit_test(without_a_copy_nothing_is_decided),
         cmocka_unit_test(named_lost_kills_all),
         cmocka_unit_test(removed_kills_all),
+        cmocka_unit_test(with_empty_hands_our_guests_are_forgotten),
         cmocka_unit_test(killing_goes_on_until_none_is_left),
         cmocka_unit_test(an_unanswered_kill_is_asked_again),
         cmocka_unit_test(an_earlier_incarnation_named_lost),

@@ -150,16 +150,19 @@ TEST(a_place_chosen_in_the_same_commit_is_lost_in_the_next)
         uint8_t node;
         enum vm_state state;
         bool anew;
+        bool boots; /* that would end its life, too */
         enum node_state then;
     } cases[] = {
-        {N3, VM_STARTING, true, NODE_ADMITTED},
-        {N3, VM_STARTING, false, NODE_LOST},
-        {N3, VM_STOPPING, true, NODE_LOST},
-        {0, VM_STARTING, true, NODE_LOST},
+        {N3, VM_STARTING, true, false, NODE_ADMITTED}, {N3, VM_STARTING, true, true, NODE_ADMITTED},
+        {N3, VM_STARTING, false, false, NODE_LOST},    {N3, VM_STOPPING, true, false, NODE_LOST},
+        {0, VM_STARTING, true, false, NODE_LOST},
     };
     for (unsigned i = 0; i < UNIT_COUNT(cases); i++) {
         struct unit *u = position(NODE_ADMITTED);
         record(u)->fence_wanted = true;
+        if (cases[i].boots) {
+            reboot(u);
+        }
         draft_begin(&u->core);
         struct vm_record *vm = draft_vm(&u->core, 0);
         vm->node = cases[i].node;

@@ -155,6 +155,19 @@ TEST(found_gone_that_ran_since)
     world_end(w);
 }
 
+/* ... and so did one that it started since. */
+TEST(found_gone_that_was_started_since)
+{
+    struct world *w = world_new(VM_STARTING);
+    w->u->core.local.life.killed = true;
+    unit_start(w->u);
+    world_until(w, RUN_UP);
+    assert_true(w->u->core.local.life.killed);
+    world_guest_ends(w, END_CRASHED);
+    assert_int_equal(told_end(w), END_CRASHED);
+    world_end(w);
+}
+
 /* The agent before saw it end and freed its lease, and nobody heard of it: its lease says how. */
 TEST(its_lease_says_how_it_ended)
 {
@@ -248,6 +261,7 @@ int main(void)
         cmocka_unit_test(what_is_remembered_is_of_the_last_drop),
         cmocka_unit_test(found_gone),
         cmocka_unit_test(found_gone_that_ran_since),
+        cmocka_unit_test(found_gone_that_was_started_since),
         cmocka_unit_test(its_lease_says_how_it_ended),
         cmocka_unit_test(its_lease_says_so_late),
         cmocka_unit_test(its_lease_counts_more_than_a_look),
