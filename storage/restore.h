@@ -33,7 +33,8 @@ struct lease restore_raise(const struct cluster *image, uint32_t slot, const str
 struct lease restore_lease(const struct cluster *image, uint32_t slot,
                            const struct clients *watchers);
 
-/* The image learns of the lease as it is in the pool: to be called once it is read, or written. */
+/* The image learns of the lease as it is in the pool, and a VM that it has stopped is recovering if
+ * somebody holds that: to be called once the lease is read, or written. */
 void restore_know(struct cluster *image, uint32_t slot, const struct lease *lease);
 
 #endif
