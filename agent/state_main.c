@@ -6,8 +6,9 @@
  * 2 wrong usage.
  *
  * A restore writes, in this order: definitions and leases that the pool lacks; a new generation
- * into leases whose removal may be under way; the state, in one operation that fails if the state
- * moved meanwhile. Agents see a new epoch and follow; what that means is in storage/restore.c.
+ * into leases whose removal or taking may be under way; the state, in one operation that fails if
+ * the state moved meanwhile. Agents see a new epoch and follow; what that means is in
+ * storage/restore.c.
  */
 #include <errno.h>
 #include <inttypes.h>
